@@ -1,0 +1,204 @@
+"""
+The rules for each field of a video request: what a user or a template gave becomes what Pictory expects.
+
+Each check takes the raw value and gives the clean one, ``None`` where the value counts as absent, or raises a
+:class:`RefusedValueError` with what would have been accepted.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+from airflow_provider_pictory.api.faults import (
+    FieldFault,
+    InvalidRequestError,
+    RefusedValueError,
+    listed,
+    shown,
+)
+from airflow_provider_pictory.api.models import DEFAULT_MODEL, ModelLimits, VideoModel
+
+PROMPT_MINIMUM_CHARACTERS = 5
+PROMPT_MAXIMUM_CHARACTERS = 5000
+REFERENCE_IMAGES_MAXIMUM = 3
+
+_JOB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,199}", re.ASCII)
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
+_DURATION = re.compile(r"(\d{1,9})(?:\.0+)?\s*s?", re.ASCII)
+
+
+def is_absent(value: object) -> bool:
+    """
+    Tell whether a value is what a template leaves behind where nothing was given.
+
+    Jinja renders a missing value as ``""`` or ``"None"``; neither is ever a value Pictory could use.
+    """
+    return value is None or (isinstance(value, str) and value.strip() in ("", "None"))
+
+
+def prompt(value: object) -> str:
+    """Check the one field that every video needs; white space around it carries no meaning and is dropped."""
+    allowed = (
+        f"a text of {PROMPT_MINIMUM_CHARACTERS} to {PROMPT_MAXIMUM_CHARACTERS:,} characters is needed "
+        "to say what the video shows"
+    )
+    if is_absent(value):
+        raise RefusedValueError(allowed, given=f"nothing ({shown(value)})")
+    if not isinstance(value, str):
+        raise RefusedValueError(allowed, given=f"{type(value).__name__} {shown(value)}")
+    text = value.strip()
+    if not PROMPT_MINIMUM_CHARACTERS <= len(text) <= PROMPT_MAXIMUM_CHARACTERS:
+        raise RefusedValueError(allowed, given=f"{len(text):,} characters ({shown(text)})")
+    return text
+
+
+def model(value: object) -> VideoModel:
+    """Check the model's name; absent means Pictory's own default."""
+    if is_absent(value):
+        return DEFAULT_MODEL
+    try:
+        return VideoModel(str(value).strip())
+    except ValueError:
+        raise RefusedValueError(
+            f"it must be {listed(VideoModel)} (a model newer than this provider goes into extra_fields)"
+        ) from None
+
+
+def aspect_ratio(value: object, model: VideoModel | None, limits: ModelLimits | None) -> str | None:
+    """Check the aspect ratio against the model, or its type alone where the model is not known here."""
+    if is_absent(value):
+        return limits.aspect_ratios[0] if limits else None
+    if not isinstance(value, str):
+        raise RefusedValueError(
+            'it must be a text such as "16:9"', given=f"{type(value).__name__} {shown(value)}"
+        )
+    ratio = value.strip()
+    if limits and ratio not in limits.aspect_ratios:
+        raise RefusedValueError(f"model {model} makes {listed(limits.aspect_ratios)}")
+    return ratio
+
+
+def duration(value: object, model: VideoModel | None, limits: ModelLimits | None) -> int | None:
+    """Check the duration in seconds against the model, or its form where the model is not known here."""
+    if is_absent(value):
+        return limits.durations[0] if limits else None
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    seconds: int | None = None
+    if isinstance(value, int) and not isinstance(value, bool):
+        seconds = value
+    elif isinstance(value, str) and (match := _DURATION.fullmatch(value.strip())):
+        seconds = int(match[1])
+    if limits and seconds not in limits.durations:
+        raise RefusedValueError(f"model {model} makes {listed(limits.durations)} seconds")
+    if seconds is None or seconds <= 0:
+        raise RefusedValueError('it must be whole seconds, such as 8, "8" or "8s"')
+    return seconds
+
+
+def url(value: object) -> str | None:
+    """Check the form of a URL; whether Pictory can reach it, only Pictory can tell."""
+    if is_absent(value):
+        return None
+    allowed = "it must be a public URL that starts with http:// or https://, since Pictory fetches it itself"
+    if not isinstance(value, str):
+        raise RefusedValueError(allowed, given=f"{type(value).__name__} {shown(value)}")
+    text = value.strip()
+    try:
+        parts = urlsplit(text)
+        has_host = bool(parts.hostname)
+        parts.port  # noqa: B018  (an impossible port shows itself only when it is read)
+    except ValueError:
+        raise RefusedValueError(allowed) from None
+    if parts.scheme.lower() not in ("http", "https") or not has_host or re.search(r"[\s\x00-\x1f]", text):
+        raise RefusedValueError(allowed)
+    return text
+
+
+def reference_image_urls(value: object) -> tuple[str, ...]:
+    """Check the reference images; a template that renders a list gives its text, which is read back."""
+    if is_absent(value):
+        return ()
+    if isinstance(value, str):
+        value = _list_from_text(value)
+    if not isinstance(value, Sequence) or isinstance(value, (str, bytes)):
+        raise RefusedValueError(f"it must be a list of 1 to {REFERENCE_IMAGES_MAXIMUM} URLs")
+    urls: list[str] = []
+    for position, item in enumerate(value, start=1):
+        try:
+            clean = url(item)
+        except RefusedValueError as refused:
+            raise RefusedValueError(
+                refused.allowed, given=f"{refused.given or shown(item)} as image {position}"
+            ) from None
+        if clean is not None:
+            urls.append(clean)
+    if not 1 <= len(urls) <= REFERENCE_IMAGES_MAXIMUM:
+        raise RefusedValueError(
+            f"1 to {REFERENCE_IMAGES_MAXIMUM} are allowed (leave the argument out for none)",
+            given=f"{len(urls)} reference images",
+        )
+    return tuple(urls)
+
+
+def _list_from_text(text: str) -> object:
+    if not text.lstrip().startswith("["):
+        return [text]
+    for read in (json.loads, ast.literal_eval):
+        try:
+            return read(text.strip())
+        except (ValueError, SyntaxError, RecursionError, MemoryError):
+            continue
+    return text
+
+
+def extra_fields(value: object, wire_names: Mapping[str, str]) -> dict[str, Any]:
+    """Check that extra fields can be sent, and that none is one of our names, which Pictory would ignore."""
+    if is_absent(value):
+        return {}
+    if not isinstance(value, Mapping) or not all(isinstance(name, str) for name in value):
+        raise RefusedValueError("it must be a dict of field names that Pictory knows and their values")
+    fields = dict(value)
+    for name in fields:
+        if name in wire_names and wire_names[name] != name:
+            raise RefusedValueError(
+                f"Pictory calls this field {wire_names[name]}", given=f"the field name {name!r}"
+            )
+    try:
+        json.dumps(fields, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise RefusedValueError(f"it must hold only what JSON can carry ({error})") from None
+    return fields
+
+
+def job_id(value: object) -> str:
+    """
+    Check that a value can be the id of a job at all; whether there is such a job, only Pictory knows.
+
+    Pictory's ids are UUIDs, but nothing promises that, so any short word that fits into a URL passes.
+
+    :raises InvalidRequestError: naming what was given instead, often the ``None`` of a missing XCom.
+    """
+    given = shown(value)
+    if is_absent(value):
+        allowed = (
+            "a job id is needed: does the task that submits the video run before this one and return it?"
+        )
+    elif not isinstance(value, str):
+        given = f"{type(value).__name__} {given}"
+        allowed = "it must be the job id alone, a text"
+    elif not _JOB_ID.fullmatch(value.strip()):
+        allowed = "a job id looks like '4a09edf9-d071-4847-bda5-8dea913d80fe'"
+    else:
+        return value.strip()
+    raise InvalidRequestError([FieldFault("job_id", given, allowed)])
+
+
+def is_usual_job_id(value: str) -> bool:
+    """Tell whether a job id has the form of all known ones, a UUID."""
+    return _UUID.fullmatch(value) is not None

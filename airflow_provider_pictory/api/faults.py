@@ -1,0 +1,73 @@
+"""What is wrong with what a user or a template gave: the field, the value and the way out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_LONGEST_VALUE_SHOWN = 80
+
+
+class RefusedValueError(Exception):
+    """
+    A value that Pictory would refuse or misread.
+
+    :param allowed: what would have been accepted, as a sentence fragment.
+    :param given: what was given in other words than its own, such as its length.
+    """
+
+    def __init__(self, allowed: str, *, given: str | None = None) -> None:
+        super().__init__(allowed)
+        self.allowed = allowed
+        self.given = given
+
+
+@dataclass(frozen=True)
+class FieldFault:
+    """
+    One thing that is wrong with one field of a request.
+
+    :param field: the name of the argument.
+    :param given: what was given, shortened to be readable in a log line.
+    :param allowed: what would have been accepted, as a sentence fragment.
+    """
+
+    field: str
+    given: str
+    allowed: str
+
+    def __str__(self) -> str:
+        return f"{self.field}: got {self.given}, but {self.allowed}"
+
+
+class InvalidRequestError(ValueError):
+    """
+    A request that Pictory would refuse or misread; nothing was sent.
+
+    :param faults: everything that is wrong, so that one run shows all of it.
+    """
+
+    def __init__(self, faults: Iterable[FieldFault]) -> None:
+        self.faults = tuple(faults)
+        super().__init__("; ".join(str(fault) for fault in self.faults))
+
+    def __reduce__(self) -> tuple[type[InvalidRequestError], tuple[tuple[FieldFault, ...]]]:
+        """Survive being sent between processes, which would otherwise hand the message in as the faults."""
+        return type(self), (self.faults,)
+
+
+def shown(value: object) -> str:
+    """Give a value as a log line can carry it: its literal, cut short when it is long."""
+    literal = repr(value)
+    if len(literal) > _LONGEST_VALUE_SHOWN:
+        literal = f"{literal[: _LONGEST_VALUE_SHOWN - 3]}..."
+    return literal
+
+
+def listed(values: Iterable[object]) -> str:
+    """Give the accepted values as a person would list them: ``a, b or c``."""
+    words = [str(value) for value in values]
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
