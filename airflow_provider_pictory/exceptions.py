@@ -1,0 +1,116 @@
+"""
+The tree of errors: one for each thing that a user would handle differently.
+
+Those that no retry can mend also derive from ``AirflowFailException``, so that Airflow fails the task at once
+whatever its ``retries`` says. All others follow Airflow's usual rules for retries.
+"""
+
+from __future__ import annotations
+
+from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
+
+
+class PictoryError(AirflowException):
+    """Anything that went wrong with Pictory; catch this to catch all of them."""
+
+
+class PictoryConfigurationError(AirflowFailException, PictoryError):
+    """The Airflow connection is missing, or holds something that can't be used. Nothing was sent."""
+
+
+class PictoryInvalidRequestError(AirflowFailException, PictoryError):
+    """
+    The arguments break a rule of Pictory's; found here before anything was sent, or by Pictory itself.
+
+    :param message: names each field, what was given and what is allowed.
+    """
+
+
+class PictoryAPIError(PictoryError):
+    """
+    A call got an answer that isn't the wanted one, or none at all. Trying again may help.
+
+    :param message: a sentence with Pictory's own words where it gave any.
+    :param status_code: the HTTP status, or ``None`` when no answer came.
+    :param code: Pictory's code of the error, where it gave one.
+    :param retry_after: seconds that Pictory asked to wait, where it said so.
+    """
+
+    # Airflow's base class has a class attribute of this name, an HTTPStatus for its own API server.
+    status_code: int | None  # type: ignore[assignment]
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status_code: int | None = None,
+        code: str | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status_code = status_code
+        self.code = code
+        self.retry_after = retry_after
+
+
+class PictoryRateLimitedError(PictoryAPIError):
+    """Pictory asked for fewer requests (429); ``retry_after`` says for how many seconds, if known."""
+
+
+class PictoryAuthenticationError(AirflowFailException, PictoryAPIError):
+    """Pictory refused the API key (401)."""
+
+
+class PictoryInsufficientCreditsError(AirflowFailException, PictoryAPIError):
+    """The account is out of AI credits. Nobody but its owner can mend that."""
+
+
+class PictoryJobNotFoundError(AirflowFailException, PictoryAPIError):
+    """Pictory knows no job of this id; perhaps it belongs to another account than the connection's."""
+
+
+class PictorySubmissionUnknownError(AirflowFailException, PictoryError):
+    """
+    A video was submitted, but no answer says whether Pictory took it, so it may be made and paid for.
+
+    Never retried by Airflow, since a retry could pay a second time.
+    """
+
+
+class PictoryJobError(AirflowFailException, PictoryError):
+    """
+    A job was accepted but there is no video.
+
+    :param message: a sentence with the job id.
+    :param job_id: of the job.
+    """
+
+    def __init__(self, message: str, *, job_id: str = "") -> None:
+        super().__init__(message)
+        self.job_id = job_id
+
+
+class PictoryJobFailedError(PictoryJobError):
+    """
+    Pictory gave up on the job.
+
+    :param message: a sentence with the job id and Pictory's words.
+    :param job_id: of the job.
+    :param error_code: Pictory's code of the failure, where it gave one.
+    """
+
+    def __init__(self, message: str, *, job_id: str = "", error_code: str | None = None) -> None:
+        super().__init__(message, job_id=job_id)
+        self.error_code = error_code
+
+
+class PictoryJobExpiredError(PictoryJobError):
+    """The job did end, but its video was deleted at Pictory (status ``cleaned``)."""
+
+
+class PictoryJobTimedOutError(PictoryJobError):
+    """
+    The wait is over, the job isn't: it goes on and is paid for.
+
+    Like Airflow's own sensor timeout it is not retried.
+    """

@@ -1,0 +1,64 @@
+"""What Airflow reads about this provider, at every start; therefore it imports nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+UI_FIELD_BEHAVIOUR: dict[str, Any] = {
+    "hidden-fields": ["schema", "login", "port", "extra"],
+    "relabeling": {"password": "API key", "host": "Base URL"},
+    "placeholders": {"password": "pictai_...", "host": "https://api.pictory.ai"},
+}
+
+
+def get_provider_info() -> dict[str, Any]:
+    """Describe the provider in the form of Airflow's provider info schema."""
+    integration = "Pictory"
+    return {
+        "package-name": "airflow-provider-pictory",
+        "name": integration,
+        "description": "Generate videos from prompts with `Pictory <https://pictory.ai/>`__.",
+        "integrations": [
+            {
+                "integration-name": integration,
+                "external-doc-url": "https://docs.pictory.ai/",
+                "tags": ["service"],
+            }
+        ],
+        "operators": [
+            {
+                "integration-name": integration,
+                "python-modules": ["airflow_provider_pictory.operators.pictory"],
+            }
+        ],
+        "sensors": [
+            {
+                "integration-name": integration,
+                "python-modules": ["airflow_provider_pictory.sensors.pictory"],
+            }
+        ],
+        "hooks": [
+            {"integration-name": integration, "python-modules": ["airflow_provider_pictory.hooks.pictory"]}
+        ],
+        "triggers": [
+            {
+                "integration-name": integration,
+                "python-modules": ["airflow_provider_pictory.triggers.pictory"],
+            }
+        ],
+        "connection-types": [
+            {
+                "connection-type": "pictory",
+                "hook-class-name": "airflow_provider_pictory.hooks.pictory.PictoryHook",
+                "hook-name": "Pictory",
+                "ui-field-behaviour": UI_FIELD_BEHAVIOUR,
+                "conn-fields": {
+                    "timeout": {
+                        "label": "Timeout",
+                        "description": "Seconds that one call to Pictory may take; 30 when empty.",
+                        "schema": {"type": ["number", "null"], "exclusiveMinimum": 0},
+                    }
+                },
+            }
+        ],
+    }

@@ -1,0 +1,101 @@
+"""One connection's settings become a requests session or an aiohttp session that behave the same."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+import requests
+from requests.utils import DEFAULT_CA_BUNDLE_PATH, select_proxy
+
+from airflow_provider_pictory.exceptions import PictoryConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from requests.adapters import HTTPAdapter
+    from requests.auth import AuthBase
+
+    from airflow_provider_pictory.hooks.connection import ConnectionSettings
+
+
+@dataclass(frozen=True)
+class AsynchronousTransport:
+    """
+    An open aiohttp session and what each of its requests needs besides.
+
+    :param settings: the connection it was made from.
+    :param session: to be closed by whoever asked for it.
+    :param options: keyword arguments of every request: the proxy and the TLS context.
+    """
+
+    settings: ConnectionSettings
+    session: aiohttp.ClientSession
+    options: Mapping[str, Any]
+
+
+def synchronous_session(
+    settings: ConnectionSettings, auth: AuthBase, adapter: HTTPAdapter | None
+) -> requests.Session:
+    """Open a session of requests; what the environment says about proxies and authorities counts as usual."""
+    session = requests.Session()
+    session.auth = auth
+    session.verify = settings.verify
+    session.cert = settings.cert
+    session.proxies.update(settings.proxies)
+    if adapter is not None:
+        session.mount("http://", adapter)
+        session.mount("https://", adapter)
+    return session
+
+
+async def asynchronous_transport(
+    settings: ConnectionSettings, headers: Mapping[str, str]
+) -> AsynchronousTransport:
+    """
+    Open a session of aiohttp that goes through the proxies and trusts the authorities that requests would.
+
+    aiohttp's own reading of the environment stays off, since it lets ``~/.netrc`` interfere with the key.
+    """
+    with requests.Session() as plain:
+        environment = plain.merge_environment_settings(
+            settings.base_url, dict(settings.proxies), False, settings.verify, settings.cert
+        )
+    proxy = select_proxy(settings.base_url, environment["proxies"])
+    if proxy is not None and not proxy.startswith(("http://", "https://")):
+        proxy = f"http://{proxy}" if "://" not in proxy else proxy
+        if not proxy.startswith("http://"):
+            raise PictoryConfigurationError(
+                "Only http and https proxies work while a task is deferred; use one, or deferrable=False"
+            )
+    options: dict[str, Any] = {"proxy": proxy}
+    if settings.base_url.startswith("https://"):
+        # Reading the authorities takes tens of milliseconds, which every other trigger would wait for.
+        options["ssl"] = await asyncio.to_thread(_tls_context, environment["verify"], settings.cert)
+    session = aiohttp.ClientSession(
+        headers=headers, timeout=aiohttp.ClientTimeout(total=settings.timeout), trust_env=False
+    )
+    return AsynchronousTransport(settings, session, options)
+
+
+def _tls_context(verify: bool | str | None, cert: str | tuple[str, str] | None) -> ssl.SSLContext:
+    authorities = verify if isinstance(verify, str) else DEFAULT_CA_BUNDLE_PATH
+    try:
+        if Path(authorities).is_dir():
+            context = ssl.create_default_context(capath=authorities)
+        else:
+            context = ssl.create_default_context(cafile=authorities)
+        if cert:
+            context.load_cert_chain(*((cert,) if isinstance(cert, str) else cert))
+    except OSError as error:
+        raise PictoryConfigurationError(
+            f"The connection's 'verify' ({verify!r}) or 'cert' can't be loaded: {error}"
+        ) from error
+    if verify is False:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
