@@ -1,0 +1,212 @@
+"""The sensor that waits for a video job, without holding a worker unless told otherwise."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from airflow.providers.common.compat.sdk import (
+    AirflowFailException,
+    AirflowSensorTimeout,
+    AirflowSkipException,
+    BaseSensorOperator,
+    PokeReturnValue,
+)
+
+from airflow_provider_pictory.api import InvalidRequestError
+from airflow_provider_pictory.api.checks import job_id as checked_job_id
+from airflow_provider_pictory.exceptions import PictoryError, PictoryInvalidRequestError
+from airflow_provider_pictory.polling import (
+    STEADY_PAUSE,
+    JobWatch,
+    deadline_after,
+    describe,
+    look,
+    require_completed,
+    seconds,
+    timed_out,
+)
+from airflow_provider_pictory.triggers.pictory import VideoJobTrigger, backstop, job_after_event
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_pictory.api import VideoJob
+    from airflow_provider_pictory.hooks.pictory import PictoryHook
+
+ADVICE = "Clear this task to go on waiting for it, with a longer timeout if it needs one."
+
+
+class VideoJobSensor(BaseSensorOperator):
+    """
+    Wait until Pictory has finished a video.
+
+    It defers unless told otherwise, so no worker is held. A failed look at the job, such as a network error,
+    a 429 or a 5xx, is ridden out until the timeout; a failed job ends the sensor at once and without retries.
+    Before it declares a timeout it takes one last look.
+
+    ``return_value`` is the result, a flat dict of JSON types: ``job_id``, ``status``, ``url``,
+    ``duration_seconds``, ``width``, ``height``, ``thumbnail_url``, ``preview_url``, ``last_frame_image_url``
+    and ``ai_credits_used``. The URLs need no key and can expire.
+
+    :param job_id: of the job, usually ``generate.output`` of a :class:`GenerateVideoOperator`. (templated)
+    :param pictory_conn_id: id of the Airflow connection. (templated)
+    :param deferrable: wait in the triggerer; otherwise on a worker, in the ``mode`` that Airflow's sensors
+        have (``poke`` or ``reschedule``).
+    :param poke_interval: seconds, or a ``timedelta``, between looks. By default our own schedule, 10 to 30
+        seconds as Pictory asks for.
+    :param timeout: seconds, or a ``timedelta``, to wait; 1 hour by default.
+    :param kwargs: as for any sensor. ``soft_fail`` skips the task whenever there is no video in the end,
+        deferred and poking alike.
+
+    :raises PictoryInvalidRequestError: the job id can't be one, often a missing XCom.
+    :raises PictoryConfigurationError: the connection is missing or can't be used.
+    :raises PictoryAuthenticationError: Pictory refuses the key.
+    :raises PictoryJobNotFoundError: Pictory knows no such job, two minutes after the wait began.
+    :raises PictoryJobFailedError: the job failed.
+    :raises PictoryInsufficientCreditsError: the job failed for want of credits.
+    :raises PictoryJobExpiredError: the job's video was deleted at Pictory.
+    :raises PictoryJobTimedOutError: time is up; the job goes on and is paid for.
+    """
+
+    template_fields: Sequence[str] = ("job_id", "pictory_conn_id")
+    ui_color = "#e8e2fb"
+
+    def __init__(
+        self,
+        *,
+        job_id: str,
+        pictory_conn_id: str = "pictory_default",
+        deferrable: bool = True,
+        poke_interval: timedelta | float | None = None,
+        timeout: timedelta | float = 60 * 60,
+        **kwargs: Any,
+    ) -> None:
+        # The base class refuses None.
+        super().__init__(
+            poke_interval=STEADY_PAUSE if poke_interval is None else poke_interval, timeout=timeout, **kwargs
+        )
+        self.job_id = job_id
+        self.pictory_conn_id = pictory_conn_id
+        self.deferrable = deferrable
+        self.poll_interval = None if poke_interval is None else self.poke_interval
+        self._seen: VideoJob | PictoryError | None = None
+        self._watch: JobWatch | None = None
+
+    @cached_property
+    def hook(self) -> PictoryHook:
+        """The hook of this sensor's connection, imported only where it runs."""
+        from airflow_provider_pictory.hooks.pictory import PictoryHook
+
+        return PictoryHook(self.pictory_conn_id)
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Wait for the job, in the triggerer or here."""
+        try:
+            self.job_id = self._checked_job_id()
+            seconds(self.poll_interval, "poke_interval")
+            if self.deferrable:
+                self._defer(deadline_after(self.timeout).isoformat())
+            return super().execute(context)  # type: ignore[no-any-return]
+        except AirflowSensorTimeout:
+            self._end(self._timed_out())
+        except AirflowSkipException as skip:
+            # The base class skips under soft_fail by itself, but with words that say nothing.
+            self._end(skip.__cause__ if isinstance(skip.__cause__, PictoryError) else self._timed_out())
+        except PictoryError as error:
+            self._end(error)
+
+    def poke(self, context: Context) -> PokeReturnValue:
+        """Look at the job once; what a failed look means is decided when the next one is planned."""
+        self._seen = look(self.hook, self.job_id)
+        if isinstance(self._seen, PictoryError) or not self._seen.has_ended:
+            return PokeReturnValue(is_done=False)
+        return PokeReturnValue(is_done=True, xcom_value=self._result(self._seen))
+
+    def execute_complete(
+        self, context: Context, event: dict[str, Any] | None = None, deadline: str | None = None
+    ) -> dict[str, Any]:
+        """
+        Go on after the trigger.
+
+        :param event: the trigger's; checked before it is believed.
+        :param deadline: the moment when the wait ends, handed through by the deferral.
+        """
+        try:
+            self.job_id = self._checked_job_id()
+            deadline = deadline or datetime.now(UTC).isoformat()
+            job = job_after_event(event, hook=self.hook, job_id=self.job_id, deadline=deadline, advice=ADVICE)
+            if job is None:
+                self._defer(deadline)
+            return self._result(job)
+        except PictoryError as error:
+            self._end(error)
+
+    def resume_execution(
+        self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context
+    ) -> dict[str, Any]:
+        """
+        Take a last look also when Airflow itself gave up on the trigger, for instance on its own timeout.
+
+        The base class would end the task without asking for the job, which may well have its video.
+        """
+        if next_method == "__fail__":
+            self.log.warning("Airflow ended the wait in the triggerer: %s", (next_kwargs or {}).get("error"))
+            return self.execute_complete(context)
+        return self.execute_complete(context, **(next_kwargs or {}))
+
+    def _get_next_poke_interval(
+        self, started_at: datetime | float, run_duration: Callable[[], float], poke_count: int
+    ) -> float:
+        waited = run_duration()
+        if self._watch is None:
+            self._watch = JobWatch(
+                self.job_id,
+                deadline=deadline_after(self.timeout - waited),
+                poll_interval=self.poll_interval,
+                log=self.log,
+                advice=ADVICE,
+                waited=waited,
+            )
+        assert self._seen is not None  # noqa: S101  (the base class pokes before it plans the next poke)
+        pause = self._watch.pause_after(self._seen)
+        if self.exponential_backoff:
+            return float(super()._get_next_poke_interval(started_at, run_duration, poke_count))
+        return pause or 0.0
+
+    def _defer(self, deadline: str) -> NoReturn:
+        self.defer(
+            trigger=VideoJobTrigger(
+                job_id=self.job_id,
+                pictory_conn_id=self.pictory_conn_id,
+                deadline=deadline,
+                poll_interval=self.poll_interval,
+            ),
+            method_name="execute_complete",
+            kwargs={"deadline": deadline},
+            timeout=backstop(deadline),
+        )
+
+    def _result(self, job: VideoJob) -> dict[str, Any]:
+        require_completed(job)
+        self.log.info("Pictory job %s is completed: %s", job.job_id, describe(job))
+        return job.result
+
+    def _checked_job_id(self) -> str:
+        try:
+            return checked_job_id(self.job_id)
+        except InvalidRequestError as error:
+            raise PictoryInvalidRequestError(str(error)) from error
+
+    def _timed_out(self) -> PictoryError:
+        if isinstance(self._seen, PictoryError) and isinstance(self._seen, AirflowFailException):
+            return self._seen
+        return timed_out(self.job_id, self._seen, ADVICE)
+
+    def _end(self, error: PictoryError) -> NoReturn:
+        if self.soft_fail or self.never_fail:
+            raise AirflowSkipException(str(error)) from error
+        raise error

@@ -1,0 +1,142 @@
+"""The trigger that waits for a job in the triggerer, and the meaning of the event it ends with."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from datetime import UTC, datetime, timedelta
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import AirflowFailException
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+from airflow_provider_pictory.api import VideoJob
+from airflow_provider_pictory.api.jobs import UnreadableJobError
+from airflow_provider_pictory.exceptions import PictoryError
+from airflow_provider_pictory.polling import JobWatch, await_job, look, timed_out
+
+if TYPE_CHECKING:
+    from airflow_provider_pictory.hooks.pictory import PictoryHook
+
+
+# Long enough for a trigger that waits out a pause and a slow call past its deadline, in seconds.
+BACKSTOP_MARGIN = 300.0
+
+
+class VideoJobTrigger(BaseTrigger):
+    """
+    Wait for a Pictory job without a worker.
+
+    It fires one event: what became of the job, or that the wait ended without that being known. Its arguments
+    are all it needs to go on after the triggerer was restarted, and none of them is a secret.
+
+    :param job_id: of the job.
+    :param pictory_conn_id: id of the Airflow connection.
+    :param deadline: the moment when the wait ends, in ISO 8601 with its offset from UTC.
+    :param poll_interval: seconds between looks; ``None`` for our own schedule of 10 to 30 s.
+    """
+
+    def __init__(
+        self, job_id: str, pictory_conn_id: str, deadline: str, poll_interval: float | None = None
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.job_id = job_id
+        self.pictory_conn_id = pictory_conn_id
+        self.deadline = deadline
+        self.poll_interval = poll_interval
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Give what is stored in Airflow's database to make this trigger again."""
+        return (
+            f"{type(self).__module__}.{type(self).__qualname__}",
+            {
+                "job_id": self.job_id,
+                "pictory_conn_id": self.pictory_conn_id,
+                "deadline": self.deadline,
+                "poll_interval": self.poll_interval,
+            },
+        )
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Look at the job until it has ended, the deadline has passed, or looking makes no sense any more."""
+        # The first import takes most of a second, which every other trigger of the process would wait for.
+        module = await asyncio.to_thread(import_module, "airflow_provider_pictory.hooks.pictory")
+        watch = JobWatch(
+            self.job_id,
+            deadline=datetime.fromisoformat(self.deadline),
+            poll_interval=self.poll_interval,
+            log=self.log,
+        )
+        async with module.PictoryHook(self.pictory_conn_id) as hook:
+            try:
+                event = ended_event(await await_job(hook, watch))
+            except PictoryError as error:
+                event = doubtful_event(self.job_id, error)
+        yield TriggerEvent(event)
+
+
+def ended_event(job: VideoJob) -> dict[str, Any]:
+    """Make the event for a job that has ended, however it ended."""
+    return {"outcome": "ended", "job": job.to_dict()}
+
+
+def doubtful_event(job_id: str, error: PictoryError) -> dict[str, Any]:
+    """
+    Make the event for a wait that ended without a job's end.
+
+    The worker looks once more and finds out by itself what is wrong; the words are for whoever reads the
+    event in the database.
+    """
+    return {"outcome": "doubtful", "job_id": job_id, "error": type(error).__name__, "message": str(error)}
+
+
+def read_event(event: object, job_id: str) -> VideoJob | None:
+    """
+    Check an event before it is believed.
+
+    :param event: what the task was resumed with.
+    :param job_id: of the job that the task waits for.
+    :return: the job that has ended, or ``None`` when the event leaves that in doubt: the job itself must be
+        asked then.
+    """
+    if not isinstance(event, Mapping) or event.get("outcome") != "ended":
+        return None
+    try:
+        job = VideoJob.from_dict(event.get("job"))
+    except UnreadableJobError:
+        return None
+    return job if job.job_id == job_id and job.has_ended else None
+
+
+def job_after_event(
+    event: object, *, hook: PictoryHook, job_id: str, deadline: str, advice: str
+) -> VideoJob | None:
+    """
+    Find out what became of the job that a task was resumed for.
+
+    :param event: what the task was resumed with.
+    :param hook: to ask once more when the event leaves anything in doubt.
+    :param job_id: of the job that the task waits for.
+    :param deadline: the trigger's.
+    :param advice: how to go on after a timeout, as a whole sentence.
+    :return: the job that has ended, or ``None`` when there is still something and time to wait for.
+    :raises PictoryJobTimedOutError: the deadline has passed and the job hadn't ended.
+    :raises PictoryError: the job can't be asked.
+    """
+    job = read_event(event, job_id)
+    if job is not None:
+        return job
+    seen = look(hook, job_id)
+    if isinstance(seen, VideoJob) and seen.has_ended:
+        return seen
+    if datetime.fromisoformat(deadline) <= datetime.now(UTC) and not isinstance(seen, AirflowFailException):
+        raise timed_out(job_id, seen, advice)
+    if isinstance(seen, PictoryError):
+        raise seen
+    return None
+
+
+def backstop(deadline: str) -> timedelta:
+    """Give Airflow's own timeout of a deferral, for when no triggerer is there to keep the deadline."""
+    return datetime.fromisoformat(deadline) - datetime.now(UTC) + timedelta(seconds=BACKSTOP_MARGIN)
