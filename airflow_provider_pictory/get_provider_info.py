@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 UI_FIELD_BEHAVIOUR: dict[str, Any] = {
-    "hidden-fields": ["schema", "login", "port", "extra"],
+    "hidden-fields": ["schema", "login", "port"],
     "relabeling": {"password": "API key", "host": "Base URL"},
     "placeholders": {"password": "pictai_...", "host": "https://api.pictory.ai"},
 }

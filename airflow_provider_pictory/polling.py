@@ -277,9 +277,9 @@ def timed_out(job_id: str, seen: VideoJob | PictoryError | None, advice: str) ->
     if isinstance(seen, VideoJob):
         truth = f"but the job is not (status {str(seen.status)!r}):"
     elif seen is None:
-        truth = "and whether it has ended is not known. If it is running,"
+        truth = "and whether it has ended is unknown. If it is running,"
     else:
-        truth = f"and whether it has ended is not known: the last look failed ({seen}). If it is running,"
+        truth = f"and whether it has ended is unknown: the last look failed ({seen}). If it is running,"
     return PictoryJobTimedOutError(
         f"The wait for Pictory job {job_id} is over, {truth} it goes on and is paid for, since Pictory has no "
         f"way to cancel it. {advice}".rstrip(),

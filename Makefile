@@ -1,0 +1,79 @@
+# Everything that these targets install or write stays in this folder: .venv for the newest Airflow,
+# .environments for all else, demo-output for the demo's videos.
+
+PYTHON ?= python3
+OLDEST := .environments/airflow-2.11
+
+# An installed uv is used; where there is none, one is put into an environment of its own.
+UV := $(shell command -v uv 2>/dev/null)
+ifeq ($(UV),)
+UV := .environments/uv/bin/uv
+UV_NEEDED := .environments/uv/.installed
+endif
+
+.PHONY: help demo test test-unit test-end-to-end test-oldest check format constraints clean
+.DELETE_ON_ERROR:
+
+help: ## Say what there is
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
+
+demo: .venv/.installed ## Generate, await and save a video on the local sandbox (REAL=1: at Pictory, for credits)
+	@.venv/bin/python scripts/demo.py $(if $(REAL),--real)
+
+test: test-unit test-end-to-end ## Run all tests on the newest Airflow
+
+test-unit: .venv/.installed ## Run all tests but those that start a whole Airflow
+	.venv/bin/python -m pytest -m "not end_to_end"
+
+test-end-to-end: .venv/.installed ## Run the tests that start a whole Airflow
+	.venv/bin/python -m pytest -m end_to_end
+
+test-oldest: $(OLDEST)/.installed ## Run all tests but those that start a whole Airflow, on the oldest versions supported
+	$(OLDEST)/bin/python -m pytest -m "not end_to_end"
+
+check: .venv/.installed ## Lint, check types and imports, build and check the package
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+	rm -rf dist
+	.venv/bin/python -m build --no-isolation --outdir dist . >/dev/null
+	.venv/bin/twine check --strict dist/*
+
+format: .venv/.installed ## Format the code
+	.venv/bin/ruff check --fix
+	.venv/bin/ruff format
+
+constraints: $(UV_NEEDED) ## Choose today's versions of all dependencies anew
+	printf '%s\n' 'apache-airflow==3.3.*' | \
+	$(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --no-header --no-annotate \
+		--extra sandbox --group test --group check --constraint /dev/stdin \
+		--output-file constraints/airflow-3.3.txt pyproject.toml
+	printf '%s\n' 'apache-airflow==2.11.*' 'apache-airflow-providers-common-compat==1.12.0' \
+		'apache-airflow-providers-http==5.6.0' | \
+	$(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --no-header --no-annotate \
+		--extra sandbox --group test --constraint /dev/stdin \
+		--output-file constraints/airflow-2.11.txt pyproject.toml
+
+clean: ## Remove everything that these targets made
+	rm -rf .venv .environments demo-output dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+.environments/uv/.installed:
+	@mkdir -p $(@D)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is $(PYTHON) " + sys.version.split()[0] + ": set PYTHON=...")'
+	@$(PYTHON) -m venv .environments/uv || \
+		{ echo "$(PYTHON) can't make environments: install its venv module, or uv"; exit 1; }
+	.environments/uv/bin/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
+	@touch $@
+
+.venv/.installed: pyproject.toml constraints/airflow-3.3.txt $(UV_NEEDED)
+	$(UV) venv --quiet --allow-existing --python '>=3.11,<3.14' .venv
+	$(UV) pip install --quiet --python .venv --constraint constraints/airflow-3.3.txt \
+		--editable '.[sandbox]' --group test --group check
+	@touch $@
+
+$(OLDEST)/.installed: pyproject.toml constraints/airflow-2.11.txt $(UV_NEEDED)
+	$(UV) venv --quiet --allow-existing --python '>=3.11,<3.13' $(OLDEST)
+	$(UV) pip install --quiet --python $(OLDEST) --constraint constraints/airflow-2.11.txt \
+		--editable '.[sandbox]' --group test
+	@touch $@
