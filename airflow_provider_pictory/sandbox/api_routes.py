@@ -1,0 +1,149 @@
+"""
+The API's own paths, each a few lines between what was asked, the service and the form of the answer.
+
+Guesses: being out of credits is HTTP 402 with the code ``INSUFFICIENT_CREDITS``; cleaning a job that hasn't
+ended is a 400; a year or month of the ledger that isn't one is a 400, and a month alone is this year's; a
+page of the job list holds 20.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from airflow_provider_pictory.sandbox import wire
+from airflow_provider_pictory.sandbox.addresses import API_PREFIX
+from airflow_provider_pictory.sandbox.paging import InvalidPageKeyError, page
+from airflow_provider_pictory.sandbox.service import (
+    InsufficientCreditsError,
+    Service,
+    UnfinishedJobError,
+    UnknownJobError,
+)
+from airflow_provider_pictory.sandbox.validation import InvalidBodyError, read_order
+
+if TYPE_CHECKING:
+    from airflow_provider_pictory.sandbox.files import FileStore
+    from airflow_provider_pictory.sandbox.webhooks import Webhooks
+
+JOBS_ON_A_PAGE = 20
+VIDEOS_ON_A_PAGE = 100
+
+
+class ApiRoutes:
+    """
+    Answers as Pictory would.
+
+    :param service: what knows the jobs and the credits.
+    :param files: where a cleaned job's files are.
+    :param webhooks: what notifies at a job's end.
+    """
+
+    def __init__(self, service: Service, files: FileStore, webhooks: Webhooks) -> None:
+        self._service = service
+        self._files = files
+        self._webhooks = webhooks
+
+    def routes(self) -> list[web.RouteDef]:
+        """Give the routes of the API."""
+        return [
+            web.post(f"{API_PREFIX}/v1/aistudio/videos", self._submit),
+            web.get(f"{API_PREFIX}/v1/aistudio/videos", self._list_videos),
+            web.get(f"{API_PREFIX}/v1/jobs", self._list_jobs),
+            web.get(f"{API_PREFIX}/v1/jobs/{{job_id}}", self._job),
+            web.delete(f"{API_PREFIX}/v1/jobs/{{job_id}}/clean", self._clean),
+            web.get(f"{API_PREFIX}/v1/quota", self._quota),
+            web.get(f"{API_PREFIX}/v1/aicredits/usage", self._ledger),
+        ]
+
+    async def _submit(self, request: web.Request) -> web.Response:
+        try:
+            job = self._service.submit(read_order(await request.read()))
+        except InvalidBodyError as error:
+            return web.json_response(wire.invalid_body(error), status=400)
+        except InsufficientCreditsError:
+            document = wire.error("The account has not enough AI credits.", "INSUFFICIENT_CREDITS")
+            return web.json_response(document, status=402)
+        self._webhooks.watch(job, _base_url(request))
+        return web.json_response(wire.submission(job))
+
+    async def _job(self, request: web.Request) -> web.Response:
+        job_id = request.match_info["job_id"]
+        try:
+            job = self._service.job(job_id)
+        except UnknownJobError:
+            return web.json_response(wire.unknown_job(job_id), status=404)
+        return web.json_response(wire.job_document(self._service, job, _base_url(request)))
+
+    async def _clean(self, request: web.Request) -> web.Response:
+        job_id = request.match_info["job_id"]
+        try:
+            job = self._service.clean(job_id)
+        except UnknownJobError:
+            return web.json_response(wire.unknown_job(job_id), status=404)
+        except UnfinishedJobError:
+            return web.json_response(wire.error("The job has not ended.", "JOB_IN_PROGRESS"), status=400)
+        self._files.forget(job)
+        return web.json_response(wire.job_document(self._service, job, _base_url(request)))
+
+    async def _list_jobs(self, request: web.Request) -> web.Response:
+        try:
+            jobs, next_page_key = page(
+                self._service.jobs, lambda job: (0.0, job.position), JOBS_ON_A_PAGE, _page_key(request)
+            )
+        except InvalidPageKeyError:
+            return _invalid_parameter("nextPageKey")
+        items = [wire.job_list_item(self._service, job, _base_url(request)) for job in jobs]
+        return web.json_response({"items": items, "nextPageKey": next_page_key})
+
+    async def _list_videos(self, request: web.Request) -> web.Response:
+        try:
+            jobs, next_page_key = page(
+                self._service.finished_jobs,
+                lambda job: (job.ends_at, job.position),
+                VIDEOS_ON_A_PAGE,
+                _page_key(request),
+            )
+        except InvalidPageKeyError:
+            return _invalid_parameter("nextPageKey")
+        document: wire.Document = {"items": [wire.video_list_item(job, _base_url(request)) for job in jobs]}
+        if next_page_key:
+            document["nextPageKey"] = next_page_key
+        return web.json_response(document)
+
+    async def _quota(self, request: web.Request) -> web.Response:
+        return web.json_response(wire.quota(self._service))
+
+    async def _ledger(self, request: web.Request) -> web.Response:
+        now = datetime.fromtimestamp(self._service.clock.now(), UTC)
+        year, month = request.query.get("year"), request.query.get("month")
+        if year and not month:
+            return _invalid_parameter("month")
+        try:
+            # Only a date's parts are checked here, the day is any.
+            asked = datetime(int(year or now.year), int(month or now.month), 1, tzinfo=UTC)
+        except (ValueError, OverflowError):
+            return _invalid_parameter("year, month")
+        lines = [
+            wire.ledger_line(transaction)
+            for transaction in self._service.transactions
+            if (moment := datetime.fromtimestamp(transaction.moment, UTC)).year == asked.year
+            and moment.month == asked.month
+        ]
+        return web.json_response(lines)
+
+
+def _base_url(request: web.Request) -> str:
+    """Give the address under which the client reached us, which behind a forwarded port only it knows."""
+    return f"{request.scheme}://{request.host}"
+
+
+def _page_key(request: web.Request) -> str | None:
+    return request.query.get("nextPageKey") or None
+
+
+def _invalid_parameter(name: str) -> web.Response:
+    error = InvalidBodyError("The request parameters are invalid.", {name: f"{name} is invalid"})
+    return web.json_response(wire.invalid_body(error), status=400)

@@ -1,0 +1,116 @@
+"""The command ``pictory-sandbox``: options in, an address and a connection out, until it shall end."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import errno
+import logging
+import math
+import shlex
+import signal
+import sys
+from typing import TYPE_CHECKING
+
+from airflow_provider_pictory import __version__
+from airflow_provider_pictory.sandbox.connection import connection_json
+from airflow_provider_pictory.sandbox.settings import KEY_PREFIX, Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+DEFAULT_PORT = 8765
+_PACKAGES = ("aiohttp", "av", "PIL")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """
+    Run a sandbox until SIGINT or SIGTERM.
+
+    :param arguments: the command line without the command's name; the process's own without it.
+    :return: the exit status.
+    """
+    settings = _settings(arguments)
+    logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%H:%M:%S", level=logging.INFO)
+    try:
+        asyncio.run(_serve(settings))
+    except ModuleNotFoundError as error:
+        if error.name not in _PACKAGES:
+            raise
+        return _complain(
+            f"the package {error.name} is missing: install them all with "
+            "pip install 'airflow-provider-pictory[sandbox]'"
+        )
+    except OSError as error:
+        where = f"{settings.host}:{settings.port}"
+        if error.errno == errno.EADDRINUSE:
+            return _complain(f"{where} is taken: choose another --port, or 0 for any free one")
+        return _complain(f"can't start at {where}: {error.strerror or error}")
+    return 0
+
+
+async def _serve(settings: Settings) -> None:
+    # Only now, so that a missing package is a sentence and --help needs none.
+    from airflow_provider_pictory.sandbox.server import serve
+
+    end = asyncio.Event()
+    for end_signal in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(end_signal, end.set)
+    async with serve(settings) as server:
+        key = "that key" if settings.api_key else f"any key that starts with {KEY_PREFIX}"
+        connection = shlex.quote(connection_json(server.url, settings.usable_key))
+        # Flushed, since whoever started us in the background waits for these lines.
+        sys.stdout.write(
+            f"Pictory sandbox at {server.url}: jobs take {settings.render_seconds:g} s, "
+            f"{settings.credits:g} AI credits, {key}. Ctrl+C ends it.\n"
+            f"export AIRFLOW_CONN_PICTORY_DEFAULT={connection}\n"
+        )
+        sys.stdout.flush()
+        await end.wait()
+
+
+def _settings(arguments: Sequence[str] | None) -> Settings:
+    parser = argparse.ArgumentParser(
+        prog="pictory-sandbox",
+        description="A local Pictory: the same API, made-up videos, no real credits.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument("--host", default=Settings.host, help="the address to listen on")
+    parser.add_argument("--port", type=_port, default=DEFAULT_PORT, help="0 takes a free one")
+    parser.add_argument(
+        "--render-seconds",
+        type=_quantity,
+        default=Settings.render_seconds,
+        metavar="SECONDS",
+        help="how long a job stays in progress",
+    )
+    parser.add_argument(
+        "--credits", type=_quantity, default=Settings.credits, help="the AI credits of the account"
+    )
+    parser.add_argument(
+        "--api-key",
+        default=argparse.SUPPRESS,
+        metavar="KEY",
+        help=f"the only accepted key (default: any that starts with {KEY_PREFIX})",
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    return Settings(**vars(parser.parse_args(arguments)))
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 <= port <= 65535:
+        raise argparse.ArgumentTypeError("a port is a number from 0 to 65535")
+    return port
+
+
+def _quantity(text: str) -> float:
+    quantity = float(text)
+    if not 0 <= quantity < math.inf:
+        raise argparse.ArgumentTypeError(f"{text} is not a number from 0 up")
+    return quantity
+
+
+def _complain(sentence: str) -> int:
+    sys.stderr.write(f"pictory-sandbox: {sentence}.\n")
+    return 1

@@ -1,0 +1,119 @@
+"""
+The finished files, made when the first of them is asked for, so that a video nobody watches costs nothing.
+
+Guesses: a file that isn't there, or no longer, is a plain 404; what a file store answers beyond that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from airflow_provider_pictory.api.jobs import JobStatus
+from airflow_provider_pictory.sandbox import wire
+from airflow_provider_pictory.sandbox.addresses import FILES_PREFIX
+from airflow_provider_pictory.sandbox.drawing import Scene
+from airflow_provider_pictory.sandbox.rendering import render
+from airflow_provider_pictory.sandbox.service import Job, Service, UnknownJobError
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+_CONTENT_TYPES = {".mp4": "video/mp4", ".png": "image/png", ".jpg": "image/jpeg"}
+_FILE_NAMES = (wire.VIDEO_FILE, *wire.IMAGE_FILES.values())
+
+
+class FileStore:
+    """
+    Renders each job's files once, off the event loop, into a folder that is gone when the sandbox is.
+
+    :param service: whose jobs they are.
+    :param most_jobs_kept: how many jobs' files are kept; those asked for the longest ago go first, and are
+        rendered again if need be.
+    """
+
+    def __init__(self, service: Service, *, most_jobs_kept: int = 200) -> None:
+        self._service = service
+        self._most_jobs_kept = most_jobs_kept
+        # One at a time: a rendering already uses several cores, and API calls shall find one free.
+        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="pictory-sandbox-rendering")
+        self._temporary = tempfile.TemporaryDirectory(prefix="pictory-sandbox-")
+        self._renderings: dict[str, asyncio.Future[Path]] = {}
+        self.jobs_rendered = 0
+        self.asked_with_key = 0
+
+    def __enter__(self) -> FileStore:
+        return self
+
+    def __exit__(
+        self,
+        exception_type: type[BaseException] | None,
+        exception: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._executor.shutdown(cancel_futures=True)
+        self._temporary.cleanup()
+
+    def routes(self) -> list[web.RouteDef]:
+        """Give the routes of the files; they need no key."""
+        return [web.get(f"{FILES_PREFIX}/{{video_id}}/{{file_name}}", self._answer)]
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
+        # At Pictory the files are elsewhere: a client that sends its key along has given it away.
+        self.asked_with_key += "Authorization" in request.headers
+        file_name = request.match_info["file_name"]
+        try:
+            job = self._service.job_of_video(request.match_info["video_id"])
+        except UnknownJobError:
+            raise web.HTTPNotFound from None
+        if file_name not in _FILE_NAMES or self._service.status(job) != JobStatus.COMPLETED:
+            raise web.HTTPNotFound
+        folder = await self._folder(job)
+        content_type = _CONTENT_TYPES[Path(file_name).suffix]
+        return web.FileResponse(folder / file_name, headers={"Content-Type": content_type})
+
+    async def _folder(self, job: Job) -> Path:
+        rendering = self._renderings.pop(job.video_id, None)
+        if rendering is None or (rendering.done() and rendering.exception()):
+            loop = asyncio.get_running_loop()
+            rendering = loop.run_in_executor(self._executor, self._render, job)
+        # Put at the end again, so that the first ones are those asked for the longest ago.
+        self._renderings[job.video_id] = rendering
+        self._forget_oldest()
+        # Shielded, because others may wait for it when this client has gone.
+        return await asyncio.shield(rendering)
+
+    def forget(self, job: Job) -> None:
+        """Delete a job's files; they would be rendered again if anybody was allowed to ask for them."""
+        self._forget(job.video_id)
+
+    def _forget_oldest(self) -> None:
+        done = [video_id for video_id, rendering in self._renderings.items() if rendering.done()]
+        for video_id in done[: max(0, len(self._renderings) - self._most_jobs_kept)]:
+            self._forget(video_id)
+
+    def _forget(self, video_id: str) -> None:
+        rendering = self._renderings.pop(video_id, None)
+        if rendering and rendering.done() and not rendering.cancelled() and not rendering.exception():
+            shutil.rmtree(rendering.result(), ignore_errors=True)
+
+    def _render(self, job: Job) -> Path:
+        order = job.order
+        width, height = wire.FRAME_SIZES[order.aspect_ratio]
+        scene = Scene(
+            prompt=order.prompt,
+            caption=f"{order.model} \u00b7 {order.aspect_ratio} \u00b7 {order.duration} s",
+            duration=order.duration,
+            width=width,
+            height=height,
+        )
+        folder = Path(tempfile.mkdtemp(dir=self._temporary.name))
+        render(scene, folder)
+        self.jobs_rendered += 1
+        return folder

@@ -1,0 +1,92 @@
+"""The parts of a sandbox put together into a running HTTP server, the same for command and tests."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from airflow_provider_pictory.sandbox.api_routes import ApiRoutes
+from airflow_provider_pictory.sandbox.control import Control
+from airflow_provider_pictory.sandbox.counting import RequestCounter
+from airflow_provider_pictory.sandbox.edge import content_delivery_network, errors_as_json, key_check
+from airflow_provider_pictory.sandbox.files import FileStore
+from airflow_provider_pictory.sandbox.scripted_answers import ScriptedAnswers
+from airflow_provider_pictory.sandbox.service import Clock, Service
+from airflow_provider_pictory.sandbox.webhooks import Webhooks
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from aiohttp.typedefs import Middleware
+
+    from airflow_provider_pictory.sandbox.settings import Settings
+
+_SECONDS_FOR_OPEN_REQUESTS = 1.0
+_ADDRESSES_OF_ALL_INTERFACES = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
+
+
+@dataclass(frozen=True)
+class RunningServer:
+    """
+    A sandbox that answers.
+
+    :param url: its base URL, without the API's path.
+    :param control: what looks into it and steers it, on its event loop.
+    """
+
+    url: str
+    control: Control
+
+
+@asynccontextmanager
+async def serve(
+    settings: Settings, *, clock: Clock | None = None, interventions: Sequence[Middleware] = ()
+) -> AsyncIterator[RunningServer]:
+    """
+    Run a sandbox for as long as the context lasts.
+
+    :param settings: what the user chose.
+    :param clock: whose time counts; the machine's without it.
+    :param interventions: middlewares that may delay, replace or drop what the service answers. They stand in
+        front of the API's own checks, so the service may or may not have acted, as they like; requests for
+        the control surface pass through them as well.
+    :raises OSError: when it can't listen where it shall.
+    """
+    service = Service(
+        render_seconds=settings.render_seconds, credit_limit=settings.credits, clock=clock or Clock()
+    )
+    with FileStore(service) as files:
+        webhooks, counter, scripted_answers = Webhooks(service), RequestCounter(), ScriptedAnswers()
+        control = Control(service, files, webhooks, counter, scripted_answers)
+        application = web.Application(
+            middlewares=[
+                counter.middleware,
+                scripted_answers.middleware,
+                *interventions,
+                errors_as_json,
+                content_delivery_network,
+                key_check(settings.api_key),
+            ]
+        )
+        application.on_response_prepare.append(counter.count_status)
+        for part in (ApiRoutes(service, files, webhooks), files, control):
+            application.add_routes(part.routes())
+        runner = web.AppRunner(
+            application, shutdown_timeout=_SECONDS_FOR_OPEN_REQUESTS, access_log_format='"%r" %s'
+        )
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, settings.host, settings.port).start()
+            yield RunningServer(_url(runner), control)
+        finally:
+            await webhooks.close()
+            await runner.cleanup()
+
+
+def _url(runner: web.AppRunner) -> str:
+    address, port = runner.addresses[0][:2]
+    address = _ADDRESSES_OF_ALL_INTERFACES.get(address, address)
+    return f"http://[{address}]:{port}" if ":" in address else f"http://{address}:{port}"

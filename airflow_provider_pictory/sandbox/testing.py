@@ -1,0 +1,55 @@
+"""
+The pytest fixtures that give each test its own Pictory.
+
+Import them in a ``conftest.py``::
+
+    from airflow_provider_pictory.sandbox.testing import pictory_sandbox, pictory_sandbox_factory
+
+or name the module there: ``pytest_plugins = ["airflow_provider_pictory.sandbox.testing"]``.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Protocol
+
+import pytest
+
+from airflow_provider_pictory.sandbox.background import PictorySandbox
+from airflow_provider_pictory.sandbox.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from airflow_provider_pictory.sandbox.service import Clock
+
+__all__ = ["PictorySandbox", "PictorySandboxFactory", "pictory_sandbox", "pictory_sandbox_factory"]
+
+
+class PictorySandboxFactory(Protocol):
+    """Starts sandboxes that end with the test; takes what :class:`PictorySandbox` takes."""
+
+    def __call__(
+        self,
+        *,
+        render_seconds: float = 0.0,
+        credits: float = Settings.credits,  # noqa: A002  (the name that users guess)
+        api_key: str | None = None,
+        host: str = Settings.host,
+        port: int = 0,
+        clock: Clock | None = None,
+    ) -> PictorySandbox:
+        """Start one."""
+
+
+@pytest.fixture
+def pictory_sandbox_factory() -> Iterator[PictorySandboxFactory]:
+    """Start sandboxes with arguments, such as ``pictory_sandbox_factory(render_seconds=5, credits=10)``."""
+    with ExitStack() as running:
+        yield lambda **arguments: running.enter_context(PictorySandbox(**arguments))
+
+
+@pytest.fixture
+def pictory_sandbox(pictory_sandbox_factory: PictorySandboxFactory) -> PictorySandbox:
+    """Start a sandbox whose jobs end at once; its ``connection_json`` is an Airflow connection to it."""
+    return pictory_sandbox_factory()

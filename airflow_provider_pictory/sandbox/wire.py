@@ -1,0 +1,149 @@
+"""
+The service's answers as JSON documents, envelope by envelope, since no two of Pictory's are alike.
+
+Guesses: the key names of thumbnail and preview in a job; that a job never shows its prompt, finished or not;
+the fields of a job list's item beyond id and status; that a video's ``createdDate`` is when its job ended;
+the ledger's ``source`` and ``plan``; the minutes of the other quotas, which nothing here uses up; the message
+of every error; an unknown job's error inside ``data``; that a deletion answers with the cleaned job.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_pictory.api.jobs import JobStatus
+from airflow_provider_pictory.sandbox.addresses import FILES_PREFIX
+
+if TYPE_CHECKING:
+    from airflow_provider_pictory.sandbox.service import Job, Service, Transaction
+    from airflow_provider_pictory.sandbox.validation import InvalidBodyError
+
+# Small enough to be rendered in a second, even numbers as H.264 wants them, and exact to the ratio.
+FRAME_SIZES = {
+    "16:9": (640, 360),
+    "9:16": (360, 640),
+    "1:1": (480, 480),
+    "3:4": (480, 640),
+    "4:3": (640, 480),
+}
+VIDEO_FILE = "video.mp4"
+IMAGE_FILES = {
+    "previewImageUrl": "preview.jpg",
+    "thumbnailImageUrl": "thumbnail.jpg",
+    "lastFrameImageUrl": "last-frame.png",
+}
+
+Document = dict[str, Any]
+
+
+def submission(job: Job) -> Document:
+    """Answer a submission."""
+    return {"success": True, "data": {"jobId": job.job_id}}
+
+
+def job_document(service: Service, job: Job, base_url: str) -> Document:
+    """Answer the question for a job; a webhook gets the same."""
+    is_success = service.status(job) != JobStatus.FAILED
+    return {"job_id": job.job_id, "success": is_success, "data": _job_data(service, job, base_url)}
+
+
+def job_list_item(service: Service, job: Job, base_url: str) -> Document:
+    """Show a job in the list of jobs."""
+    is_success = service.status(job) != JobStatus.FAILED
+    return {"success": is_success, "data": {"jobId": job.job_id, **_job_data(service, job, base_url)}}
+
+
+def video_list_item(job: Job, base_url: str) -> Document:
+    """Show a finished video in the list of videos."""
+    return {
+        "id": job.video_id,
+        "url": _file_url(job, base_url, VIDEO_FILE),
+        "prompt": job.order.prompt,
+        "aspectRatio": job.order.aspect_ratio,
+        "createdDate": timestamp(job.ends_at),
+        "model": job.order.model.value,
+        **_dimensions(job),
+        **_image_urls(job, base_url),
+        **job.order.sources,
+    }
+
+
+def quota(service: Service) -> Document:
+    """Answer the question for the quota."""
+    unused_minutes = {"used": 0, "limit": 600}
+    return {
+        "aiCredits": {"used": amount(service.credits_used), "limit": amount(service.credit_limit)},
+        "videoMinutes": unused_minutes,
+        "transcriptionMinutes": unused_minutes,
+        "elevenLabsVoiceOverMinutes": unused_minutes,
+    }
+
+
+def ledger_line(transaction: Transaction) -> Document:
+    """Show one line of the credit ledger."""
+    return {
+        "transactionId": transaction.transaction_id,
+        "type": "debit" if transaction.amount > 0 else "credit",
+        "amount": amount(abs(transaction.amount)),
+        "source": "AI Studio",
+        "description": transaction.description,
+        "plan": "sandbox",
+        "transactionDate": timestamp(transaction.moment),
+    }
+
+
+def invalid_body(error: InvalidBodyError) -> Document:
+    """Answer a body that can't be accepted."""
+    fields = [{"name": name, "errors": complaint} for name, complaint in error.faults.items()]
+    return {"code": "INVALID_REQUEST_BODY", "message": error.message, "fields": fields}
+
+
+def unknown_job(job_id: str) -> Document:
+    """Answer the question for a job that isn't there."""
+    data = {"error_code": "5000", "error_message": "JOB_NOT_FOUND"}
+    return {"job_id": job_id, "success": False, "data": data}
+
+
+def error(message: str, code: str | None = None) -> Document:
+    """Answer with an error that has no form of its own."""
+    return {"code": code, "message": message} if code else {"message": message}
+
+
+def amount(credits_: float) -> float | int:
+    """Give credits as a person would write them, without a fraction where there is none."""
+    rounded = round(float(credits_), 2)
+    return int(rounded) if rounded.is_integer() else rounded
+
+
+def timestamp(moment: float) -> str:
+    """Give a moment in ISO 8601, in UTC, to the millisecond."""
+    return datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _job_data(service: Service, job: Job, base_url: str) -> Document:
+    status = str(service.status(job))
+    if status == JobStatus.FAILED:
+        return {"status": status, "error_code": job.error_code, "error_message": job.error_message}
+    if status != JobStatus.COMPLETED:
+        return {"status": status}
+    return {
+        "status": status,
+        "url": _file_url(job, base_url, VIDEO_FILE),
+        **_dimensions(job),
+        **_image_urls(job, base_url),
+        "aiCreditsUsed": amount(job.credits_taken),
+    }
+
+
+def _dimensions(job: Job) -> Document:
+    width, height = FRAME_SIZES[job.order.aspect_ratio]
+    return {"duration": f"{job.order.duration}s", "width": width, "height": height}
+
+
+def _image_urls(job: Job, base_url: str) -> Document:
+    return {name: _file_url(job, base_url, file_name) for name, file_name in IMAGE_FILES.items()}
+
+
+def _file_url(job: Job, base_url: str, file_name: str) -> str:
+    return f"{base_url}{FILES_PREFIX}/{job.video_id}/{file_name}"

@@ -1,0 +1,47 @@
+"""The fixtures work in a user's own tests, imported or as a plugin."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+USERS_TEST = """
+import requests
+
+def test_with_the_fixture(pictory_sandbox):
+    assert requests.get(pictory_sandbox.url + "/sandbox/counts").json()["jobs_created"] == 0
+
+def test_with_arguments(pictory_sandbox_factory):
+    sandbox = pictory_sandbox_factory(render_seconds=5, credits=10, api_key="pictai_mine")
+    assert "pictai_mine" in sandbox.connection_json
+    headers = {"Authorization": sandbox.api_key}
+    quota = requests.get(sandbox.url + "/pictoryapis/v1/quota", headers=headers).json()
+    assert quota["aiCredits"]["limit"] == 10
+"""
+
+
+@pytest.mark.parametrize(
+    "conftest",
+    [
+        "from airflow_provider_pictory.sandbox.testing import pictory_sandbox, pictory_sandbox_factory",
+        'pytest_plugins = ["airflow_provider_pictory.sandbox.testing"]',
+    ],
+    ids=["imported", "plugin"],
+)
+def test_they_work_in_a_user_s_own_tests(tmp_path, pytestconfig, conftest):
+    (tmp_path / "conftest.py").write_text(conftest)
+    (tmp_path / "test_mine.py").write_text(USERS_TEST)
+
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(pytestconfig.rootpath), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert "2 passed" in run.stdout, run.stdout + run.stderr
