@@ -56,7 +56,7 @@ def get_provider_info() -> dict[str, Any]:
                     "timeout": {
                         "label": "Timeout",
                         "description": "Seconds that one call to Pictory may take; 30 when empty.",
-                        "schema": {"type": ["number", "null"], "exclusiveMinimum": 0},
+                        "schema": {"type": ["number", "null"], "exclusiveMinimum": 0, "maximum": 86400},
                     }
                 },
             }

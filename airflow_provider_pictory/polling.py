@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import random
 import time
 from datetime import UTC, datetime, timedelta
@@ -13,6 +12,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_pictory.api import JobStatus, VideoJob
 from airflow_provider_pictory.api.checks import is_usual_job_id
+from airflow_provider_pictory.api.faults import shown
 from airflow_provider_pictory.exceptions import (
     PictoryAPIError,
     PictoryError,
@@ -41,6 +41,9 @@ LONGEST_TROUBLED_PAUSE = 60.0
 LONGEST_RETRY_AFTER = 300.0
 PAUSE_BETWEEN_REPORTS = 60.0
 
+# Beyond every wait that makes sense, and far within what a date can hold.
+LONGEST_SPAN = 366 * 24 * 60 * 60.0
+
 
 class Logger(Protocol):
     """What both loggers of Airflow can do, that of triggers and tasks and the standard library's."""
@@ -63,16 +66,17 @@ def seconds(value: object, field: str) -> float | None:
     if value is None:
         return None
     span = value.total_seconds() if isinstance(value, timedelta) else value
-    if isinstance(span, bool) or not isinstance(span, (int, float)) or not 0 < span < math.inf:
+    if isinstance(span, bool) or not isinstance(span, (int, float)) or not 0 < span <= LONGEST_SPAN:
         raise PictoryInvalidRequestError(
-            f"{field}: got {value!r}, but a positive number of seconds or a timedelta is needed"
+            f"{field}: got {shown(value)}, but a positive number of seconds or a timedelta is needed, "
+            f"{LONGEST_SPAN / 86400:.0f} days at most"
         )
     return float(span)
 
 
 def deadline_after(timeout: float) -> datetime:
     """Give the moment when a wait of so many seconds ends, which a restart of whoever waits doesn't move."""
-    return datetime.now(UTC) + timedelta(seconds=timeout)
+    return datetime.now(UTC) + timedelta(seconds=min(timeout, LONGEST_SPAN))
 
 
 def next_pause(poll_interval: float | None, *, is_first: bool) -> float:
@@ -169,15 +173,15 @@ class JobWatch:
         if not isinstance(error, PictoryAPIError):
             return False
         status_code = error.status_code
+        if isinstance(error, AirflowFailException) and not isinstance(error, PictoryJobNotFoundError):
+            return False
         if status_code == 403:
             self._forbidden_since = self._forbidden_since or now
             return now - self._forbidden_since < FORBIDDEN_GRACE
         self._forbidden_since = None
         if status_code == 404 or isinstance(error, PictoryJobNotFoundError):
             return is_usual_job_id(self.job_id) and now - self._started < NOT_FOUND_GRACE
-        if isinstance(error, AirflowFailException):
-            return False
-        return status_code is None or status_code in (408, 425, 429) or not 400 <= status_code < 500
+        return may_pass(error)
 
     def _note_recovery(self) -> None:
         if self._troubles:
@@ -200,6 +204,14 @@ class JobWatch:
             self._log.info(
                 "Pictory job %s is %s after %.0f s of waiting", job.job_id, job.status, now - self._started
             )
+
+
+def may_pass(error: PictoryError) -> bool:
+    """Tell whether a failed look may mend itself at any time, as network errors, 429 and 5xx may."""
+    if not isinstance(error, PictoryAPIError) or isinstance(error, AirflowFailException):
+        return False
+    status_code = error.status_code
+    return status_code is None or status_code in (408, 425, 429) or not 400 <= status_code < 500
 
 
 def look(hook: PictoryHook, job_id: str) -> VideoJob | PictoryError:
@@ -249,7 +261,7 @@ def require_completed(job: VideoJob) -> VideoJob:
     :raises PictoryJobFailedError: it failed otherwise.
     :raises PictoryJobExpiredError: its video was deleted at Pictory.
     """
-    if job.status is JobStatus.FAILED:
+    if job.status == JobStatus.FAILED:
         words = ": ".join(filter(None, (job.error_code, job.error_message))) or "no reason given"
         message = f"Pictory job {job.job_id} failed ({words})"
         if "INSUFFICIENT_CREDITS" in (job.error_code, job.error_message):
@@ -257,7 +269,7 @@ def require_completed(job: VideoJob) -> VideoJob:
                 f"{message}: the account is out of AI credits", code=job.error_code
             )
         raise PictoryJobFailedError(message, job_id=job.job_id, error_code=job.error_code)
-    if job.status is JobStatus.CLEANED:
+    if job.status == JobStatus.CLEANED:
         raise PictoryJobExpiredError(
             f"The video of Pictory job {job.job_id} was deleted at Pictory (status 'cleaned') and can't be "
             "brought back; it takes a new submission to have it again",
@@ -281,8 +293,8 @@ def timed_out(job_id: str, seen: VideoJob | PictoryError | None, advice: str) ->
     else:
         truth = f"and whether it has ended is unknown: the last look failed ({seen}). If it is running,"
     return PictoryJobTimedOutError(
-        f"The wait for Pictory job {job_id} is over, {truth} it goes on and is paid for, since Pictory has no "
-        f"way to cancel it. {advice}".rstrip(),
+        f"The wait for Pictory job {job_id} is over, {truth} it goes on and is paid for, since Pictory has "
+        f"no way to cancel it. {advice}".rstrip(),
         job_id=job_id,
     )
 

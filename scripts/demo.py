@@ -47,11 +47,18 @@ def main() -> int:
     parser.add_argument("--real", action="store_true", help="at Pictory, with PICTORY_API_KEY, for credits")
     real = parser.parse_args().real
     # Ending like after ctrl-C gives everything below the chance to clean up.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for end_signal in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(end_signal, signal.default_int_handler)
     try:
         run_demo(real=real)
     except DemoFailedError as error:
         say(f"The demo failed: {error}")
+        return 1
+    except FileNotFoundError as error:
+        say(f"The demo failed: {error.filename} is missing; make clean, then make demo, sets all up anew")
+        return 1
+    except OSError as error:
+        say(f"The demo failed: {error.strerror or error} ({error.filename or 'no file'})")
         return 1
     except KeyboardInterrupt:
         say("The demo was stopped." + (" A submitted video goes on and is paid for." if real else ""))
@@ -151,7 +158,7 @@ def airflow(environment: dict[str, str], *arguments: str) -> int:
 @contextmanager
 def child(*command: str | Path, environment: dict[str, str] | None = None) -> Iterator[subprocess.Popen[str]]:
     """Run a program in a process group of its own, of which nothing is left behind."""
-    process = subprocess.Popen(
+    process = subprocess.Popen(  # noqa: S603  (the programs are our own)
         [str(word) for word in command],
         env=environment,
         stdout=subprocess.PIPE,

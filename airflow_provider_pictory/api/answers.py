@@ -8,11 +8,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
+from functools import partial
 from typing import Any, NoReturn
 
+from airflow_provider_pictory.api.faults import shown
 from airflow_provider_pictory.api.jobs import UnreadableJobError, VideoJob, read_number, read_text
 
 _LONGEST_TEXT_SHOWN = 300
+_MOST_FIELDS_SHOWN = 20
 
 
 class AnswerErrorKind(StrEnum):
@@ -59,6 +62,10 @@ class AnswerError(Exception):
         self.code = code
         self.fields = dict(fields or {})
         self.retry_after = retry_after
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Survive being sent between processes, which would otherwise make it from its message alone."""
+        return partial(type(self), status_code=self.status_code), (self.kind, self.message), vars(self)
 
 
 @dataclass(frozen=True)
@@ -121,7 +128,7 @@ def read_job(answer: Answer, job_id: str) -> VideoJob:
         _raise_reported_error(answer, document)
     for value in (document.get("job_id"), document.get("jobId"), data.get("job_id"), data.get("jobId")):
         if value is not None and value != job_id:
-            _raise_unreadable(answer, f"it is about job {value!r}, asked was job {job_id!r}")
+            _raise_unreadable(answer, f"it is about job {shown(value)}, asked was job {job_id!r}")
     try:
         return VideoJob.from_data(job_id, data)
     except UnreadableJobError as error:
@@ -198,7 +205,7 @@ def _raise_error_status(answer: Answer) -> NoReturn:
         retry_after = read_retry_after(answer)
     elif 300 <= status < 400:
         kind = AnswerErrorKind.REDIRECTED
-        said += f", a redirect to {answer.headers.get('location', 'nowhere')!r}, which is not followed"
+        said += f", a redirect to {shown(answer.headers.get('location', 'nowhere'))}, which is not followed"
     elif status >= 500:
         kind = AnswerErrorKind.SERVER_ERROR
         retry_after = read_retry_after(answer)
@@ -267,9 +274,9 @@ def _text(level: Mapping[str, Any], name: str) -> str | None:
 def _fields(document: Mapping[str, Any]) -> dict[str, str]:
     found = {}
     fields = document.get("fields")
-    for item in fields if isinstance(fields, list) else ():
-        if isinstance(item, Mapping) and isinstance(item.get("name"), str):
-            found[item["name"]] = str(item.get("errors"))[:_LONGEST_TEXT_SHOWN]
+    for item in fields[:_MOST_FIELDS_SHOWN] if isinstance(fields, list) else ():
+        if isinstance(item, Mapping) and (name := _text(item, "name")):
+            found[name] = _text(item, "errors") or shown(item.get("errors"))
     return found
 
 

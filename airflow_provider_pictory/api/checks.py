@@ -30,6 +30,10 @@ REFERENCE_IMAGES_MAXIMUM = 3
 _JOB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,199}", re.ASCII)
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
 _DURATION = re.compile(r"(\d{1,9})(?:\.0+)?\s*s?", re.ASCII)
+_LONGEST_DURATION = 999_999_999
+# JSON and Python let through halves of characters (surrogates), which are no text for anybody else.
+_HALF_CHARACTER = re.compile(r"[\ud800-\udfff]")
+_NEVER_IN_A_URL = re.compile(r"[\s\x00-\x1f\x7f\ud800-\udfff]")
 
 
 def is_absent(value: object) -> bool:
@@ -54,6 +58,8 @@ def prompt(value: object) -> str:
     text = value.strip()
     if not PROMPT_MINIMUM_CHARACTERS <= len(text) <= PROMPT_MAXIMUM_CHARACTERS:
         raise RefusedValueError(allowed, given=f"{len(text):,} characters ({shown(text)})")
+    if half := _HALF_CHARACTER.search(text):
+        raise RefusedValueError("it must be whole characters", given=f"half a character ({shown(half[0])})")
     return text
 
 
@@ -62,7 +68,7 @@ def model(value: object) -> VideoModel:
     if is_absent(value):
         return DEFAULT_MODEL
     try:
-        return VideoModel(str(value).strip())
+        return VideoModel(value.strip() if isinstance(value, str) else "")
     except ValueError:
         raise RefusedValueError(
             f"it must be {listed(VideoModel)} (a model newer than this provider goes into extra_fields)"
@@ -96,7 +102,7 @@ def duration(value: object, model: VideoModel | None, limits: ModelLimits | None
         seconds = int(match[1])
     if limits and seconds not in limits.durations:
         raise RefusedValueError(f"model {model} makes {listed(limits.durations)} seconds")
-    if seconds is None or seconds <= 0:
+    if seconds is None or not 0 < seconds <= _LONGEST_DURATION:
         raise RefusedValueError('it must be whole seconds, such as 8, "8" or "8s"')
     return seconds
 
@@ -115,7 +121,7 @@ def url(value: object) -> str | None:
         parts.port  # noqa: B018  (an impossible port shows itself only when it is read)
     except ValueError:
         raise RefusedValueError(allowed) from None
-    if parts.scheme.lower() not in ("http", "https") or not has_host or re.search(r"[\s\x00-\x1f]", text):
+    if parts.scheme.lower() not in ("http", "https") or not has_host or _NEVER_IN_A_URL.search(text):
         raise RefusedValueError(allowed)
     return text
 
@@ -152,7 +158,7 @@ def _list_from_text(text: str) -> object:
     for read in (json.loads, ast.literal_eval):
         try:
             return read(text.strip())
-        except (ValueError, SyntaxError, RecursionError, MemoryError):
+        except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
             continue
     return text
 

@@ -61,7 +61,10 @@ class InvalidRequestError(ValueError):
 
 def shown(value: object) -> str:
     """Give a value as a log line can carry it: its literal, cut short when it is long."""
-    literal = repr(value)
+    try:
+        literal = repr(value)
+    except Exception:  # noqa: BLE001  (a number of thousands of digits, a list nested too deeply, anybody's class)
+        literal = f"a {type(value).__name__} that can't be shown"
     if len(literal) > _LONGEST_VALUE_SHOWN:
         literal = f"{literal[: _LONGEST_VALUE_SHOWN - 3]}..."
     return literal

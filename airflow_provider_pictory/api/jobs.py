@@ -90,12 +90,14 @@ class VideoJob:
         if not isinstance(values, Mapping) or set(values) != expected:
             raise UnreadableJobError(f"a job's fields are {sorted(expected)}")
         job = cls(**{**values, "status": _status(values["status"])})
-        numbers = (job.duration_seconds, job.width, job.height, job.ai_credits_used)
-        texts = (values[name] for name in expected if name.endswith(("_url", "_code", "_message")))
+        numbers = _present(job.duration_seconds, job.width, job.height, job.ai_credits_used)
+        urls = _present(job.url, job.thumbnail_url, job.preview_url, job.last_frame_image_url)
+        texts = _present(job.error_code, job.error_message)
         if (
-            not isinstance(job.job_id, str)
-            or any(number is not None and read_number(number) is None for number in numbers)
-            or any(text is not None and not isinstance(text, str) for text in (job.url, *texts))
+            not (isinstance(job.job_id, str) and job.job_id)
+            or any(isinstance(number, str) or read_number(number) is None for number in numbers)
+            or any(_url(url) is None for url in urls)
+            or not all(isinstance(text, str) for text in texts)
         ):
             raise UnreadableJobError("a job's field has a wrong type")
         job._check_url()
@@ -126,8 +128,12 @@ class VideoJob:
         return job
 
     def _check_url(self) -> None:
-        if self.status is JobStatus.COMPLETED and not self.url:
+        if self.status == JobStatus.COMPLETED and not self.url:
             raise UnreadableJobError(f"job {self.job_id} is completed but has no URL to its video")
+
+
+def _present(*values: object) -> list[object]:
+    return [value for value in values if value is not None]
 
 
 def _status(value: object) -> JobStatus | str:
@@ -147,14 +153,14 @@ def _url(value: object) -> str | None:
 
 
 def read_text(value: object) -> str | None:
-    """Read a text that can be logged and stored: one line, and none of the half characters JSON can hold."""
+    """Read a text that can be logged and stored: one line of printable characters, which JSON alone isn't."""
     if isinstance(value, bool) or not isinstance(value, (str, int)):
         return None
     try:
         text = str(value)
     except ValueError:  # a whole number of thousands of digits
         return None
-    return " ".join(text.encode("utf-8", "replace").decode().split()) or None
+    return " ".join("".join(mark if mark.isprintable() else " " for mark in text).split()) or None
 
 
 def read_number(value: object) -> float | None:

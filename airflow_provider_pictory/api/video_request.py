@@ -115,7 +115,9 @@ class VideoRequest:
         sources = [
             name
             for name, value in given.items()
-            if WIRE_NAMES[name] not in extra and not checks.is_absent(value) and value != []
+            if WIRE_NAMES[name] not in extra
+            and not checks.is_absent(value)
+            and not (isinstance(value, (list, tuple)) and not value)
         ]
         if len(sources) > 1:
             faults.append(
@@ -163,11 +165,12 @@ class VideoRequest:
     @property
     def warnings(self) -> tuple[str, ...]:
         """Things that are allowed but will surprise somebody, as whole sentences."""
-        if self.expected_duration == self.duration:
+        asked = self.payload.get("duration")
+        if self.expected_duration == self.duration or asked == f"{self.expected_duration}s":
             return ()
         return (
             f"With reference images, model {self.model} probably makes {self.expected_duration} s of video "
-            f"whatever is asked ({self.duration} s here); the cost is estimated for that.",
+            f"whatever is asked ({asked} here); the cost is estimated for that.",
         )
 
     def __str__(self) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from airflow_provider_pictory.api.faults import shown
 from airflow_provider_pictory.exceptions import PictoryConfigurationError
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 DEFAULT_BASE_URL = "https://api.pictory.ai"
 DEFAULT_TIMEOUT = 30.0
+LONGEST_TIMEOUT = 24 * 60 * 60.0
 API_PATH = "/pictoryapis"
 KNOWN_EXTRAS = ("timeout", "verify", "proxies", "cert")
 
@@ -77,7 +79,7 @@ def _extra(name: str, text: str | None) -> dict[str, Any]:
     # Not extra_dejson, which in a triggerer of some Airflow versions waits for the supervisor and stalls.
     try:
         extra = json.loads(text) if text and text.strip() else {}
-    except ValueError:
+    except (ValueError, RecursionError):
         extra = None
     if not isinstance(extra, dict):
         raise PictoryConfigurationError(f'{name}: the extra must be a JSON object, such as {{"timeout": 30}}')
@@ -103,7 +105,7 @@ def _base_url(name: str, host: str | None, schema: str | None, port: int | None)
     text = (host or "").strip() or DEFAULT_BASE_URL
     if "://" not in text:
         text = f"{(schema or '').strip() or 'https'}://{text}"
-    url = text.rstrip("/").removesuffix(API_PATH)
+    url = text.rstrip("/").removesuffix(API_PATH).rstrip("/")
     try:
         parts = urlsplit(url)
         own_port = parts.port
@@ -113,25 +115,27 @@ def _base_url(name: str, host: str | None, schema: str | None, port: int | None)
         parts.scheme not in ("http", "https")
         or not parts.hostname
         or any(mark in url for mark in "?#@ \\")
-        or not url.isprintable()
+        or not (url.isascii() and url.isprintable())
     ):
         raise PictoryConfigurationError(
             f"{name}: the host must be a base URL such as {DEFAULT_BASE_URL}, "
             f"got {host!r} (schema {schema!r})"
         )
     if port and own_port is None:
-        url = url.replace(parts.netloc, f"{parts.netloc}:{port}", 1)
-    return url
+        parts = parts._replace(netloc=f"{parts.netloc}:{port}")
+    # With the scheme in lower case, as everything else here looks for it.
+    return parts.geturl()
 
 
 def _timeout(name: str, value: object) -> float:
     try:
         seconds = math.nan if isinstance(value, bool) else float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         seconds = math.nan
-    if not 0 < seconds < math.inf:
+    if not 0 < seconds <= LONGEST_TIMEOUT:
         raise PictoryConfigurationError(
-            f"{name}: extra 'timeout' must be a positive number of seconds, got {value!r}"
+            f"{name}: extra 'timeout' must be a positive number of seconds, at most {LONGEST_TIMEOUT:g}, "
+            f"got {shown(value)}"
         )
     return seconds
 
@@ -142,7 +146,7 @@ def _verify(name: str, value: object) -> bool | str:
     if isinstance(value, str):
         return {"true": True, "false": False}.get(value.strip().lower(), value)
     raise PictoryConfigurationError(
-        f"{name}: extra 'verify' must be true, false or the path of trusted authorities, got {value!r}"
+        f"{name}: extra 'verify' must be true, false or the path of trusted authorities, got {shown(value)}"
     )
 
 

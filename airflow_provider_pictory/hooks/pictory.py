@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import quote, urlsplit
@@ -9,7 +10,7 @@ from urllib.parse import quote, urlsplit
 import aiohttp
 import requests
 from airflow.providers.common.compat.connection import get_async_connection
-from airflow.providers.common.compat.sdk import AirflowNotFoundException
+from airflow.providers.common.compat.sdk import AirflowNotFoundException, AirflowTaskTimeout
 from airflow.providers.http.hooks.http import HttpHook
 from requests.auth import AuthBase
 
@@ -44,6 +45,10 @@ USER_AGENT = f"airflow-provider-pictory/{__version__}"
 SUBMIT_PATH = "/v1/aistudio/videos"
 QUOTA_PATH = "/v1/quota"
 
+# What the two clients raise where no answer comes. Neither that nor an AnswerError is made the cause of an
+# error of ours: aiohttp's exceptions show the headers that were sent, and an answer may quote the key.
+_NO_ANSWER = (requests.RequestException, aiohttp.ClientError, OSError, ValueError)
+
 
 class PictoryHook(HttpHook):
     """
@@ -54,7 +59,7 @@ class PictoryHook(HttpHook):
     mean what they mean in requests; nothing else in it is used. The connection is fetched once for each hook,
     and once more when Pictory refuses the key, since keys are rotated.
 
-    No call follows redirects, and none is repeated underneath.
+    No call follows redirects, and no submission is ever repeated underneath.
 
     :param pictory_conn_id: id of the Airflow connection of type ``pictory``.
     """
@@ -72,6 +77,7 @@ class PictoryHook(HttpHook):
         self._settings: ConnectionSettings | None = None
         self._session: requests.Session | None = None
         self._transport: AsynchronousTransport | None = None
+        self._transport_change = asyncio.Lock()
 
     @classmethod
     def get_connection_form_widgets(cls) -> dict[str, Any]:
@@ -118,17 +124,20 @@ class PictoryHook(HttpHook):
         body = _WatchedBody(json.dumps(request.payload).encode())
         try:
             answer = self._send(settings, "POST", SUBMIT_PATH, body)
-        except (requests.RequestException, OSError) as error:
+        except BaseException as error:
+            # Airflow's timeout of a task and its end by a signal are no Exceptions, and both may be retried.
             if body.was_read:
-                raise _submission_unknown(settings, f"the answer was lost ({_words(error)})") from error
-            raise _no_answer(settings, error, "nothing was submitted, nothing is paid") from error
+                raise _submission_unknown(settings, f"the answer was lost ({_words(error)})") from None
+            if isinstance(error, (*_NO_ANSWER, AirflowTaskTimeout)):
+                raise _no_answer(settings, error, "nothing was submitted, nothing is paid") from None
+            raise
         try:
             return read_submission(answer)
         except AnswerError as error:
             # A 4xx is the only answer that says for certain that there is no job.
             if 400 <= error.status_code < 500 or error.kind is AnswerErrorKind.INSUFFICIENT_CREDITS:
                 _raise_airflow_error(settings, error)
-            raise _submission_unknown(settings, error.message) from error
+            raise _submission_unknown(settings, error.message) from None
 
     def get_job(self, job_id: str) -> VideoJob:
         """
@@ -189,8 +198,8 @@ class PictoryHook(HttpHook):
         except PictoryError as error:
             return False, str(error)
         return True, (
-            f"Pictory accepts the key: {quota.ai_credits_used:,g} of {quota.ai_credits_limit:,g} AI credits "
-            f"are used, {quota.ai_credits_left:,g} are left."
+            f"Pictory accepts the key: {quota.ai_credits_used:,.12g} of {quota.ai_credits_limit:,.12g} AI "
+            f"credits are used, {quota.ai_credits_left:,.12g} are left."
         )
 
     def get_conn(
@@ -262,8 +271,8 @@ class PictoryHook(HttpHook):
         settings = self._get_settings()
         try:
             return self._send(settings, "GET", path)
-        except (requests.RequestException, OSError) as error:
-            raise _no_answer(settings, error) from error
+        except _NO_ANSWER as error:
+            raise _no_answer(settings, error) from None
 
     def _send(
         self, settings: ConnectionSettings, method: str, path: str, body: _WatchedBody | None = None
@@ -291,10 +300,8 @@ class PictoryHook(HttpHook):
     async def _aget(self, path: str) -> tuple[AsynchronousTransport, Answer]:
         transport, answer = await self._aget_once(path)
         if answer.status_code == 401:
-            await self.aclose()
-            refused = transport.settings
-            transport = await self._get_transport()
-            if transport.settings != refused:
+            fresh = await self._get_transport(refused=transport)
+            if fresh.settings != transport.settings:
                 transport, answer = await self._aget_once(path)
         return transport, answer
 
@@ -305,21 +312,24 @@ class PictoryHook(HttpHook):
                 transport.settings.url(path), allow_redirects=False, **transport.options
             ) as response:
                 body = await response.read()
-        except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
-            raise _no_answer(transport.settings, error) from error
+        except _NO_ANSWER as error:
+            raise _no_answer(transport.settings, error) from None
         headers = {name.lower(): value for name, value in response.headers.items()}
         return transport, Answer(response.status, body, headers)
 
-    async def _get_transport(self) -> AsynchronousTransport:
-        if self._transport is None:
-            try:
-                connection = await get_async_connection(self.pictory_conn_id)
-            except AirflowNotFoundException as error:
-                raise _no_connection(self.pictory_conn_id) from error
-            settings = self._read_settings(connection)
-            headers = {**self.default_headers, "Authorization": settings.api_key}
-            self._transport = await asynchronous_transport(settings, headers)
-        return self._transport
+    async def _get_transport(self, refused: AsynchronousTransport | None = None) -> AsynchronousTransport:
+        # Many calls may be under way on one hook; only one of them makes, or replaces, what all share.
+        async with self._transport_change:
+            if self._transport is not None and self._transport is refused:
+                await self.aclose()
+            if self._transport is None:
+                try:
+                    connection = await get_async_connection(self.pictory_conn_id)
+                except AirflowNotFoundException as error:
+                    raise _no_connection(self.pictory_conn_id) from error
+                settings = self._read_settings(connection)
+                self._transport = await asynchronous_transport(settings, self.default_headers)
+            return self._transport
 
 
 class _PictoryAuth(AuthBase):
@@ -418,7 +428,7 @@ def _raise_airflow_error(
 ) -> NoReturn:
     message = f"{error.message} [{settings.base_url}]"
     if error.kind is AnswerErrorKind.INVALID_REQUEST:
-        raise PictoryInvalidRequestError(settings.without_key(message)) from error
+        raise PictoryInvalidRequestError(settings.without_key(message)) from None
     if error.kind is AnswerErrorKind.UNAUTHORIZED:
         message += ": the API key is wrong or was revoked; put the right one into the connection's password"
     elif error.kind is AnswerErrorKind.FORBIDDEN:
@@ -430,6 +440,6 @@ def _raise_airflow_error(
     raise _ERRORS.get(error.kind, PictoryAPIError)(
         settings.without_key(message),
         status_code=error.status_code,
-        code=error.code,
+        code=error.code and settings.without_key(error.code),
         retry_after=error.retry_after,
-    ) from error
+    ) from None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,12 +30,12 @@ class AsynchronousTransport:
 
     :param settings: the connection it was made from.
     :param session: to be closed by whoever asked for it.
-    :param options: keyword arguments of every request: the proxy and the TLS context.
+    :param options: keyword arguments of every request: the key, the proxy and the TLS context.
     """
 
     settings: ConnectionSettings
     session: aiohttp.ClientSession
-    options: Mapping[str, Any]
+    options: Mapping[str, Any] = field(repr=False)
 
 
 def synchronous_session(
@@ -50,6 +50,9 @@ def synchronous_session(
     if adapter is not None:
         session.mount("http://", adapter)
         session.mount("https://", adapter)
+    if settings.base_url.startswith("https://"):
+        # Of files it can't use, requests itself would complain as if the network were at fault.
+        _tls_context(_environment(session, settings)["verify"], settings.cert)
     return session
 
 
@@ -62,9 +65,7 @@ async def asynchronous_transport(
     aiohttp's own reading of the environment stays off, since it lets ``~/.netrc`` interfere with the key.
     """
     with requests.Session() as plain:
-        environment = plain.merge_environment_settings(
-            settings.base_url, dict(settings.proxies), False, settings.verify, settings.cert
-        )
+        environment = _environment(plain, settings)
     proxy = select_proxy(settings.base_url, environment["proxies"])
     if proxy is not None and not proxy.startswith(("http://", "https://")):
         proxy = f"http://{proxy}" if "://" not in proxy else proxy
@@ -72,7 +73,8 @@ async def asynchronous_transport(
             raise PictoryConfigurationError(
                 "Only http and https proxies work while a task is deferred; use one, or deferrable=False"
             )
-    options: dict[str, Any] = {"proxy": proxy}
+    # Among the session's own headers the key would be sent to the proxy as well, as Proxy-Authorization.
+    options: dict[str, Any] = {"proxy": proxy, "headers": {"Authorization": settings.api_key}}
     if settings.base_url.startswith("https://"):
         # Reading the authorities takes tens of milliseconds, which every other trigger would wait for.
         options["ssl"] = await asyncio.to_thread(_tls_context, environment["verify"], settings.cert)
@@ -80,6 +82,12 @@ async def asynchronous_transport(
         headers=headers, timeout=aiohttp.ClientTimeout(total=settings.timeout), trust_env=False
     )
     return AsynchronousTransport(settings, session, options)
+
+
+def _environment(session: requests.Session, settings: ConnectionSettings) -> Any:
+    return session.merge_environment_settings(
+        settings.base_url, dict(settings.proxies), False, settings.verify, settings.cert
+    )
 
 
 def _tls_context(verify: bool | str | None, cert: str | tuple[str, str] | None) -> ssl.SSLContext:
@@ -93,7 +101,7 @@ def _tls_context(verify: bool | str | None, cert: str | tuple[str, str] | None) 
             context.load_cert_chain(*((cert,) if isinstance(cert, str) else cert))
     except OSError as error:
         raise PictoryConfigurationError(
-            f"The connection's 'verify' ({verify!r}) or 'cert' can't be loaded: {error}"
+            f"The connection's certificates (verify {verify!r}, cert {cert!r}) can't be loaded: {error}"
         ) from error
     if verify is False:
         context.check_hostname = False

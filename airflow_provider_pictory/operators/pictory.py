@@ -6,7 +6,12 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
-from airflow.providers.common.compat.sdk import AirflowFailException, BaseOperator, conf
+from airflow.providers.common.compat.sdk import (
+    AirflowFailException,
+    AirflowTaskTimeout,
+    BaseOperator,
+    conf,
+)
 
 from airflow_provider_pictory.api import InvalidRequestError, VideoRequest
 from airflow_provider_pictory.exceptions import PictoryInvalidRequestError, PictoryJobError
@@ -27,6 +32,9 @@ if TYPE_CHECKING:
 
     from airflow_provider_pictory.api import VideoJob, VideoModel
     from airflow_provider_pictory.hooks.pictory import PictoryHook
+
+# Whatever happens once a video is accepted, Airflow must not submit another. Its timeout is no Exception.
+_ANYTHING = (Exception, AirflowTaskTimeout)
 
 
 class GenerateVideoOperator(BaseOperator):
@@ -136,9 +144,9 @@ class GenerateVideoOperator(BaseOperator):
             self.log.warning(warning)
         self.log.info("Submitting a video to Pictory: %s", request)
         job_id = self.hook.submit_video(request)
-        # Logged before anything else can fail, so that the id of what is paid for can always be found.
-        self.log.info("Pictory accepted the video as job %s", job_id)
         try:
+            # Logged before anything else can fail, so that the id of what is paid for can always be found.
+            self.log.info("Pictory accepted the video as job %s", job_id)
             context["ti"].xcom_push(key="job_id", value=job_id)
             if not self.wait_for_completion:
                 return job_id
@@ -149,7 +157,7 @@ class GenerateVideoOperator(BaseOperator):
                 job_id, deadline=deadline, poll_interval=poll_interval, log=self.log, advice=_advice(job_id)
             )
             return self._finish(context, wait_for_job(self.hook, watch))
-        except Exception as error:  # noqa: BLE001  (whatever it is, Airflow must not submit again)
+        except _ANYTHING as error:
             self._end(job_id, error)
 
     def execute_complete(
@@ -161,10 +169,11 @@ class GenerateVideoOperator(BaseOperator):
         :param event: the trigger's; checked before it is believed.
         :param deadline: the moment when the wait ends, handed through by the deferral.
         """
-        job_id = context["ti"].xcom_pull(
-            task_ids=self.task_id, key="job_id", map_indexes=context["ti"].map_index
-        )
+        job_id = None
         try:
+            job_id = context["ti"].xcom_pull(
+                task_ids=self.task_id, key="job_id", map_indexes=context["ti"].map_index
+            )
             deadline = deadline or datetime.now(UTC).isoformat()
             job = job_after_event(
                 event, hook=self.hook, job_id=job_id, deadline=deadline, advice=_advice(job_id)
@@ -172,8 +181,8 @@ class GenerateVideoOperator(BaseOperator):
             if job is None:
                 self._defer(job_id, deadline, seconds(self.poll_interval, "poll_interval"))
             return self._finish(context, job)
-        except Exception as error:  # noqa: BLE001  (whatever it is, Airflow must not submit again)
-            self._end(job_id, error)
+        except _ANYTHING as error:
+            self._end(job_id or "(see the log of its submission)", error)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> str:
         """
@@ -221,7 +230,7 @@ class GenerateVideoOperator(BaseOperator):
         self.log.info("Pictory job %s is completed: %s", job.job_id, describe(job))
         return job.job_id
 
-    def _end(self, job_id: str, error: Exception) -> NoReturn:
+    def _end(self, job_id: str, error: BaseException) -> NoReturn:
         """End without a retry whatever went wrong, since a retry would submit, and pay for, another video."""
         if isinstance(error, AirflowFailException):
             raise error

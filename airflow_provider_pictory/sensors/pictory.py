@@ -44,7 +44,8 @@ class VideoJobSensor(BaseSensorOperator):
     """
     Wait until Pictory has finished a video.
 
-    It defers unless told otherwise, so no worker is held. A failed look at the job, such as a network error,
+    It defers unless told otherwise, so no worker is held once a first look has shown that there is something
+    to wait for. A failed look at the job, such as a network error,
     a 429 or a 5xx, is ridden out until the timeout; a failed job ends the sensor at once and without retries.
     Before it declares a timeout it takes one last look.
 
@@ -109,7 +110,7 @@ class VideoJobSensor(BaseSensorOperator):
             self.job_id = self._checked_job_id()
             seconds(self.poll_interval, "poke_interval")
             if self.deferrable:
-                self._defer(deadline_after(self.timeout).isoformat())
+                return self._look_and_defer(deadline_after(self.timeout))
             return super().execute(context)  # type: ignore[no-any-return]
         except AirflowSensorTimeout:
             self._end(self._timed_out())
@@ -176,6 +177,16 @@ class VideoJobSensor(BaseSensorOperator):
         if self.exponential_backoff:
             return float(super()._get_next_poke_interval(started_at, run_duration, poke_count))
         return pause or 0.0
+
+    def _look_and_defer(self, deadline: datetime) -> dict[str, Any]:
+        """Wait in the triggerer, unless one look here shows that there is nothing to wait for."""
+        watch = JobWatch(
+            self.job_id, deadline=deadline, poll_interval=self.poll_interval, log=self.log, advice=ADVICE
+        )
+        seen = look(self.hook, self.job_id)
+        if watch.pause_after(seen) is None and not isinstance(seen, PictoryError):
+            return self._result(seen)
+        self._defer(deadline.isoformat())
 
     def _defer(self, deadline: str) -> NoReturn:
         self.defer(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
@@ -14,7 +15,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from airflow_provider_pictory.api import VideoJob
 from airflow_provider_pictory.api.jobs import UnreadableJobError
 from airflow_provider_pictory.exceptions import PictoryError
-from airflow_provider_pictory.polling import JobWatch, await_job, look, timed_out
+from airflow_provider_pictory.polling import JobWatch, await_job, look, may_pass, timed_out
 
 if TYPE_CHECKING:
     from airflow_provider_pictory.hooks.pictory import PictoryHook
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
 
 # Long enough for a trigger that waits out a pause and a slow call past its deadline, in seconds.
 BACKSTOP_MARGIN = 300.0
+
+# Airflow takes seconds to notice the end of the worker that deferred a task. A task that is resumed before
+# may be failed for that, and retried (apache/airflow#67287 and #72716). No event is fired sooner, in seconds.
+SHORTEST_STAY = 10.0
 
 
 class VideoJobTrigger(BaseTrigger):
@@ -60,6 +65,7 @@ class VideoJobTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Look at the job until it has ended, the deadline has passed, or looking makes no sense any more."""
+        started = time.monotonic()
         # The first import takes most of a second, which every other trigger of the process would wait for.
         module = await asyncio.to_thread(import_module, "airflow_provider_pictory.hooks.pictory")
         watch = JobWatch(
@@ -73,6 +79,9 @@ class VideoJobTrigger(BaseTrigger):
                 event = ended_event(await await_job(hook, watch))
             except PictoryError as error:
                 event = doubtful_event(self.job_id, error)
+        # There is no worker to be waited for where dag.test() runs triggers itself, without a task instance.
+        if self.task_instance is not None:
+            await asyncio.sleep(started + SHORTEST_STAY - time.monotonic())
         yield TriggerEvent(event)
 
 
@@ -122,7 +131,7 @@ def job_after_event(
     :param advice: how to go on after a timeout, as a whole sentence.
     :return: the job that has ended, or ``None`` when there is still something and time to wait for.
     :raises PictoryJobTimedOutError: the deadline has passed and the job hadn't ended.
-    :raises PictoryError: the job can't be asked.
+    :raises PictoryError: the job can't be asked, and time won't mend that.
     """
     job = read_event(event, job_id)
     if job is not None:
@@ -132,7 +141,7 @@ def job_after_event(
         return seen
     if datetime.fromisoformat(deadline) <= datetime.now(UTC) and not isinstance(seen, AirflowFailException):
         raise timed_out(job_id, seen, advice)
-    if isinstance(seen, PictoryError):
+    if isinstance(seen, PictoryError) and not may_pass(seen):
         raise seen
     return None
 

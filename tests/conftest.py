@@ -1,0 +1,107 @@
+"""
+What all tests share: an Airflow home of their own, a Pictory of their own, and DAG runs in this process.
+
+Airflow reads its environment when it is first imported, so that is set while pytest loads this file. All else
+is made when a test asks for it: tests that need no database don't wait for one.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from airflow_provider_pictory.sandbox.connection import connection_json
+from airflow_provider_pictory.sandbox.testing import pictory_sandbox, pictory_sandbox_factory
+
+if TYPE_CHECKING:
+    from airflow_provider_pictory.sandbox.background import PictorySandbox
+
+__all__ = ["pictory_sandbox", "pictory_sandbox_factory"]
+
+# No other text contains it, so that it is seen wherever it leaks to.
+API_KEY = "pictai_7c1e-never-to-be-seen-93ab"
+
+RENDER_SECONDS = 24 * 60 * 60
+
+_home = tempfile.TemporaryDirectory(prefix="airflow-home-", ignore_cleanup_errors=True)
+
+# The developer's own settings and connections would decide what the tests find.
+for name in [name for name in os.environ if name.startswith(("AIRFLOW_", "_AIRFLOW_"))]:
+    del os.environ[name]
+os.environ.update(
+    {
+        "AIRFLOW_HOME": _home.name,
+        "AIRFLOW__CORE__DAGS_FOLDER": str(Path(_home.name) / "dags"),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        # Airflow 2 would turn poking sensors into rescheduled ones for its default executor.
+        "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+        "_AIRFLOW__SKIP_DATABASE_EXECUTOR_COMPATIBILITY_CHECK": "1",
+        "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+    }
+)
+
+
+def pytest_unconfigure() -> None:
+    _home.cleanup()
+
+
+@pytest.fixture
+def connect(monkeypatch):
+    """Let the connection ``pictory_default`` lead to a base URL with a key."""
+
+    def connect(url: str, api_key: str) -> None:
+        monkeypatch.setenv("AIRFLOW_CONN_PICTORY_DEFAULT", connection_json(url, api_key))
+
+    return connect
+
+
+@pytest.fixture
+def pictory_at(pictory_sandbox_factory, connect):
+    """Start a Pictory, with the sandbox's arguments, that the connection ``pictory_default`` leads to."""
+
+    def start(**arguments) -> PictorySandbox:
+        sandbox = pictory_sandbox_factory(**{"api_key": API_KEY, **arguments})
+        connect(sandbox.url, sandbox.api_key)
+        return sandbox
+
+    return start
+
+
+@pytest.fixture
+def pictory(pictory_at) -> PictorySandbox:
+    """Start a Pictory whose jobs are finished at once."""
+    return pictory_at()
+
+
+@pytest.fixture
+def busy_pictory(pictory_at) -> PictorySandbox:
+    """Start a Pictory whose jobs are in progress until the test says otherwise, or moves its time ahead."""
+    return pictory_at(render_seconds=RENDER_SECONDS)
+
+
+@pytest.fixture(scope="session")
+def airflow_database() -> None:
+    """Give the session's Airflow home a metadata database."""
+    from airflow.utils.db import initdb
+
+    from tests import dag_runs
+
+    dag_runs.write_dags_folder(Path(os.environ["AIRFLOW__CORE__DAGS_FOLDER"]))
+    initdb()
+
+
+@pytest.fixture
+def run_dag(airflow_database, capfd):
+    """Run a DAG to its end, with Airflow's own ``dag.test()`` and a real database."""
+    from tests import dag_runs
+
+    def run(dag, conf=None) -> dag_runs.FinishedRun:
+        finished = dag_runs.run(dag, capfd, conf)
+        assert API_KEY not in finished.log
+        return finished
+
+    return run

@@ -1,0 +1,360 @@
+"""
+A real Airflow: scheduler, triggerer, DAG processor and API server, each a process of its own.
+
+Nothing is shared with the test but files, HTTP on loopback and signals, as in production. Its home is a
+folder of the test's; the database is SQLite, which Airflow allows for tests.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import secrets
+import shutil
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+from contextlib import closing, suppress
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import psutil
+import requests
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
+    from types import TracebackType
+
+PAUSE = 0.5
+SECONDS_TO_START = 180
+SECONDS_TO_STOP = 15
+LINES_SHOWN = 60
+
+Seen = TypeVar("Seen")
+
+
+class RealAirflow:
+    """
+    A whole Airflow for as long as the context lasts.
+
+    Each component can be stopped, killed and started again by its name, one of :attr:`COMPONENTS`; its output
+    is appended to ``logs/<name>.out`` in the home. Every wait is bounded, looks twice a second, and says what
+    was last seen when it fails.
+
+    :param home: an empty folder for everything that it writes; it isn't deleted.
+    :param dag_files: copied into its DAGs folder.
+    :param environment: further variables for all components, such as ``AIRFLOW__...`` settings.
+    """
+
+    COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer")
+
+    def __init__(
+        self, home: Path, dag_files: Iterable[Path], environment: Mapping[str, str] | None = None
+    ) -> None:
+        self.home = home
+        self.dags_folder = home / "dags"
+        self.database = home / "airflow.db"
+        self.fernet_key = base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
+        self.answers: list[str] = []
+        self._dag_files = list(dag_files)
+        self._port = _free_port()
+        self._environment = self._make_environment(environment or {})
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._started: dict[str, datetime] = {}
+        self._session = requests.Session()
+        # A proxy in the environment is not for loopback.
+        self._session.trust_env = False
+
+    @property
+    def url(self) -> str:
+        """The API server's base URL."""
+        return f"http://127.0.0.1:{self._port}"
+
+    def __enter__(self) -> RealAirflow:
+        self.dags_folder.mkdir(parents=True)
+        (self.home / "logs").mkdir()
+        for file in self._dag_files:
+            shutil.copy(file, self.dags_folder)
+        try:
+            self._make_database()
+            for name in self.COMPONENTS:
+                self.start(name)
+            self.wait_until_healthy()
+        except BaseException as error:
+            error.add_note(self.tail())
+            self._end()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._end()
+
+    def start(self, name: str) -> None:
+        """Start a component, without waiting for it to be healthy."""
+        arguments = {
+            "api-server": ["--host", "127.0.0.1", "--port", str(self._port), "--workers", "1"],
+            "scheduler": ["--skip-serve-logs"],
+            "dag-processor": [],
+            "triggerer": ["--skip-serve-logs"],
+        }
+        self._started[name] = datetime.now(UTC)
+        with self._output(name).open("ab") as output:
+            self._processes[name] = subprocess.Popen(
+                [sys.executable, "-m", "airflow", name, *arguments[name]],
+                cwd=self.home,
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                # A process group of its own, so that it can be ended with its children.
+                start_new_session=True,
+            )
+
+    def stop(self, name: str) -> None:
+        """End a component in an orderly way, as a deployment would, and by force if it takes too long."""
+        process = self._processes.pop(name)
+        family = _family(process)
+        with suppress(ProcessLookupError):
+            process.terminate()
+        psutil.wait_procs(family, timeout=SECONDS_TO_STOP)
+        _kill(process, family)
+
+    def kill(self, name: str) -> None:
+        """End a component and its children at once, as a crash of its machine would."""
+        process = self._processes.pop(name)
+        _kill(process, _family(process))
+
+    def restart(self, name: str) -> None:
+        """End a component in an orderly way, start it again and wait until all are healthy."""
+        self.stop(name)
+        self.start(name)
+        self.wait_until_healthy()
+
+    def wait_until_healthy(self) -> None:
+        """Wait until every running component has a fresh sign of life."""
+        names = {name: name.replace("-", "_") for name in self._processes if name != "api-server"}
+
+        def signs_of_life() -> dict[str, datetime | None]:
+            health = self._session.get(f"{self.url}/api/v2/monitor/health", timeout=10).json()
+            beats = {name: health[key][f"latest_{key}_heartbeat"] for name, key in names.items()}
+            return {name: datetime.fromisoformat(beat) if beat else None for name, beat in beats.items()}
+
+        self.wait_for(
+            "Airflow to be healthy",
+            signs_of_life,
+            lambda seen: all(beat and beat > self._started[name] for name, beat in seen.items()),
+            SECONDS_TO_START,
+        )
+
+    def wait_for(
+        self, what: str, look: Callable[[], Seen], is_there: Callable[[Seen], bool], timeout: float
+    ) -> Seen:
+        """
+        Look again and again until something is there, and give what was seen then.
+
+        :param what: what is awaited, for the message.
+        :param look: gives what can be seen now; a failing call counts as nothing seen yet.
+        :param is_there: tells whether that is it.
+        :param timeout: seconds after which the wait fails.
+        """
+        deadline = time.monotonic() + timeout
+        seen: object = None
+        while time.monotonic() < deadline:
+            for name, process in self._processes.items():
+                if process.poll() is not None:
+                    raise AssertionError(
+                        f"Waiting for {what}, but {name} ended by itself ({process.returncode})"
+                    )
+            try:
+                seen = found = look()
+                if is_there(found):
+                    return found
+            except (requests.RequestException, ValueError, KeyError) as error:
+                seen = error
+            time.sleep(PAUSE)
+        raise AssertionError(f"Waited {timeout:g} s for {what}; last seen: {seen!r}")
+
+    def request(self, method: str, path: str, body: object = None) -> Any:
+        """
+        Call the REST API (v2) and give the document that it answers.
+
+        :raises AssertionError: for anything but a success.
+        """
+        if "Authorization" not in self._session.headers:
+            token = self._session.get(f"{self.url}/auth/token", timeout=30).json()["access_token"]
+            self._session.headers["Authorization"] = f"Bearer {token}"
+        answer = self._session.request(method, f"{self.url}/api/v2{path}", json=body, timeout=60)
+        self.answers.append(answer.text)
+        assert answer.ok, f"{method} {path}: HTTP {answer.status_code} {answer.text}"
+        return answer.json() if answer.content else None
+
+    def trigger(self, dag_id: str, conf: Mapping[str, Any] | None = None) -> str:
+        """Start a run of a DAG as soon as Airflow has read its file, and give the run's id."""
+        self.wait_for(
+            f"DAG {dag_id} to be read",
+            lambda: [dag["dag_id"] for dag in self.request("GET", "/dags?limit=100")["dags"]],
+            lambda dag_ids: dag_id in dag_ids,
+            60,
+        )
+        self.request("PATCH", f"/dags/{dag_id}", {"is_paused": False})
+        body = {"logical_date": None, "conf": dict(conf or {})}
+        return str(self.request("POST", f"/dags/{dag_id}/dagRuns", body)["dag_run_id"])
+
+    def task_instances(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
+        """Give the task instances of a run as REST shows them, mapped ones in their order."""
+        document = self.request("GET", f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances?limit=100")
+        return sorted(document["task_instances"], key=lambda it: (it["task_id"], it["map_index"]))
+
+    def wait_for_state(
+        self, dag_id: str, run_id: str, task_id: str, state: str, timeout: float = 120
+    ) -> list[dict[str, Any]]:
+        """Wait until a task, or all instances of a mapped one, are seen in a state, and give them."""
+
+        def instances() -> list[dict[str, Any]]:
+            return [it for it in self.task_instances(dag_id, run_id) if it["task_id"] == task_id]
+
+        return self.wait_for(
+            f"task {task_id} of {dag_id} to be {state}",
+            instances,
+            lambda seen: all(it["state"] == state for it in seen),
+            timeout,
+        )
+
+    def wait_for_run(self, dag_id: str, run_id: str, timeout: float = 180) -> str:
+        """Wait until a run has ended, and give its state."""
+
+        def states() -> dict[str, Any]:
+            tasks = self.task_instances(dag_id, run_id)
+            run = self.request("GET", f"/dags/{dag_id}/dagRuns/{run_id}")
+            return {
+                "run": run["state"],
+                **{f"{it['task_id']}[{it['map_index']}]": it["state"] for it in tasks},
+            }
+
+        what = f"a run of {dag_id} to end"
+        return str(
+            self.wait_for(what, states, lambda seen: seen["run"] in ("success", "failed"), timeout)["run"]
+        )
+
+    def xcoms(self, dag_id: str, run_id: str, task_id: str, map_index: int = -1) -> dict[str, Any]:
+        """Give all XComs of a task instance as REST shows them."""
+        path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries"
+        entries = self.request("GET", f"{path}?map_index={map_index}")["xcom_entries"]
+        return {
+            entry["key"]: self.request(
+                "GET", f"{path}/{entry['key']}?map_index={map_index}&deserialize=false"
+            )["value"]
+            for entry in entries
+        }
+
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        """Read from the database."""
+        with closing(sqlite3.connect(f"file:{self.database}?mode=ro", uri=True, timeout=30)) as connection:
+            return connection.execute(sql).fetchall()
+
+    def log_files(self) -> dict[str, str]:
+        """Give everything that was logged, of components, DAG files and tasks, by the name of the file."""
+        folder = self.home / "logs"
+        return {
+            str(file.relative_to(folder)): file.read_text(errors="replace")
+            for file in sorted(folder.rglob("*"))
+            if file.is_file() and not file.is_symlink()
+        }
+
+    def tail(self) -> str:
+        """Give the last lines of each log, for the message of a failure."""
+        tails = []
+        for name, text in self.log_files().items():
+            if not name.startswith("dag_processor/"):
+                lines = text.splitlines()[-LINES_SHOWN:]
+                tails.append("\n".join([f"----- {name}", *lines]))
+        return "\n".join([f"All logs are in {self.home / 'logs'}", *tails])
+
+    def _make_environment(self, further: Mapping[str, str]) -> dict[str, str]:
+        own = {name: value for name, value in os.environ.items() if "AIRFLOW_" not in name}
+        return {
+            **own,
+            "AIRFLOW_HOME": str(self.home),
+            "AIRFLOW__CORE__DAGS_FOLDER": str(self.dags_folder),
+            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+            "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+            "AIRFLOW__CORE__PARALLELISM": "4",
+            "AIRFLOW__CORE__FERNET_KEY": self.fernet_key,
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
+            "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
+            "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{self.url}/execution/",
+            "AIRFLOW__API__BASE_URL": self.url,
+            "AIRFLOW__API__SECRET_KEY": secrets.token_hex(32),
+            "AIRFLOW__API_AUTH__JWT_SECRET": secrets.token_hex(32),
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{self.database}",
+            "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "5",
+            "AIRFLOW__SCHEDULER__SCHEDULER_HEARTBEAT_SEC": "1",
+            # After so many seconds another triggerer takes over from one that died.
+            "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "15",
+            "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+            "NO_PROXY": "127.0.0.1,localhost",
+            "no_proxy": "127.0.0.1,localhost",
+            "PYTHONUNBUFFERED": "1",
+            **further,
+        }
+
+    def _make_database(self) -> None:
+        # In this mode, which the file keeps, those who read don't wait for those who write.
+        with closing(sqlite3.connect(self.database)) as connection:
+            connection.execute("PRAGMA journal_mode=WAL")
+        with self._output("db-migrate").open("ab") as output:
+            migration = subprocess.run(
+                [sys.executable, "-m", "airflow", "db", "migrate"],
+                cwd=self.home,
+                env=self._environment,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                timeout=SECONDS_TO_START,
+                check=False,
+            )
+        assert migration.returncode == 0, "airflow db migrate failed"
+
+    def _output(self, name: str) -> Path:
+        return self.home / "logs" / f"{name}.out"
+
+    def _end(self) -> None:
+        self._session.close()
+        processes = list(self._processes.values())
+        families = [_family(process) for process in processes]
+        self._processes.clear()
+        for process in processes:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGTERM)
+        psutil.wait_procs([member for family in families for member in family], timeout=SECONDS_TO_STOP)
+        for process, family in zip(processes, families, strict=True):
+            _kill(process, family)
+
+
+def _family(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
+    """Give a process and all its descendants, which need not be in its group."""
+    try:
+        parent = psutil.Process(process.pid)
+        return [parent, *parent.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
+
+
+def _kill(process: subprocess.Popen[bytes], family: Iterable[psutil.Process]) -> None:
+    """End a process, its group and those of its descendants that left the group."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    for member in family:
+        with suppress(psutil.NoSuchProcess):
+            member.kill()
+    process.wait()
+
+
+def _free_port() -> int:
+    with closing(socket.create_server(("127.0.0.1", 0))) as server:
+        return int(server.getsockname()[1])

@@ -1,0 +1,461 @@
+"""
+At most one POST, and the truth about what became of it.
+
+Whatever happens, the server sees at most one request; what isn't known to be refused may have been paid.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import time
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException, AirflowTaskTimeout
+
+from airflow_provider_pictory import __version__
+from airflow_provider_pictory.api import VideoRequest
+from airflow_provider_pictory.exceptions import (
+    PictoryAPIError,
+    PictoryAuthenticationError,
+    PictoryConfigurationError,
+    PictoryInsufficientCreditsError,
+    PictoryInvalidRequestError,
+    PictoryRateLimitedError,
+    PictorySubmissionUnknownError,
+)
+from airflow_provider_pictory.hooks.pictory import PictoryHook
+from tests.hooks.clients import IN_PROGRESS, JOB_ID, KEY, assert_keeps_the_key
+from tests.hooks.loopback import (
+    after,
+    answer,
+    cut_short,
+    echo,
+    hang_up,
+    hang_up_before_the_body,
+    head,
+    keep_silent,
+    raw,
+    stop_talking,
+)
+
+REQUEST = VideoRequest("A red fox walks through fresh snow", "veo3.1_fast", duration=6)
+ACCEPTED = {"success": True, "data": {"jobId": JOB_ID}}
+HTML = b"<!DOCTYPE html><html><body>Blocked</body></html>"
+NO_CREDITS = {"code": "INSUFFICIENT_CREDITS", "message": "Not enough AI credits"}
+
+
+def submit(request=REQUEST):
+    return PictoryHook().submit_video(request)
+
+
+def error_of(kind, request=REQUEST):
+    with pytest.raises(kind) as caught:
+        submit(request)
+    assert type(caught.value) is kind
+    assert_keeps_the_key(caught.value)
+    return caught.value
+
+
+def assert_one_post(server):
+    server.wait_for_a_request()
+    assert [(request.method, request.target) for request in server.requests] == [
+        ("POST", "/pictoryapis/v1/aistudio/videos")
+    ]
+
+
+# Accepted
+
+
+def test_an_accepted_video_gives_its_job_id(serve, connect):
+    server = serve(answer(ACCEPTED))
+    connect(server.url)
+
+    assert submit() == JOB_ID
+    assert_one_post(server)
+
+
+def test_what_is_sent_is_what_pictory_documents(serve, connect):
+    server = serve(answer(ACCEPTED))
+    connect(server.url)
+    submit()
+
+    assert server.request.header("authorization") == KEY
+    assert server.request.header("user-agent") == f"airflow-provider-pictory/{__version__}"
+    assert server.request.header("content-type") == "application/json"
+    assert server.request.header("content-length") == str(len(server.request.body))
+    assert server.request.header("transfer-encoding") is None
+    assert (
+        server.request.document
+        == REQUEST.payload
+        == {
+            "prompt": "A red fox walks through fresh snow",
+            "model": "veo3.1_fast",
+            "aspectRatio": "16:9",
+            "duration": "6s",
+        }
+    )
+
+
+def test_a_long_prompt_in_any_script_arrives_whole(serve, connect):
+    server = serve(answer(ACCEPTED))
+    connect(server.url)
+    submit(VideoRequest('🦊狐ü\n"' * 1000))
+
+    assert server.request.document["prompt"] == '🦊狐ü\n"' * 1000
+
+
+def test_each_call_submits_another_video(serve, connect):
+    server = serve(answer(ACCEPTED), answer({"data": {"jobId": "another"}}))
+    connect(server.url)
+    hook = PictoryHook()
+
+    assert [hook.submit_video(REQUEST), hook.submit_video(REQUEST)] == [JOB_ID, "another"]
+    assert [request.document for request in server.requests] == [REQUEST.payload] * 2
+
+
+def test_a_connection_that_went_stale_meanwhile_is_replaced_before_anything_is_sent(serve, connect):
+    server = serve(raw(head(200, {"Content-Length": 2}) + b"{}"), answer(ACCEPTED))
+    connect(server.url)
+    hook = PictoryHook()
+    hook.test_connection()
+    time.sleep(0.05)
+
+    assert hook.submit_video(REQUEST) == JOB_ID
+    assert [request.method for request in server.requests] == ["GET", "POST"]
+
+
+# Refused: nothing was paid
+
+
+@pytest.mark.parametrize("body", [b"", HTML, b'{"message": "No"}', b"{"], ids=["-", "html", "json", "broken"])
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (400, PictoryInvalidRequestError),
+        (401, PictoryAuthenticationError),
+        *((status, PictoryAPIError) for status in (402, 403, 404, 405, 408, 409, 413, 415, 422, 451, 499)),
+        (429, PictoryRateLimitedError),
+    ],
+)
+def test_every_4xx_means_that_nothing_was_submitted(serve, connect, status, kind, body):
+    server = serve(answer(body, status))
+    connect(server.url)
+
+    error = error_of(kind)
+
+    assert f"HTTP {status}" in str(error)
+    assert server.url in str(error)
+    assert status == 400 or error.status_code == status
+    assert_one_post(server)
+
+
+def test_a_refused_request_is_told_with_pictorys_words_for_each_field(serve, connect):
+    fields = [{"name": "duration", "errors": "must be one of 4s, 6s, 8s"}]
+    document = {"code": "INVALID_REQUEST_BODY", "message": "Invalid body", "fields": fields}
+    connect(serve(answer(document, 400)).url)
+
+    assert "INVALID_REQUEST_BODY: Invalid body); duration: must be one of 4s, 6s, 8s" in str(
+        error_of(PictoryInvalidRequestError)
+    )
+
+
+@pytest.mark.parametrize("status", [200, 400, 402, 403, 429])
+def test_want_of_credits_is_an_error_of_its_own_that_no_retry_mends(serve, connect, status):
+    server = serve(answer(NO_CREDITS, status))
+    connect(server.url)
+
+    error = error_of(PictoryInsufficientCreditsError)
+
+    assert isinstance(error, AirflowFailException)
+    assert error.code == "INSUFFICIENT_CREDITS"
+    assert_one_post(server)
+
+
+def test_a_rate_limit_tells_how_long_to_wait(serve, connect):
+    connect(serve(answer(b"", 429, Retry_After=7)).url)
+
+    assert error_of(PictoryRateLimitedError).retry_after == 7
+
+
+def test_a_refused_key_is_not_tried_again_even_if_it_was_changed_meanwhile(serve, connect):
+    server = serve(after(lambda: connect(server.url, "pictai_new"), answer({"message": "Unauthorized"}, 401)))
+    connect(server.url)
+
+    error_of(PictoryAuthenticationError)
+    assert_one_post(server)
+
+
+# Not connected: nothing was paid
+
+
+def assert_not_submitted(error):
+    assert "nothing was submitted, nothing is paid" in str(error)
+    assert error.status_code is None
+    assert not isinstance(error, AirflowFailException)
+
+
+def test_a_server_that_is_not_there_was_not_sent_anything(connect):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    connect(f"http://127.0.0.1:{port}")
+
+    assert_not_submitted(error_of(PictoryAPIError))
+
+
+def test_a_host_name_that_cannot_be_one_was_not_sent_anything(connect):
+    connect("http://pictory..invalid")
+
+    assert_not_submitted(error_of(PictoryAPIError))
+
+
+def test_a_server_that_hangs_up_in_the_handshake_was_not_sent_anything(serve, connect):
+    server = serve(in_tls_handshake=lambda: None)
+    connect(server.url)
+
+    assert_not_submitted(error_of(PictoryAPIError))
+    assert server.connections == 1
+
+
+def test_a_server_that_does_not_speak_tls_was_not_sent_anything(serve, connect):
+    server = serve(answer(ACCEPTED))
+    connect(server.url.replace("http:", "https:"), extra={"timeout": 0.5})
+
+    assert_not_submitted(error_of(PictoryAPIError))
+    assert server.requests == []
+
+
+def test_a_server_without_a_trusted_certificate_was_not_sent_anything(serve, connect, certificates):
+    server = serve(answer(ACCEPTED), tls=certificates.context())
+    connect(server.url)
+
+    assert_not_submitted(error_of(PictoryAPIError))
+    assert server.requests == []
+
+
+def test_a_proxy_that_gives_no_tunnel_passed_nothing_on(serve, connect):
+    proxy = serve(answer(ACCEPTED))
+    connect("https://pictory.invalid", extra={"proxies": proxy.url})
+
+    assert_not_submitted(error_of(PictoryAPIError))
+    assert [request.method for request in proxy.requests] == ["CONNECT"]
+
+
+def test_a_handshake_that_never_ends_was_not_followed_by_anything(connect):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        connect(f"https://127.0.0.1:{listener.getsockname()[1]}", extra={"timeout": 0.2})
+
+        assert_not_submitted(error_of(PictoryAPIError))
+
+
+@pytest.mark.parametrize(
+    "fields", [{"password": ""}, {"password": f"Bearer {KEY}"}, {"extra": {"timeout": 0}}]
+)
+def test_a_connection_that_cannot_be_used_is_not_used(serve, connect, fields):
+    server = serve(answer(ACCEPTED))
+    connect(server.url, **fields)
+
+    error_of(PictoryConfigurationError)
+    assert server.connections == 0
+
+
+def test_a_certificate_that_cannot_be_read_is_the_connections_fault(serve, connect, tmp_path):
+    server = serve(in_tls_handshake=lambda: None)
+    connect(server.url, extra={"verify": str(tmp_path / "missing.pem")})
+
+    error_of(PictoryConfigurationError)
+    assert server.connections == 0
+
+
+# Unknown: perhaps it was paid
+
+
+def assert_unknown(error, server):
+    assert "It is not known whether Pictory" in str(error)
+    assert "may be in the making and paid for" in str(error)
+    assert "list of videos" in str(error)
+    assert isinstance(error, AirflowFailException)
+    assert_one_post(server)
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        hang_up,
+        hang_up_before_the_body,
+        raw(b"HTTP/1.1 200 OK\r\nContent-Le"),
+        raw(b"nonsense\r\n\r\n"),
+        raw(head(200, {"Content-Length": 5000}) + b'{"data": {"jobId": "4a09'),
+        cut_short(ACCEPTED),
+        raw(head(200, {"Transfer-Encoding": "chunked"}) + b"5\r\n{"),
+        raw(head(200, {"Content-Encoding": "gzip", "Content-Length": 2}) + b"{}"),
+    ],
+    ids=[
+        "nothing",
+        "body unread",
+        "half a head",
+        "no HTTP",
+        "half a body",
+        "too short",
+        "half a chunk",
+        "no gzip",
+    ],
+)
+def test_an_answer_that_got_lost_may_have_been_a_yes(serve, connect, end):
+    server = serve(end, answer(ACCEPTED))
+    connect(server.url)
+
+    error = error_of(PictorySubmissionUnknownError)
+
+    assert "the answer was lost" in str(error) or "can't be read" in str(error)
+    assert_unknown(error, server)
+
+
+@pytest.mark.parametrize(
+    "silence", [keep_silent, stop_talking], ids=["before the answer", "within the answer"]
+)
+def test_an_answer_that_does_not_come_in_time_may_be_a_yes(serve, connect, silence):
+    server = serve(silence)
+    connect(server.url, extra={"timeout": 0.2})
+
+    assert_unknown(error_of(PictorySubmissionUnknownError), server)
+
+
+@pytest.mark.parametrize("body", [b"", HTML, b'{"message": "Internal error"}'], ids=["-", "html", "json"])
+@pytest.mark.parametrize("status", [500, 501, 502, 503, 504, 520, 599])
+def test_a_server_in_trouble_may_have_accepted_first(serve, connect, status, body):
+    server = serve(answer(body, status, Retry_After=1))
+    connect(server.url)
+
+    error = error_of(PictorySubmissionUnknownError)
+
+    assert f"HTTP {status}" in str(error)
+    assert_unknown(error, server)
+
+
+def test_a_server_in_trouble_is_not_even_believed_that_credits_are_missing(serve, connect):
+    server = serve(answer(NO_CREDITS, 500))
+    connect(server.url)
+
+    assert_unknown(error_of(PictorySubmissionUnknownError), server)
+
+
+@pytest.mark.parametrize("status", [300, 301, 302, 303, 304, 307, 308])
+def test_a_redirect_is_not_followed(serve, connect, status):
+    other = serve(answer(ACCEPTED))
+    server = serve(answer(b"", status, Location=f"{other.url}/pictoryapis/v1/aistudio/videos"))
+    connect(server.url)
+
+    error = error_of(PictorySubmissionUnknownError)
+
+    assert "not followed" in str(error)
+    assert_unknown(error, server)
+    assert other.connections == 0
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        HTML,
+        b"{",
+        b"[]",
+        b"null",
+        b'{"success": true}',
+        b'{"success": true, "data": {}}',
+        b'{"success": true, "data": {"jobId": null}}',
+        b'{"success": false, "message": "Something went wrong"}',
+        b'{"success": false, "code": "JOB_NOT_FOUND"}',
+        b'\xff{"data": {"jobId": "x"}}',
+    ],
+)
+def test_a_yes_without_a_job_id_is_no_yes(serve, connect, body):
+    server = serve(answer(body))
+    connect(server.url)
+
+    assert_unknown(error_of(PictorySubmissionUnknownError), server)
+
+
+@pytest.mark.parametrize("status", [201, 202, 204, 206])
+def test_another_yes_than_the_documented_one_is_not_trusted(serve, connect, status):
+    server = serve(answer(b"", status))
+    connect(server.url)
+
+    assert_unknown(error_of(PictorySubmissionUnknownError), server)
+
+
+@pytest.mark.parametrize("alarm", [AirflowTaskTimeout, KeyboardInterrupt, SystemExit, MemoryError])
+def test_a_task_that_is_ended_while_it_waits_for_the_answer_is_not_retried(serve, connect, alarm):
+    server = serve(after(ring, keep_silent))
+    connect(server.url)
+
+    with raising(alarm):
+        error = error_of(PictorySubmissionUnknownError)
+
+    assert alarm.__name__ in str(error)
+    assert_unknown(error, server)
+
+
+@pytest.mark.parametrize("alarm", [AirflowTaskTimeout, KeyboardInterrupt])
+def test_a_task_that_is_ended_before_anything_was_sent_may_be_retried(serve, connect, alarm):
+    server = serve(in_tls_handshake=lambda: ring() or time.sleep(0.2))
+    connect(server.url)
+
+    with raising(alarm), pytest.raises((alarm, PictoryAPIError)) as caught:
+        submit()
+
+    assert not isinstance(caught.value, AirflowFailException)
+
+
+@contextlib.contextmanager
+def raising(alarm):
+    """Raise something in the main thread when the bell rings, as Airflow does."""
+
+    def raise_it(*_):
+        raise alarm
+
+    before = signal.signal(signal.SIGUSR1, raise_it)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+
+
+def ring():
+    os.kill(os.getpid(), signal.SIGUSR1)
+
+
+# The key
+
+
+@pytest.mark.parametrize("status", [200, 302, 400, 401, 402, 403, 404, 429, 500])
+@pytest.mark.parametrize(
+    "document",
+    [
+        None,
+        lambda key: {"fields": [{"name": key, "errors": f"not {key}"}]},
+        lambda key: key.encode(),
+        lambda key: f'{{"message": "{key}"}}'.replace("/", "\\/").replace("+", "\\u002b").encode(),
+        lambda key: {"code": "INSUFFICIENT_CREDITS", "message": key},
+    ],
+    ids=["codes", "fields", "text", "escaped", "credits"],
+)
+def test_a_key_that_the_server_sends_back_is_not_shown(serve, connect, status, document):
+    server = serve(echo(status, document))
+    connect(server.url)
+
+    with pytest.raises(Exception) as caught:  # noqa: PT011
+        submit()
+    assert_keeps_the_key(caught.value)
+    assert_one_post(server)
+
+
+def test_watching_a_job_and_submitting_can_share_a_hook(serve, connect):
+    server = serve(answer(ACCEPTED), answer(IN_PROGRESS))
+    connect(server.url)
+    hook = PictoryHook()
+
+    assert not hook.get_job(hook.submit_video(REQUEST)).has_ended
+    assert server.connections == 1

@@ -1,0 +1,466 @@
+"""The operator in DAG runs: what reaches Pictory, what reaches XCom, what Airflow makes of an error."""
+
+from __future__ import annotations
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException, task
+
+from airflow_provider_pictory.exceptions import (
+    PictoryAPIError,
+    PictoryAuthenticationError,
+    PictoryConfigurationError,
+    PictoryInsufficientCreditsError,
+    PictoryInvalidRequestError,
+    PictoryJobFailedError,
+    PictoryJobTimedOutError,
+    PictoryRateLimitedError,
+    PictorySubmissionUnknownError,
+)
+from airflow_provider_pictory.operators.pictory import GenerateVideoOperator
+from airflow_provider_pictory.sensors.pictory import VideoJobSensor
+from tests.dag_runs import a_dag
+from tests.pictory_words import JOB, POST, RESULT_KEYS, count, only_job
+
+PROMPT = "A paper boat on a rainy street"
+
+
+def test_it_submits_exactly_one_video_and_ends_with_the_job_id(busy_pictory, run_dag):
+    with a_dag(retries=3) as dag:
+        GenerateVideoOperator(task_id="generate", prompt=PROMPT)
+
+    run = run_dag(dag)
+
+    job = only_job(busy_pictory)
+    assert run.states == {"generate": "success"}
+    assert run.xcom("generate") == run.xcom("generate", "job_id") == job["job_id"]
+    assert run.xcom("generate", "video") is None
+    assert job["request"] == {
+        "prompt": PROMPT,
+        "model": "pixverse5.5",
+        "aspectRatio": "16:9",
+        "duration": "5s",
+    }
+    assert count(busy_pictory, POST) == 1
+    assert count(busy_pictory, JOB) == 0
+
+
+@pytest.mark.parametrize("deferrable", [False, True], ids=["on the worker", "deferred"])
+def test_with_wait_for_completion_the_result_is_xcom_video_and_the_job_id_still_the_return_value(
+    pictory, run_dag, deferrable
+):
+    with a_dag(retries=3) as dag:
+        GenerateVideoOperator(
+            task_id="generate", prompt=PROMPT, duration=8, wait_for_completion=True, deferrable=deferrable
+        )
+
+    run = run_dag(dag)
+
+    job = only_job(pictory)
+    video = run.xcom("generate", "video")
+    assert run.states == {"generate": "success"}
+    assert run.xcom("generate") == run.xcom("generate", "job_id") == job["job_id"]
+    assert list(video) == RESULT_KEYS
+    assert video.pop("url").startswith(pictory.url)
+    assert {name: str(video.pop(name)).startswith(pictory.url) for name in RESULT_KEYS if "_url" in name} == {
+        "thumbnail_url": True,
+        "preview_url": True,
+        "last_frame_image_url": True,
+    }
+    assert video == {
+        "job_id": job["job_id"],
+        "status": "completed",
+        "duration_seconds": 8,
+        "width": 640,
+        "height": 360,
+        "ai_credits_used": 12.8,
+    }
+    assert count(pictory, POST) == count(pictory, JOB) == 1
+
+
+def test_every_argument_of_the_request_is_a_template(pictory, run_dag):
+    with a_dag(params={"model": "veo3.1_fast", "conn": "pictory_default"}) as dag:
+
+        @task(multiple_outputs=True)
+        def wish():
+            return {
+                "prompt": PROMPT,
+                "duration": 6,
+                "images": ["https://example.com/1.png", "https://example.com/2.png"],
+                "hook": "https://example.com/done?of={{not_a_template}}",
+                "extra": {"seed": 7},
+            }
+
+        wished = wish()
+        GenerateVideoOperator(
+            task_id="text",
+            prompt="{{ ti.xcom_pull(task_ids='wish')['prompt'] }} in {{ params.model }}",
+            model="{{ params.model }}",
+            aspect_ratio="{{ '9:16' }}",
+            duration="{{ ti.xcom_pull(task_ids='wish')['duration'] }}s",
+            reference_image_urls="{{ ti.xcom_pull(task_ids='wish')['images'] }}",
+            webhook="{{ ti.xcom_pull(task_ids='wish')['hook'] }}",
+            extra_fields={"style": "{{ params.model }}"},
+            pictory_conn_id="{{ params.conn }}",
+        )
+        GenerateVideoOperator(
+            task_id="values",
+            prompt=wished["prompt"],
+            model="veo3.1_fast",
+            duration=wished["duration"],
+            reference_image_urls=wished["images"],
+            extra_fields=wished["extra"],
+        )
+        GenerateVideoOperator(
+            task_id="extend", prompt=PROMPT, extend_video_url="https://example.com/{{ params.model }}.mp4"
+        )
+        GenerateVideoOperator(
+            task_id="first_frame",
+            prompt=PROMPT,
+            first_frame_image_url="https://example.com/{{ params.model }}.png",
+        )
+        dag.get_task("wish") >> [dag.get_task("text"), dag.get_task("extend"), dag.get_task("first_frame")]
+
+    run = run_dag(dag)
+
+    assert set(run.states.values()) == {"success"}
+    requests = {job["job_id"]: job["request"] for job in pictory.jobs()}
+    assert requests[run.xcom("text")] == {
+        "prompt": f"{PROMPT} in veo3.1_fast",
+        "model": "veo3.1_fast",
+        "aspectRatio": "9:16",
+        "duration": "6s",
+        "referenceImageUrls": ["https://example.com/1.png", "https://example.com/2.png"],
+        "webhook": "https://example.com/done?of={{not_a_template}}",
+        "style": "veo3.1_fast",
+    }
+    assert requests[run.xcom("values")] == {
+        "prompt": PROMPT,
+        "model": "veo3.1_fast",
+        "aspectRatio": "16:9",
+        "duration": "6s",
+        "referenceImageUrls": ["https://example.com/1.png", "https://example.com/2.png"],
+        "seed": 7,
+    }
+    assert requests[run.xcom("extend")]["extendVideoUrl"] == "https://example.com/veo3.1_fast.mp4"
+    assert requests[run.xcom("first_frame")]["firstFrameImageUrl"] == "https://example.com/veo3.1_fast.png"
+
+
+def test_what_a_template_leaves_empty_counts_as_not_given(busy_pictory, run_dag):
+    empty = "{{ dag_run.conf.get('nothing', '') }}"
+    none = "{{ dag_run.conf.get('nothing') }}"
+    with a_dag() as dag:
+
+        @task(multiple_outputs=True)
+        def nothing():
+            return {"at_all": None}
+
+        GenerateVideoOperator(
+            task_id="generate",
+            prompt=PROMPT,
+            model=empty,
+            aspect_ratio=none,
+            duration=none,
+            first_frame_image_url=empty,
+            extend_video_url=none,
+            reference_image_urls=nothing()["at_all"],
+            webhook=empty,
+            extra_fields=None,
+        )
+
+    run = run_dag(dag, conf={"something": "else"})
+
+    assert run.states["generate"] == "success"
+    assert set(only_job(busy_pictory)["request"]) == {"prompt", "model", "aspectRatio", "duration"}
+
+
+def test_an_invalid_request_names_every_fault_and_is_neither_submitted_nor_retried(pictory, run_dag):
+    with a_dag(retries=3) as dag:
+        GenerateVideoOperator(
+            task_id="generate",
+            prompt="{{ dag_run.conf.get('missing') }}",
+            model="veo3.1",
+            duration=5,
+            aspect_ratio="1:1",
+            extend_video_url="https://example.com/1.mp4",
+            first_frame_image_url="https://example.com/1.png",
+        )
+
+    run = run_dag(dag)
+
+    error = run.error("generate")
+    assert isinstance(error, PictoryInvalidRequestError)
+    assert str(error).startswith("Nothing was submitted: ")
+    for field in ("prompt", "duration", "aspect_ratio", "first_frame_image_url + extend_video_url"):
+        assert f"{field}: got" in str(error)
+    assert (run.states["generate"], run.tries("generate")) == ("failed", 1)
+    assert pictory.counts()["requests"] == {}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [{"poll_interval": 0}, {"poll_interval": "10"}, {"timeout": -1}, {"timeout": float("inf")}],
+    ids=str,
+)
+def test_waiting_arguments_that_make_no_sense_are_found_before_anything_is_paid(pictory, arguments):
+    operator = GenerateVideoOperator(task_id="generate", prompt=PROMPT, wait_for_completion=True, **arguments)
+
+    with pytest.raises(PictoryInvalidRequestError, match=next(iter(arguments))):
+        operator.execute({})
+
+    assert pictory.counts()["requests"] == {}
+
+
+def test_the_log_says_in_one_line_what_is_submitted_and_what_it_will_cost(busy_pictory, run_dag):
+    with a_dag() as dag:
+        GenerateVideoOperator(task_id="generate", prompt=PROMPT, model="veo3.1", duration=8)
+
+    log = run_dag(dag).log
+
+    (line,) = [line for line in log.splitlines() if "Submitting a video" in line]
+    assert "model veo3.1, 8s, 16:9, about 160 AI credits" in line
+    (line,) = [line for line in log.splitlines() if "Pictory accepted" in line]
+    assert only_job(busy_pictory)["job_id"] in line
+
+
+def test_it_warns_when_the_price_will_be_another_than_asked_for(busy_pictory, run_dag):
+    with a_dag() as dag:
+        GenerateVideoOperator(
+            task_id="generate",
+            prompt=PROMPT,
+            model="veo3.1",
+            duration=4,
+            reference_image_urls=["https://example.com/1.png"],
+        )
+
+    log = run_dag(dag).log
+
+    assert "probably makes 8 s of video whatever is asked" in log
+    assert "about 160 AI credits" in log
+
+
+@pytest.mark.parametrize("deferrable", [False, True], ids=["on the worker", "deferred"])
+def test_a_failed_job_is_not_paid_for_again(busy_pictory, run_dag, deferrable):
+    busy_pictory.answer_next(
+        "/v1/jobs",
+        body={
+            "success": False,
+            "data": {"status": "failed", "error_code": "5002", "error_message": "Unsafe"},
+        },
+        times=9,
+    )
+    with a_dag(retries=3) as dag:
+        GenerateVideoOperator(
+            task_id="generate", prompt=PROMPT, wait_for_completion=True, deferrable=deferrable
+        )
+
+    run = run_dag(dag)
+
+    error = run.error("generate")
+    job_id = only_job(busy_pictory)["job_id"]
+    assert isinstance(error, PictoryJobFailedError)
+    assert str(error) == f"Pictory job {job_id} failed (5002: Unsafe)"
+    assert (error.job_id, error.error_code) == (job_id, "5002")
+    assert (run.states["generate"], run.tries("generate")) == ("failed", 1)
+    assert run.xcom("generate", "job_id") == job_id
+    assert count(busy_pictory, POST) == 1
+
+
+def test_it_maps_over_prompts_and_so_do_the_waiting_and_what_follows(pictory, run_dag):
+    prompts = ["A red fox in snow", "A blue whale at dawn", "A green parrot asleep"]
+    with a_dag() as dag:
+        generate = GenerateVideoOperator.partial(task_id="generate", model="veo3.1_fast").expand(
+            prompt=prompts
+        )
+        wait = VideoJobSensor.partial(task_id="wait").expand(job_id=generate.output)
+
+        @task
+        def urls(videos):
+            return [video["url"] for video in videos]
+
+        urls(wait.output)
+
+    run = run_dag(dag)
+
+    assert run.states == {"generate": ["success"] * 3, "wait": ["success"] * 3, "urls": "success"}
+    by_prompt = {job["prompt"]: job["job_id"] for job in pictory.jobs()}
+    assert [run.xcom("generate", map_index=index) for index in range(3)] == [
+        by_prompt[prompt] for prompt in prompts
+    ]
+    videos = [run.xcom("wait", map_index=index) for index in range(3)]
+    assert [video["job_id"] for video in videos] == [by_prompt[prompt] for prompt in prompts]
+    assert run.xcom("urls") == [video["url"] for video in videos]
+    assert count(pictory, POST) == 3
+
+
+def test_mapped_and_deferred_each_instance_resumes_with_its_own_job(pictory, run_dag):
+    prompts = ["A red fox in snow", "A blue whale at dawn"]
+    with a_dag() as dag:
+        GenerateVideoOperator.partial(task_id="generate", wait_for_completion=True, deferrable=True).expand(
+            prompt=prompts
+        )
+
+    run = run_dag(dag)
+
+    by_prompt = {job["prompt"]: job["job_id"] for job in pictory.jobs()}
+    for index, prompt in enumerate(prompts):
+        assert run.xcom("generate", map_index=index) == by_prompt[prompt]
+        assert run.xcom("generate", "video", map_index=index)["job_id"] == by_prompt[prompt]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"status": 500, "body": {"message": "Internal Server Error"}},
+        {"status": 500, "body": {"message": "Internal Server Error"}, "is_processed": True},
+        {"status": 504, "body": "<html>Gateway Time-out</html>", "headers": {"Content-Type": "text/html"}},
+        {"status": 200, "body": {"success": True, "data": {}}, "is_processed": True},
+        {"status": 200, "body": "", "is_processed": True},
+        {"status": 302, "headers": {"Location": "/elsewhere"}},
+    ],
+    ids=["500", "500 though accepted", "504", "no job id", "nothing", "redirect"],
+)
+def test_when_nobody_knows_whether_it_was_accepted_it_is_not_submitted_again(busy_pictory, run_dag, answer):
+    busy_pictory.answer_next("/v1/aistudio/videos", method="POST", **answer)
+    with a_dag(retries=3) as dag:
+        GenerateVideoOperator(task_id="generate", prompt=PROMPT)
+
+    run = run_dag(dag)
+
+    error = run.error("generate")
+    assert isinstance(error, PictorySubmissionUnknownError)
+    assert "It is not known whether" in str(error)
+    assert "not submitted again by itself" in str(error)
+    assert (run.states["generate"], run.tries("generate")) == ("failed", 1)
+    assert count(busy_pictory, POST) == 1
+
+
+def test_a_wrong_key_is_not_tried_again(pictory_at, run_dag, connect):
+    pictory = pictory_at()
+    connect(pictory.url, "pictai_revoked")
+    with a_dag(retries=3) as dag:
+        GenerateVideoOperator(task_id="generate", prompt=PROMPT)
+
+    run = run_dag(dag)
+
+    error = run.error("generate")
+    assert isinstance(error, PictoryAuthenticationError)
+    assert "the API key is wrong or was revoked" in str(error)
+    assert "pictai_revoked" not in run.log
+    assert (run.states["generate"], run.tries("generate")) == ("failed", 1)
+    assert pictory.counts()["jobs_created"] == 0
+
+
+def test_an_account_out_of_credits_is_not_tried_again(pictory_at, run_dag):
+    pictory = pictory_at(credits=7)
+    with a_dag(retries=3) as dag:
+        GenerateVideoOperator(task_id="generate", prompt=PROMPT)
+
+    run = run_dag(dag)
+
+    assert isinstance(run.error("generate"), PictoryInsufficientCreditsError)
+    assert (run.states["generate"], run.tries("generate")) == ("failed", 1)
+    assert pictory.counts()["jobs_created"] == 0
+
+
+def test_a_missing_connection_says_how_to_create_it(pictory, run_dag):
+    with a_dag(retries=3) as dag:
+        GenerateVideoOperator(task_id="generate", prompt=PROMPT, pictory_conn_id="nowhere")
+
+    run = run_dag(dag)
+
+    error = run.error("generate")
+    assert isinstance(error, PictoryConfigurationError)
+    assert "There is no Airflow connection 'nowhere'" in str(error)
+    assert run.tries("generate") == 1
+
+
+def test_too_many_requests_are_retried_as_airflow_is_told_to(busy_pictory, run_dag):
+    busy_pictory.answer_next("/v1/aistudio/videos", method="POST", status=429, headers={"Retry-After": "7"})
+    with a_dag(retries=1) as dag:
+        GenerateVideoOperator(task_id="generate", prompt=PROMPT)
+
+    run = run_dag(dag)
+
+    error = run.error("generate")
+    assert isinstance(error, PictoryRateLimitedError)
+    assert not isinstance(error, AirflowFailException)
+    assert error.retry_after == 7
+    assert (run.states["generate"], run.tries("generate")) == ("success", 2)
+    assert run.xcom("generate") == only_job(busy_pictory)["job_id"]
+    assert count(busy_pictory, POST) == 2
+
+
+def test_a_server_that_is_not_there_is_tried_again(pictory_at, run_dag):
+    gone = pictory_at()
+    gone.stop()
+    with a_dag(retries=1) as dag:
+        GenerateVideoOperator(task_id="generate", prompt=PROMPT)
+
+    run = run_dag(dag)
+
+    errors = run.errors("generate")
+    assert [type(error) for error in errors] == [PictoryAPIError, PictoryAPIError]
+    assert all("nothing was submitted, nothing is paid" in str(error) for error in errors)
+    assert all(gone.api_key not in str(error) for error in errors)
+
+
+def test_lasting_trouble_after_the_acceptance_never_submits_again(busy_pictory, run_dag):
+    busy_pictory.answer_next("/v1/jobs", status=503, times=1000)
+    with a_dag(retries=3, poll_interval=0.03, timeout=0.1, wait_for_completion=True) as dag:
+        GenerateVideoOperator(task_id="on_the_worker", prompt=PROMPT)
+        GenerateVideoOperator(task_id="deferred", prompt=PROMPT, deferrable=True)
+
+    run = run_dag(dag)
+
+    for task_id in ("on_the_worker", "deferred"):
+        assert isinstance(run.error(task_id), PictoryJobTimedOutError)
+        assert run.xcom(task_id, "job_id") in str(run.error(task_id))
+        assert (run.states[task_id], run.tries(task_id)) == ("failed", 1)
+    assert count(busy_pictory, POST) == 2
+
+
+def test_a_timeout_says_how_to_go_on_without_paying_again(busy_pictory, run_dag):
+    with a_dag(retries=3) as dag:
+        GenerateVideoOperator(
+            task_id="generate", prompt=PROMPT, wait_for_completion=True, poll_interval=0.05, timeout=0.1
+        )
+
+    run = run_dag(dag)
+
+    job_id = only_job(busy_pictory)["job_id"]
+    error = run.error("generate")
+    assert isinstance(error, PictoryJobTimedOutError)
+    assert "it goes on and is paid for" in str(error)
+    assert f"Wait for it with VideoJobSensor(job_id={job_id!r})" in str(error)
+    assert "clearing this task would submit, and pay for, another video" in str(error)
+
+
+def test_an_execution_timeout_after_the_acceptance_does_not_submit_again(
+    busy_pictory, run_dag, execution_timeout
+):
+    with a_dag(retries=3, execution_timeout=execution_timeout) as dag:
+        GenerateVideoOperator(task_id="generate", prompt=PROMPT, wait_for_completion=True, poll_interval=30)
+
+    run = run_dag(dag)
+
+    error = run.error("generate")
+    job_id = only_job(busy_pictory)["job_id"]
+    assert isinstance(error, AirflowFailException)
+    assert f"Pictory accepted job {job_id}" in str(error)
+    assert f"VideoJobSensor(job_id={job_id!r})" in str(error)
+    assert (run.states["generate"], run.tries("generate")) == ("failed", 1)
+    assert count(busy_pictory, POST) == 1
+
+
+def test_an_execution_timeout_while_pictory_answers_does_not_submit_again(
+    silent_server, connect, run_dag, execution_timeout
+):
+    connect(silent_server.url, "pictai_example")
+    with a_dag(retries=3, execution_timeout=execution_timeout) as dag:
+        GenerateVideoOperator(task_id="generate", prompt=PROMPT)
+
+    run = run_dag(dag)
+
+    assert isinstance(run.error("generate"), PictorySubmissionUnknownError)
+    assert (run.states["generate"], run.tries("generate")) == ("failed", 1)
+    assert silent_server.connections == 1

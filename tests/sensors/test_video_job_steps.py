@@ -1,0 +1,307 @@
+"""The sensor step by step, without a database: what each step makes of what it is given."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowSkipException
+
+from airflow_provider_pictory.exceptions import (
+    PictoryAuthenticationError,
+    PictoryInvalidRequestError,
+    PictoryJobFailedError,
+    PictoryJobNotFoundError,
+    PictoryJobTimedOutError,
+)
+from airflow_provider_pictory.sensors.pictory import VideoJobSensor
+from tests.bare_tasks import BareTask
+from tests.conftest import RENDER_SECONDS
+from tests.pictory_words import JOB, count, submit
+
+DOUBT = {"outcome": "doubtful", "job_id": "?", "error": "PictoryError", "message": "?"}
+DEFERRED_OR_POKING = pytest.mark.parametrize("deferrable", [True, False], ids=["deferred", "poke"])
+
+
+def a_wait(job_id, **arguments):
+    return BareTask(lambda: VideoJobSensor(task_id="wait", job_id=job_id, **arguments))
+
+
+def a_deferred_wait(**arguments):
+    job_id = submit()
+    wait = a_wait(job_id, **arguments)
+    wait.execute()
+    assert wait.trigger.job_id == job_id
+    return wait
+
+
+@pytest.fixture
+def pauses(busy_pictory, monkeypatch):
+    """Note the pauses on the worker and let them pass at Pictory only."""
+    pauses = []
+
+    def sleep(seconds):
+        pauses.append(seconds)
+        busy_pictory.advance(seconds)
+
+    monkeypatch.setattr(time, "sleep", sleep)
+    return pauses
+
+
+@DEFERRED_OR_POKING
+def test_a_job_that_ends_during_the_very_last_pause_is_a_success(pictory_at, deferrable):
+    pictory = pictory_at(render_seconds=0.15)
+    job_id = submit()
+
+    result = a_wait(job_id, deferrable=deferrable, poke_interval=30, timeout=0.3).run()
+
+    assert result["status"] == "completed"
+    # Deferred, the worker looks once before the triggerer does.
+    assert count(pictory, JOB) == (3 if deferrable else 2)
+
+
+@DEFERRED_OR_POKING
+@pytest.mark.parametrize("timeout", [0.1, timedelta(seconds=0.1), 0], ids=str)
+def test_a_timeout_is_a_number_of_seconds_or_a_timedelta(busy_pictory, deferrable, timeout):
+    wait = a_wait(submit(), deferrable=deferrable, poke_interval=0.05, timeout=timeout)
+
+    started = time.monotonic()
+    with pytest.raises(PictoryJobTimedOutError):
+        wait.run()
+
+    assert time.monotonic() - started < 2
+
+
+def test_by_default_it_waits_for_an_hour_and_not_for_airflows_seven_days(busy_pictory):
+    wait = a_wait(submit())
+    wait.execute()
+
+    left = datetime.fromisoformat(wait.trigger.deadline) - datetime.now(UTC)
+    assert timedelta(minutes=59) < left < timedelta(minutes=60)
+    assert timedelta(minutes=64) < wait.deferral.timeout < timedelta(minutes=65)
+
+
+def test_by_default_it_defers_after_one_look(busy_pictory):
+    job_id = submit()
+    wait = a_wait(job_id)
+
+    assert wait.execute() is None
+
+    assert wait.trigger.job_id == job_id
+    assert count(busy_pictory, JOB) == 1
+
+
+def test_a_job_that_has_ended_already_needs_no_deferral(pictory):
+    wait = a_wait(submit())
+
+    assert wait.execute()["status"] == "completed"
+
+    assert wait.deferral is None
+    assert count(pictory, JOB) == 1
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [{"status": 503}, {"status": 429}, {"status": 403}, {"body": "not JSON"}],
+    ids=["503", "429", "403", "unreadable"],
+)
+def test_a_first_look_that_fails_does_not_keep_it_from_waiting(busy_pictory, answer):
+    job_id = submit()
+    busy_pictory.answer_next("/v1/jobs", **answer)
+    wait = a_wait(job_id)
+
+    wait.execute()
+
+    assert wait.trigger.job_id == job_id
+
+
+def test_by_default_it_looks_as_often_as_pictory_asks_for(busy_pictory, pauses):
+    busy_pictory.answer_next("/v1/jobs", body={"data": {"status": "in-progress"}}, times=5)
+    busy_pictory.answer_next("/v1/jobs", body={"data": {"status": "cleaned"}})
+    wait = a_wait(submit(), deferrable=False)
+
+    with pytest.raises(Exception, match="was deleted at Pictory"):
+        wait.execute()
+
+    assert len(pauses) == 5
+    assert 13.5 <= pauses[0] <= 16.5
+    assert all(10.8 <= pause <= 13.2 for pause in pauses[1:])
+    assert a_deferred_wait().trigger.poll_interval is None
+
+
+@pytest.mark.parametrize("poke_interval", [3, 3.0, timedelta(seconds=3)], ids=str)
+def test_a_users_poke_interval_is_kept_to_exactly(busy_pictory, pauses, poke_interval):
+    busy_pictory.answer_next("/v1/jobs", body={"data": {"status": "in-progress"}}, times=3)
+    busy_pictory.answer_next("/v1/jobs", body={"data": {"status": "cleaned"}})
+    wait = a_wait(submit(), deferrable=False, poke_interval=poke_interval)
+
+    with pytest.raises(Exception, match="was deleted at Pictory"):
+        wait.execute()
+
+    assert pauses == [3, 3, 3]
+    assert a_deferred_wait(poke_interval=poke_interval).trigger.poll_interval == 3
+
+
+def test_airflows_exponential_backoff_still_works_while_poking(busy_pictory, pauses):
+    busy_pictory.answer_next("/v1/jobs", body={"data": {"status": "in-progress"}}, times=4)
+    busy_pictory.answer_next("/v1/jobs", body={"data": {"status": "cleaned"}})
+    wait = a_wait(submit(), deferrable=False, poke_interval=10, exponential_backoff=True, max_wait=35)
+
+    with pytest.raises(Exception, match="was deleted at Pictory"):
+        wait.execute()
+
+    assert len(pauses) == 4
+    assert 5 <= pauses[0] < pauses[2] <= pauses[3] == 35
+
+
+@DEFERRED_OR_POKING
+@pytest.mark.parametrize("poke_interval", [0, timedelta(0)], ids=str)
+def test_an_interval_of_nothing_is_refused_before_the_first_look(pictory, deferrable, poke_interval):
+    wait = a_wait(str(uuid.uuid4()), deferrable=deferrable, poke_interval=poke_interval)
+
+    with pytest.raises(PictoryInvalidRequestError, match="poke_interval: got 0"):
+        wait.execute()
+
+    assert pictory.counts()["requests"] == {}
+
+
+@DEFERRED_OR_POKING
+@pytest.mark.parametrize(
+    "job_id",
+    [None, "None", "", "  ", {"job_id": "4a09edf9"}, ["4a09edf9"], 7, "../quota", "a b", "\u00e9"],
+    ids=repr,
+)
+def test_what_cannot_be_a_job_id_is_refused_before_the_first_look(pictory, job_id, deferrable):
+    with pytest.raises(PictoryInvalidRequestError, match="job_id: got "):
+        a_wait(job_id, deferrable=deferrable).execute()
+
+    with pytest.raises(AirflowSkipException, match="job_id: got "):
+        a_wait(job_id, deferrable=deferrable, soft_fail=True).execute()
+
+    assert pictory.counts()["requests"] == {}
+
+
+@DEFERRED_OR_POKING
+@pytest.mark.parametrize("outcome", ["failed", "cleaned", "in-progress", "wrong key", "unknown"])
+@pytest.mark.parametrize("softly", ["soft_fail", "never_fail"])
+def test_soft_fail_and_never_fail_skip_with_our_own_words(busy_pictory, connect, deferrable, outcome, softly):
+    job_id = submit()
+    words = {
+        "failed": f"Pictory job {job_id} failed",
+        "cleaned": f"The video of Pictory job {job_id} was deleted at Pictory",
+        "in-progress": f"The wait for Pictory job {job_id} is over",
+        "wrong key": "the API key is wrong",
+        "unknown": "Pictory knows no such job",
+    }
+    if outcome == "wrong key":
+        connect(busy_pictory.url, "pictai_revoked")
+    elif outcome == "unknown":
+        job_id = "no-uuid"
+    else:
+        busy_pictory.set_job(job_id, outcome)
+    wait = a_wait(job_id, deferrable=deferrable, poke_interval=0.05, timeout=0.1, **{softly: True})
+
+    with pytest.raises(AirflowSkipException, match=words[outcome]):
+        wait.run()
+
+
+@DEFERRED_OR_POKING
+def test_a_wrong_key_ends_the_wait_after_one_look(pictory, connect, deferrable):
+    job_id = submit()
+    connect(pictory.url, "pictai_revoked")
+
+    with pytest.raises(PictoryAuthenticationError):
+        a_wait(job_id, deferrable=deferrable).run()
+
+    assert count(pictory, JOB) == 1
+
+
+@DEFERRED_OR_POKING
+def test_an_unknown_job_that_is_no_uuid_ends_the_wait_after_one_look(pictory, deferrable):
+    with pytest.raises(PictoryJobNotFoundError, match="Pictory's job ids are UUIDs, this is none"):
+        a_wait("a-render-job", deferrable=deferrable).run()
+
+    assert count(pictory, JOB) == 1
+
+
+def test_a_resumed_task_believes_an_ended_job_without_asking(busy_pictory):
+    wait = a_deferred_wait()
+    busy_pictory.advance(RENDER_SECONDS)
+    event = wait.run_trigger()
+    looks = count(busy_pictory, JOB)
+
+    assert wait.resume(event)["url"] == event["job"]["url"]
+
+    assert count(busy_pictory, JOB) == looks
+
+
+def test_a_resumed_task_in_doubt_asks_once_and_takes_the_truth(busy_pictory):
+    wait = a_deferred_wait()
+    busy_pictory.advance(RENDER_SECONDS)
+    looks = count(busy_pictory, JOB)
+
+    assert wait.resume(DOUBT)["status"] == "completed"
+
+    assert count(busy_pictory, JOB) == looks + 1
+
+
+def test_a_resumed_task_in_doubt_waits_on_until_the_same_deadline(busy_pictory):
+    wait = a_deferred_wait(poke_interval=7)
+    first = wait.trigger.serialize()
+
+    assert wait.resume(DOUBT) is None
+
+    assert wait.trigger.serialize() == first
+    assert wait.deferral.timeout < timedelta(minutes=65)
+
+
+@pytest.mark.parametrize(
+    "answer", [{"status": 503}, {"status": 429}, {"body": "not JSON"}], ids=["503", "429", "unreadable"]
+)
+def test_a_resumed_task_in_doubt_that_gets_no_answer_waits_on(busy_pictory, answer):
+    wait = a_deferred_wait()
+    first = wait.trigger.serialize()
+    busy_pictory.answer_next("/v1/jobs", **answer)
+
+    assert wait.resume(DOUBT) is None
+
+    assert wait.trigger.serialize() == first
+
+
+def test_a_resumed_task_in_doubt_that_gets_no_answer_in_time_says_so(busy_pictory):
+    wait = a_deferred_wait(timeout=0.2)
+    wait.run_trigger()
+    busy_pictory.answer_next("/v1/jobs", status=503)
+
+    with pytest.raises(
+        PictoryJobTimedOutError, match="whether it has ended is unknown: the last look failed"
+    ):
+        wait.resume(DOUBT)
+
+
+@pytest.mark.parametrize("error", ["Trigger timeout", "Trigger failure"])
+def test_when_airflow_gives_up_on_the_trigger_a_last_look_finds_the_video(busy_pictory, error):
+    wait = a_deferred_wait()
+    busy_pictory.advance(RENDER_SECONDS)
+
+    assert wait.resume_after_failure(error)["status"] == "completed"
+
+
+def test_when_airflow_gives_up_on_the_trigger_a_last_look_finds_the_failure(busy_pictory):
+    wait = a_deferred_wait()
+    busy_pictory.set_job(wait.trigger.job_id, "failed", error_code="5002", error_message="Unsafe")
+
+    with pytest.raises(PictoryJobFailedError, match="5002: Unsafe"):
+        wait.resume_after_failure()
+
+
+def test_when_airflow_gives_up_on_the_trigger_and_the_job_goes_on_the_wait_is_over(busy_pictory):
+    wait = a_deferred_wait()
+    with pytest.raises(PictoryJobTimedOutError, match="it goes on and is paid for"):
+        wait.resume_after_failure()
+
+    softly = a_deferred_wait(soft_fail=True)
+    with pytest.raises(AirflowSkipException, match="it goes on and is paid for"):
+        softly.resume_after_failure()
