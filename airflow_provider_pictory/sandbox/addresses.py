@@ -3,3 +3,4 @@
 API_PREFIX = "/pictoryapis"
 FILES_PREFIX = "/files"
 CONTROL_PREFIX = "/sandbox"
+SUBMISSION_PATH = f"{API_PREFIX}/v1/aistudio/videos"

@@ -15,6 +15,8 @@ from aiohttp import web
 
 from airflow_provider_pictory.sandbox import wire
 from airflow_provider_pictory.sandbox.addresses import API_PREFIX
+from airflow_provider_pictory.sandbox.faults.job_fates import draw_fate, draw_notifications
+from airflow_provider_pictory.sandbox.faults.kinds import FaultKind
 from airflow_provider_pictory.sandbox.paging import InvalidPageKeyError, page
 from airflow_provider_pictory.sandbox.service import (
     InsufficientCreditsError,
@@ -25,7 +27,10 @@ from airflow_provider_pictory.sandbox.service import (
 from airflow_provider_pictory.sandbox.validation import InvalidBodyError, read_order
 
 if TYPE_CHECKING:
+    from airflow_provider_pictory.sandbox.faults.injector import FaultInjector
+    from airflow_provider_pictory.sandbox.faults.result_urls import ResultUrls
     from airflow_provider_pictory.sandbox.files import FileStore
+    from airflow_provider_pictory.sandbox.jobs import Job
     from airflow_provider_pictory.sandbox.webhooks import Webhooks
 
 JOBS_ON_A_PAGE = 20
@@ -39,12 +44,23 @@ class ApiRoutes:
     :param service: what knows the jobs and the credits.
     :param files: where a cleaned job's files are.
     :param webhooks: what notifies at a job's end.
+    :param injector: what decides whether a job goes wrong or a list is old.
+    :param result_urls: what gives the files' addresses their queries.
     """
 
-    def __init__(self, service: Service, files: FileStore, webhooks: Webhooks) -> None:
+    def __init__(
+        self,
+        service: Service,
+        files: FileStore,
+        webhooks: Webhooks,
+        injector: FaultInjector,
+        result_urls: ResultUrls,
+    ) -> None:
         self._service = service
         self._files = files
         self._webhooks = webhooks
+        self._injector = injector
+        self._result_urls = result_urls
 
     def routes(self) -> list[web.RouteDef]:
         """Give the routes of the API."""
@@ -60,22 +76,24 @@ class ApiRoutes:
 
     async def _submit(self, request: web.Request) -> web.Response:
         try:
-            job = self._service.submit(read_order(await request.read()))
+            order = read_order(await request.read())
+            job = self._service.submit(order, draw_fate(self._injector))
         except InvalidBodyError as error:
             return web.json_response(wire.invalid_body(error), status=400)
         except InsufficientCreditsError:
             document = wire.error("The account has not enough AI credits.", "INSUFFICIENT_CREDITS")
             return web.json_response(document, status=402)
-        self._webhooks.watch(job, _base_url(request))
+        if order.webhook:
+            self._webhooks.watch(job, self._links(request), draw_notifications(self._injector))
         return web.json_response(wire.submission(job))
 
     async def _job(self, request: web.Request) -> web.Response:
         job_id = request.match_info["job_id"]
         try:
-            job = self._service.job(job_id)
+            job = self._service.known_job(job_id)
         except UnknownJobError:
             return web.json_response(wire.unknown_job(job_id), status=404)
-        return web.json_response(wire.job_document(self._service, job, _base_url(request)))
+        return self._job_answer(request, job)
 
     async def _clean(self, request: web.Request) -> web.Response:
         job_id = request.match_info["job_id"]
@@ -86,29 +104,35 @@ class ApiRoutes:
         except UnfinishedJobError:
             return web.json_response(wire.error("The job has not ended.", "JOB_IN_PROGRESS"), status=400)
         self._files.forget(job)
-        return web.json_response(wire.job_document(self._service, job, _base_url(request)))
+        return self._job_answer(request, job)
 
     async def _list_jobs(self, request: web.Request) -> web.Response:
+        moment = self._moment_shown(request)
         try:
             jobs, next_page_key = page(
-                self._service.jobs, lambda job: (0.0, job.position), JOBS_ON_A_PAGE, _page_key(request)
+                self._service.jobs_at(moment),
+                lambda job: (job.created_at, job.position),
+                JOBS_ON_A_PAGE,
+                _page_key(request),
             )
         except InvalidPageKeyError:
             return _invalid_parameter("nextPageKey")
-        items = [wire.job_list_item(self._service, job, _base_url(request)) for job in jobs]
+        links = self._links(request)
+        items = [wire.job_list_item(job, moment, links) for job in jobs]
         return web.json_response({"items": items, "nextPageKey": next_page_key})
 
     async def _list_videos(self, request: web.Request) -> web.Response:
         try:
             jobs, next_page_key = page(
-                self._service.finished_jobs,
+                self._service.finished_jobs_at(self._moment_shown(request)),
                 lambda job: (job.ends_at, job.position),
                 VIDEOS_ON_A_PAGE,
                 _page_key(request),
             )
         except InvalidPageKeyError:
             return _invalid_parameter("nextPageKey")
-        document: wire.Document = {"items": [wire.video_list_item(job, _base_url(request)) for job in jobs]}
+        links = self._links(request)
+        document: wire.Document = {"items": [wire.video_list_item(job, links) for job in jobs]}
         if next_page_key:
             document["nextPageKey"] = next_page_key
         return web.json_response(document)
@@ -134,10 +158,17 @@ class ApiRoutes:
         ]
         return web.json_response(lines)
 
+    def _job_answer(self, request: web.Request, job: Job) -> web.Response:
+        return web.json_response(wire.job_document(job, self._service.clock.now(), self._links(request)))
 
-def _base_url(request: web.Request) -> str:
-    """Give the address under which the client reached us, which behind a forwarded port only it knows."""
-    return f"{request.scheme}://{request.host}"
+    def _moment_shown(self, request: web.Request) -> float:
+        """Tell how old a list is that is about to be shown."""
+        lag = self._injector.draw(FaultKind.LAGGING_LISTS, request.method, request.path)
+        return self._service.clock.now() - ((lag and lag.seconds) or 0.0)
+
+    def _links(self, request: web.Request) -> wire.Links:
+        # The address under which the client reached us, which behind a forwarded port only it knows.
+        return wire.Links(f"{request.scheme}://{request.host}", self._result_urls.query)
 
 
 def _page_key(request: web.Request) -> str | None:

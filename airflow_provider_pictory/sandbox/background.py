@@ -8,12 +8,13 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow_provider_pictory.sandbox.connection import connection_json, connection_uri
+from airflow_provider_pictory.sandbox.faults import FaultForm, read_faults
 from airflow_provider_pictory.sandbox.scripted_answers import ScriptedAnswer
 from airflow_provider_pictory.sandbox.server import RunningServer, serve
 from airflow_provider_pictory.sandbox.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from types import TracebackType
 
     from airflow_provider_pictory.sandbox.control import Control
@@ -34,6 +35,10 @@ class PictorySandbox:
     :param host: the address to listen on.
     :param port: the port to listen on; 0 takes a free one.
     :param clock: whose time counts; the machine's without it.
+    :param faults: what goes wrong from the beginning, each a
+        :class:`~airflow_provider_pictory.sandbox.faults.Fault`, its text or its JSON object.
+    :param seed: makes the faults repeatable; a random one without it.
+    :raises InvalidFaultError: when a fault is none.
     """
 
     def __init__(
@@ -45,9 +50,17 @@ class PictorySandbox:
         host: str = Settings.host,
         port: int = 0,
         clock: Clock | None = None,
+        faults: Iterable[FaultForm] = (),
+        seed: int | None = None,
     ) -> None:
         self._settings = Settings(
-            host=host, port=port, render_seconds=render_seconds, credits=credits, api_key=api_key
+            host=host,
+            port=port,
+            render_seconds=render_seconds,
+            credits=credits,
+            api_key=api_key,
+            faults=read_faults(faults),
+            seed=seed,
         )
         self._clock = clock
         self._running: RunningServer | None = None
@@ -113,14 +126,22 @@ class PictorySandbox:
         Give what has happened so far, in numbers.
 
         ``requests`` by route, such as ``"GET /pictoryapis/v1/jobs/{job_id}"``; ``statuses`` by route and HTTP
-        status, such as ``"200"``; ``jobs_created``, ``credits_used``, ``jobs_rendered``,
+        status, such as ``"200"``; ``jobs_created``, ``credits_used``, ``jobs_rendered``; ``jobs_of_others``,
+        which aren't among those created, and ``credits_used_by_others``, which are among those used;
         ``files_asked_with_key`` (a client that does that gives its key away), ``webhooks_sent`` and
-        ``webhooks_failed``.
+        ``webhooks_failed``; ``faults`` by kind, and ``requests_permitted`` and ``requests_limited`` by those
+        of them that limit rates.
         """
         return self._ask(lambda control: control.counts())
 
     def jobs(self) -> list[dict[str, Any]]:
-        """Give all jobs in the order of submission, with prompt, request and credits taken."""
+        """
+        Give all jobs in the order of submission, with what Pictory doesn't tell about them.
+
+        ``prompt``, ``request`` and ``credits_taken``; ``outcome``, the status that a job ends with, whether
+        it has already or not, and when: ``ends``; ``is_foreign`` for those of other clients; ``looks``, how
+        often it was asked for, whatever the answer was, ``first_look`` and ``last_look``.
+        """
         return self._ask(lambda control: control.jobs())
 
     def set_job(
@@ -171,6 +192,38 @@ class PictorySandbox:
         """
         answer = ScriptedAnswer(path, method, status, dict(headers or {}), body, is_processed)
         self._ask(lambda control: control.answer_next(answer, times))
+
+    def faults(self) -> list[dict[str, Any]]:
+        """Give the faults that are set, as JSON, with how often each has happened: ``times``."""
+        return self._ask(lambda control: control.faults.faults())
+
+    @property
+    def seed(self) -> int:
+        """What repeats the decisions of this sandbox, for the next run."""
+        return self._ask(lambda control: control.faults.seed)
+
+    def set_faults(self, faults: Iterable[FaultForm], *, seed: int | None = None) -> None:
+        """
+        Replace all faults; schedules and counts start anew.
+
+        :param faults: the new ones, in any of their forms.
+        :param seed: starts the decisions anew as well; they go on without it.
+        :raises InvalidFaultError: when one of them is none; then nothing has changed.
+        """
+        self._ask(lambda control: control.faults.set(faults, seed=seed))
+
+    def add_fault(self, fault: FaultForm) -> None:
+        """
+        Set one more fault.
+
+        :param fault: in any of its forms, such as ``"server-error:status=503,count=2"``.
+        :raises InvalidFaultError: when it is none.
+        """
+        self._ask(lambda control: control.faults.add(fault))
+
+    def clear_faults(self) -> None:
+        """Let nothing more go wrong; what has been decided for jobs stays."""
+        self._ask(lambda control: control.faults.clear())
 
     def advance(self, seconds: float) -> None:
         """Move the sandbox's time ahead, so that jobs end without anybody waiting."""

@@ -10,17 +10,23 @@ import math
 import shlex
 import signal
 import sys
-from typing import TYPE_CHECKING
+import textwrap
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_pictory import __version__
 from airflow_provider_pictory.sandbox.connection import connection_json
+from airflow_provider_pictory.sandbox.faults import Fault, FaultKind, InvalidFaultError, parse_fault
+from airflow_provider_pictory.sandbox.faults.explaining import explain_faults
 from airflow_provider_pictory.sandbox.settings import KEY_PREFIX, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 DEFAULT_PORT = 8765
+_HELP_WIDTH = 80
 _PACKAGES = ("aiohttp", "av", "PIL")
+
+log = logging.getLogger(__name__)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -66,6 +72,9 @@ async def _serve(settings: Settings) -> None:
             f"export AIRFLOW_CONN_PICTORY_DEFAULT={connection}\n"
         )
         sys.stdout.flush()
+        if settings.faults:
+            kinds = ", ".join(fault.kind for fault in settings.faults)
+            log.info("Going wrong on purpose: %s; --seed %d repeats it", kinds, server.control.faults.seed)
         await end.wait()
 
 
@@ -73,7 +82,8 @@ def _settings(arguments: Sequence[str] | None) -> Settings:
     parser = argparse.ArgumentParser(
         prog="pictory-sandbox",
         description="A local Pictory: the same API, made-up videos, no real credits.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        epilog=textwrap.fill(f"faults: {', '.join(FaultKind)}", _HELP_WIDTH, break_on_hyphens=False),
+        formatter_class=_Help,
     )
     parser.add_argument("--host", default=Settings.host, help="the address to listen on")
     parser.add_argument("--port", type=_port, default=DEFAULT_PORT, help="0 takes a free one")
@@ -93,8 +103,48 @@ def _settings(arguments: Sequence[str] | None) -> Settings:
         metavar="KEY",
         help=f"the only accepted key (default: any that starts with {KEY_PREFIX})",
     )
+    parser.add_argument(
+        "--fault",
+        action="append",
+        dest="faults",
+        type=_fault,
+        default=argparse.SUPPRESS,
+        metavar="KIND[:NAME=VALUE,...]",
+        help="what goes wrong, such as server-error:status=503,rate=0.1; can be repeated",
+    )
+    parser.add_argument(
+        "--seed",
+        type=int,
+        default=argparse.SUPPRESS,
+        help="makes the faults repeatable (default: a random one)",
+    )
+    parser.add_argument("--list-faults", action=_ListFaults, help="explain all faults and exit")
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
-    return Settings(**vars(parser.parse_args(arguments)))
+    options = vars(parser.parse_args(arguments))
+    return Settings(**{**options, "faults": tuple(options.get("faults", ()))})
+
+
+class _Help(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
+    """Shows defaults, and leaves the list of faults as it is: argparse would break names at their dashes."""
+
+
+class _ListFaults(argparse.Action):
+    """Answers as ``--help`` does, since faults are more than fit there."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, help: str) -> None:  # noqa: A002
+        super().__init__(option_strings, argparse.SUPPRESS, nargs=0, default=argparse.SUPPRESS, help=help)
+
+    def __call__(self, parser: argparse.ArgumentParser, *details: Any) -> None:
+        """Explain and end."""
+        sys.stdout.write(f"{explain_faults()}\n")
+        parser.exit()
+
+
+def _fault(text: str) -> Fault:
+    try:
+        return parse_fault(text)
+    except InvalidFaultError as error:
+        raise argparse.ArgumentTypeError(f"{error} (--list-faults explains them)") from None
 
 
 def _port(text: str) -> int:

@@ -14,12 +14,14 @@ from airflow_provider_pictory.api.jobs import JobStatus
 from airflow_provider_pictory.sandbox import wire
 from airflow_provider_pictory.sandbox.addresses import CONTROL_PREFIX
 from airflow_provider_pictory.sandbox.scripted_answers import ScriptedAnswer, ScriptedAnswers
-from airflow_provider_pictory.sandbox.service import Job, Service, UnknownJobError
+from airflow_provider_pictory.sandbox.service import Service, UnknownJobError
 from airflow_provider_pictory.sandbox.validation import InvalidBodyError, read_object
 
 if TYPE_CHECKING:
     from airflow_provider_pictory.sandbox.counting import RequestCounter
+    from airflow_provider_pictory.sandbox.faults.control import FaultControl
     from airflow_provider_pictory.sandbox.files import FileStore
+    from airflow_provider_pictory.sandbox.jobs import Job
     from airflow_provider_pictory.sandbox.webhooks import Webhooks
 
 
@@ -32,6 +34,7 @@ class Control:
     :param webhooks: what notifies at a job's end.
     :param counter: what counts the requests.
     :param scripted_answers: what answers in the service's place.
+    :param faults: what sets faults; also to be used from outside.
     """
 
     def __init__(
@@ -41,24 +44,29 @@ class Control:
         webhooks: Webhooks,
         counter: RequestCounter,
         scripted_answers: ScriptedAnswers,
+        faults: FaultControl,
     ) -> None:
         self._service = service
         self._files = files
         self._webhooks = webhooks
         self._counter = counter
         self._scripted_answers = scripted_answers
+        self.faults = faults
 
     def counts(self) -> dict[str, Any]:
         """Give what has happened so far, in numbers."""
         return {
             "requests": dict(self._counter.requests),
             "statuses": {route: dict(statuses) for route, statuses in self._counter.statuses.items()},
-            "jobs_created": len(self._service.jobs),
+            "jobs_created": sum(not job.is_foreign for job in self._service.jobs),
+            "jobs_of_others": sum(job.is_foreign for job in self._service.jobs),
             "credits_used": wire.amount(self._service.credits_used),
+            "credits_used_by_others": wire.amount(self._service.credits_used_by_others),
             "jobs_rendered": self._files.jobs_rendered,
             "files_asked_with_key": self._files.asked_with_key,
             "webhooks_sent": self._webhooks.sent,
             "webhooks_failed": self._webhooks.failed,
+            **self.faults.counts(),
         }
 
     def jobs(self) -> list[dict[str, Any]]:
@@ -109,6 +117,7 @@ class Control:
             web.get(f"{CONTROL_PREFIX}/jobs", self._answer_jobs),
             web.post(f"{CONTROL_PREFIX}/jobs/{{job_id}}", self._change_job),
             web.post(f"{CONTROL_PREFIX}/answers", self._script_answer),
+            *self.faults.routes(),
         ]
 
     def _description(self, job: Job) -> dict[str, Any]:
@@ -121,6 +130,14 @@ class Control:
             "credits_taken": wire.amount(job.credits_taken),
             "created": wire.timestamp(job.created_at),
             "ends": wire.timestamp(job.ends_at),
+            "outcome": str(job.outcome),
+            "error_code": job.error_code,
+            "error_message": job.error_message,
+            "cleaned": _moment(job.cleaned_at),
+            "is_foreign": job.is_foreign,
+            "looks": job.looks,
+            "first_look": _moment(job.first_look_at),
+            "last_look": _moment(job.last_look_at),
         }
 
     async def _answer_counts(self, request: web.Request) -> web.Response:
@@ -154,6 +171,10 @@ class Control:
             raise web.HTTPBadRequest(reason="status must be an HTTP status from 200 to 599")
         self.answer_next(ScriptedAnswer(**script), times)
         return web.json_response({"times": times})
+
+
+def _moment(moment: float | None) -> str | None:
+    return None if moment is None else wire.timestamp(moment)
 
 
 async def _arguments(request: web.Request, kinds: dict[str, type]) -> dict[str, Any]:

@@ -10,13 +10,20 @@ from aiohttp import web
 from airflow_provider_pictory.sandbox.addresses import CONTROL_PREFIX
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from aiohttp.typedefs import Handler
 
 
 class RequestCounter:
-    """Counts requests when they arrive and statuses when they leave, except those of the control surface."""
+    """
+    Counts requests when they arrive and statuses when they leave, except those of the control surface.
 
-    def __init__(self) -> None:
+    :param note_look: told the id of each job that is asked for, when the question arrives.
+    """
+
+    def __init__(self, note_look: Callable[[str], None]) -> None:
+        self._note_look = note_look
         self.requests: Counter[str] = Counter()
         self.statuses: dict[str, Counter[str]] = {}
 
@@ -25,6 +32,8 @@ class RequestCounter:
         """Count a request, whatever becomes of it."""
         if not request.path.startswith(CONTROL_PREFIX):
             self.requests[_route(request)] += 1
+            if request.method == "GET" and (job_id := request.match_info.get("job_id")):
+                self._note_look(job_id)
         return await handler(request)
 
     async def count_status(self, request: web.Request, response: web.StreamResponse) -> None:

@@ -19,14 +19,31 @@ from airflow_provider_pictory.api.jobs import JobStatus
 from airflow_provider_pictory.sandbox import wire
 from airflow_provider_pictory.sandbox.addresses import FILES_PREFIX
 from airflow_provider_pictory.sandbox.drawing import Scene
+from airflow_provider_pictory.sandbox.faults.answers import expired
 from airflow_provider_pictory.sandbox.rendering import render
-from airflow_provider_pictory.sandbox.service import Job, Service, UnknownJobError
+from airflow_provider_pictory.sandbox.service import Service, UnknownJobError
 
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from airflow_provider_pictory.sandbox.faults.result_urls import ResultUrls
+    from airflow_provider_pictory.sandbox.jobs import Job
+
 _CONTENT_TYPES = {".mp4": "video/mp4", ".png": "image/png", ".jpg": "image/jpeg"}
 _FILE_NAMES = (wire.VIDEO_FILE, *wire.IMAGE_FILES.values())
+
+
+class StoredFile(web.FileResponse):
+    """
+    One of the files as an answer.
+
+    :param path: where it is.
+    :param content_type: what it is.
+    """
+
+    def __init__(self, path: Path, content_type: str) -> None:
+        super().__init__(path, headers={"Content-Type": content_type})
+        self.path = path
 
 
 class FileStore:
@@ -34,12 +51,16 @@ class FileStore:
     Renders each job's files once, off the event loop, into a folder that is gone when the sandbox is.
 
     :param service: whose jobs they are.
+    :param result_urls: what tells who may still have a file; everybody may without it.
     :param most_jobs_kept: how many jobs' files are kept; those asked for the longest ago go first, and are
         rendered again if need be.
     """
 
-    def __init__(self, service: Service, *, most_jobs_kept: int = 200) -> None:
+    def __init__(
+        self, service: Service, result_urls: ResultUrls | None = None, *, most_jobs_kept: int = 200
+    ) -> None:
         self._service = service
+        self._result_urls = result_urls
         self._most_jobs_kept = most_jobs_kept
         # One at a time: a rendering already uses several cores, and API calls shall find one free.
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="pictory-sandbox-rendering")
@@ -67,16 +88,19 @@ class FileStore:
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         # At Pictory the files are elsewhere: a client that sends its key along has given it away.
         self.asked_with_key += "Authorization" in request.headers
-        file_name = request.match_info["file_name"]
+        file_name, video_id = request.match_info["file_name"], request.match_info["video_id"]
+        token = request.query.get("token", "")
+        if self._result_urls and (status := self._result_urls.refusal(video_id, token)):
+            return expired(status)
         try:
-            job = self._service.job_of_video(request.match_info["video_id"])
+            job = self._service.job_of_video(video_id)
         except UnknownJobError:
             raise web.HTTPNotFound from None
         if file_name not in _FILE_NAMES or self._service.status(job) != JobStatus.COMPLETED:
             raise web.HTTPNotFound
         folder = await self._folder(job)
         content_type = _CONTENT_TYPES[Path(file_name).suffix]
-        return web.FileResponse(folder / file_name, headers={"Content-Type": content_type})
+        return StoredFile(folder / file_name, content_type)
 
     async def _folder(self, job: Job) -> Path:
         rendering = self._renderings.pop(job.video_id, None)

@@ -12,6 +12,12 @@ from airflow_provider_pictory.sandbox.api_routes import ApiRoutes
 from airflow_provider_pictory.sandbox.control import Control
 from airflow_provider_pictory.sandbox.counting import RequestCounter
 from airflow_provider_pictory.sandbox.edge import content_delivery_network, errors_as_json, key_check
+from airflow_provider_pictory.sandbox.faults import FaultInjector
+from airflow_provider_pictory.sandbox.faults.connections import Connections
+from airflow_provider_pictory.sandbox.faults.control import FaultControl
+from airflow_provider_pictory.sandbox.faults.foreign_jobs import ForeignJobs
+from airflow_provider_pictory.sandbox.faults.middleware import FaultyFront
+from airflow_provider_pictory.sandbox.faults.result_urls import ResultUrls
 from airflow_provider_pictory.sandbox.files import FileStore
 from airflow_provider_pictory.sandbox.scripted_answers import ScriptedAnswers
 from airflow_provider_pictory.sandbox.service import Clock, Service
@@ -50,21 +56,24 @@ async def serve(
 
     :param settings: what the user chose.
     :param clock: whose time counts; the machine's without it.
-    :param interventions: middlewares that may delay, replace or drop what the service answers. They stand in
-        front of the API's own checks, so the service may or may not have acted, as they like; requests for
-        the control surface pass through them as well.
+    :param interventions: middlewares that may delay, replace or drop what the service answers, for what the
+        faults don't offer. They stand behind those and in front of the API's own checks, so the service may
+        or may not have acted, as they like; requests for the control surface pass through them as well.
     :raises OSError: when it can't listen where it shall.
     """
-    service = Service(
-        render_seconds=settings.render_seconds, credit_limit=settings.credits, clock=clock or Clock()
-    )
-    with FileStore(service) as files:
-        webhooks, counter, scripted_answers = Webhooks(service), RequestCounter(), ScriptedAnswers()
-        control = Control(service, files, webhooks, counter, scripted_answers)
+    clock = clock or Clock()
+    service = Service(render_seconds=settings.render_seconds, credit_limit=settings.credits, clock=clock)
+    injector, connections = FaultInjector(clock, settings.faults, settings.seed), Connections()
+    foreign_jobs, result_urls = ForeignJobs(service, injector), ResultUrls(injector, clock)
+    with FileStore(service, result_urls) as files:
+        webhooks, scripted_answers = Webhooks(service), ScriptedAnswers()
+        counter = RequestCounter(service.note_look)
+        control = Control(service, files, webhooks, counter, scripted_answers, FaultControl(injector))
         application = web.Application(
             middlewares=[
                 counter.middleware,
                 scripted_answers.middleware,
+                FaultyFront(injector, connections, foreign_jobs).middleware,
                 *interventions,
                 errors_as_json,
                 content_delivery_network,
@@ -72,7 +81,8 @@ async def serve(
             ]
         )
         application.on_response_prepare.append(counter.count_status)
-        for part in (ApiRoutes(service, files, webhooks), files, control):
+        application.on_shutdown.append(connections.end_all)
+        for part in (ApiRoutes(service, files, webhooks, injector, result_urls), files, control):
             application.add_routes(part.routes())
         runner = web.AppRunner(
             application, shutdown_timeout=_SECONDS_FOR_OPEN_REQUESTS, access_log_format='"%r" %s'

@@ -5,26 +5,27 @@ Time decides what a job is: nothing runs while one is in progress, and nothing h
 status is worked out whenever somebody asks.
 
 Guesses: credits are taken when a job is accepted and given back when it fails; a job that the remaining
-credits don't cover is refused before it exists; all keys lead to the same account; the billing term is the
-sandbox's lifetime; only a job that has ended can be cleaned, and a failed one counts as ended; the error code
-and message of a failure that was given none.
+credits don't cover is refused before it exists; one that appears late is paid for when it does; all keys lead
+to the same account; the billing term is the sandbox's lifetime; only a job that has ended can be cleaned, and
+a failed one counts as ended; the error code and message of a failure that was given none.
 """
 
 from __future__ import annotations
 
+import heapq
 import time
 import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from airflow_provider_pictory.api.jobs import JobStatus
+from airflow_provider_pictory.sandbox.jobs import ENDED, GOOD_FATE, Fate, Job
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from airflow_provider_pictory.sandbox.validation import VideoOrder
 
-ENDED = frozenset({JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CLEANED})
 DEFAULT_ERROR_CODE = "5001"
 DEFAULT_ERROR_MESSAGE = "VIDEO_GENERATION_FAILED"
 
@@ -61,33 +62,6 @@ class Clock:
         self._ahead += seconds
 
 
-@dataclass
-class Job:
-    """
-    One job: what was ordered, and what becomes of it when.
-
-    :param order: the accepted submission.
-    :param created_at: when it was accepted.
-    :param ends_at: when the outcome shows itself.
-    :param outcome: the status from then on.
-    :param position: its place among all jobs, in the order of submission.
-    :param credits_taken: what the account has paid for it and not got back.
-    :param job_id: under which its state can be asked.
-    :param video_id: under which the finished video is listed; as at Pictory, not the job's.
-    """
-
-    order: VideoOrder
-    created_at: float
-    ends_at: float
-    position: int
-    outcome: str = JobStatus.COMPLETED
-    error_code: str | None = None
-    error_message: str | None = None
-    credits_taken: float = 0.0
-    job_id: str = field(default_factory=lambda: str(uuid.uuid4()))
-    video_id: str = field(default_factory=lambda: str(uuid.uuid4()))
-
-
 @dataclass(frozen=True)
 class Transaction:
     """
@@ -113,42 +87,83 @@ class Service:
     :param credit_limit: the AI credits of the account.
     :param clock: whose time counts.
 
-    ``credits_used`` is what was taken and not given back, ``transactions`` is the ledger of it.
+    ``credits_used_by_others`` is what was taken for other clients' jobs and not given back.
     """
 
     def __init__(self, *, render_seconds: float, credit_limit: float, clock: Clock | None = None) -> None:
         self.render_seconds = render_seconds
         self.credit_limit = credit_limit
         self.clock = clock or Clock()
-        self.credits_used = 0.0
-        self.transactions: list[Transaction] = []
+        self.credits_used_by_others = 0.0
+        self._credits_used = 0.0
+        self._credits_promised = 0.0
+        self._transactions: list[Transaction] = []
         self._jobs: dict[str, Job] = {}
         self._job_ids_by_video: dict[str, str] = {}
+        self._jobs_ever = 0
+        # What will be taken and given back: moment, place in line, for which job, what is then due for it.
+        self._to_settle: list[tuple[float, int, Job, float]] = []
 
     @property
     def jobs(self) -> list[Job]:
         """All jobs, in the order of their submission."""
-        return list(self._jobs.values())
+        return self.jobs_at(self.clock.now())
 
     @property
     def finished_jobs(self) -> list[Job]:
         """The jobs whose video is there, in the order of their submission."""
-        return [job for job in self._jobs.values() if self.status(job) == JobStatus.COMPLETED]
+        return self.finished_jobs_at(self.clock.now())
 
-    def submit(self, order: VideoOrder) -> Job:
+    @property
+    def credits_used(self) -> float:
+        """What was taken and not given back."""
+        self._settle_due()
+        return self._credits_used
+
+    @property
+    def transactions(self) -> list[Transaction]:
+        """The ledger of what was taken and given back."""
+        self._settle_due()
+        return self._transactions
+
+    def jobs_at(self, moment: float) -> list[Job]:
+        """Give the jobs that there were at a moment, in the order of their submission."""
+        self._settle_due()
+        return [job for job in self._jobs.values() if job.created_at <= moment]
+
+    def finished_jobs_at(self, moment: float) -> list[Job]:
+        """Give the jobs whose video was there at a moment, in the order of their submission."""
+        return [job for job in self.jobs_at(moment) if job.status_at(moment) == JobStatus.COMPLETED]
+
+    def submit(self, order: VideoOrder, fate: Fate = GOOD_FATE, *, created_at: float | None = None) -> Job:
         """
         Take an order and its price.
 
+        :param order: what to make.
+        :param fate: what becomes of it.
+        :param created_at: when it came, where that is known only now.
         :raises InsufficientCreditsError: when the price isn't covered; nothing was taken.
         """
-        if self.credits_used + order.price > self.credit_limit:
+        if self.credits_used + self._credits_promised + order.price > self.credit_limit:
             raise InsufficientCreditsError
         now = self.clock.now()
-        job = Job(order=order, created_at=now, ends_at=now + self.render_seconds, position=len(self._jobs))
+        created_at = (now if created_at is None else created_at) + fate.appears_after
+        job = Job.of(order, fate, created_at, self.render_seconds, self._jobs_ever)
+        self._jobs_ever += 1
         self._jobs[job.job_id] = job
         self._job_ids_by_video[job.video_id] = job.job_id
-        self._settle(job, order.price)
+        if created_at > now:
+            self._credits_promised += order.price
+            heapq.heappush(self._to_settle, (created_at, 2 * job.position, job, order.price))
+        else:
+            self._settle(job, order.price, created_at)
+        if job.outcome == JobStatus.FAILED:
+            heapq.heappush(self._to_settle, (job.ends_at, 2 * job.position + 1, job, 0.0))
         return job
+
+    def forget(self, job: Job) -> None:
+        """Let a job be as if it had never been, but for the credits."""
+        del self._jobs[job.job_id], self._job_ids_by_video[job.video_id]
 
     def job(self, job_id: str) -> Job:
         """
@@ -156,10 +171,27 @@ class Service:
 
         :raises UnknownJobError: when there is none of this id.
         """
-        try:
-            return self._jobs[job_id]
-        except KeyError:
-            raise UnknownJobError(job_id) from None
+        self._settle_due()
+        job = self._jobs.get(job_id)
+        if job is None or job.created_at > self.clock.now():
+            raise UnknownJobError(job_id)
+        return job
+
+    def known_job(self, job_id: str) -> Job:
+        """
+        Find a job for a client that asks for it, which its fate may not allow yet.
+
+        :raises UnknownJobError: when there is none of this id, or not yet.
+        """
+        job = self.job(job_id)
+        if job.known_at > self.clock.now():
+            raise UnknownJobError(job_id)
+        return job
+
+    def note_look(self, job_id: str) -> None:
+        """Count that somebody asked for a job, were it even one that is yet to be created."""
+        if job := self._jobs.get(job_id):
+            job.note_look(self.clock.now())
 
     def job_of_video(self, video_id: str) -> Job:
         """
@@ -171,7 +203,7 @@ class Service:
 
     def status(self, job: Job) -> str:
         """Tell what a job is right now."""
-        return job.outcome if self.clock.now() >= job.ends_at else JobStatus.IN_PROGRESS
+        return job.status_at(self.clock.now())
 
     def has_ended(self, job: Job) -> bool:
         """Tell whether a job has come to one of the documented ends."""
@@ -187,7 +219,7 @@ class Service:
         job = self.job(job_id)
         if not self.has_ended(job):
             raise UnfinishedJobError(job_id)
-        job.outcome = JobStatus.CLEANED
+        job.cleaned_at = self.clock.now()
         return job
 
     def set_status(
@@ -209,16 +241,30 @@ class Service:
         job = self.job(job_id)
         job.outcome = status
         job.ends_at = self.clock.now()
+        job.cleaned_at = None
         has_failed = status == JobStatus.FAILED
         job.error_code = (error_code or DEFAULT_ERROR_CODE) if has_failed else None
         job.error_message = (error_message or DEFAULT_ERROR_MESSAGE) if has_failed else None
-        self._settle(job, 0.0 if has_failed else job.order.price)
+        self._settle_due()
+        self._settle(job, 0.0 if has_failed else job.order.price, job.ends_at)
         return job
 
-    def _settle(self, job: Job, due: float) -> None:
+    def _settle_due(self) -> None:
+        """Take and give back what time has brought about since anybody last looked at the credits."""
+        now = self.clock.now()
+        while self._to_settle and self._to_settle[0][0] <= now:
+            moment, _, job, due = heapq.heappop(self._to_settle)
+            if due:
+                self._credits_promised -= due
+            if due or job.outcome == JobStatus.FAILED:
+                self._settle(job, due, moment)
+
+    def _settle(self, job: Job, due: float, moment: float) -> None:
         if amount := due - job.credits_taken:
             description = f"Generate video, model {job.order.model}, {job.order.duration}s"
-            self.transactions.append(Transaction(amount, description, self.clock.now()))
+            self._transactions.append(Transaction(amount, description, moment))
             job.credits_taken = due
             # Rounded each time, since many small prices in binary would drift away from what they are.
-            self.credits_used = round(self.credits_used + amount, 2)
+            self._credits_used = round(self._credits_used + amount, 2)
+            if job.is_foreign:
+                self.credits_used_by_others = round(self.credits_used_by_others + amount, 2)

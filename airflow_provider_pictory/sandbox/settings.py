@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from airflow_provider_pictory.sandbox.faults import Fault
 
 KEY_PREFIX = "pictai_"
 EXAMPLE_KEY = f"{KEY_PREFIX}sandbox"
@@ -18,6 +22,8 @@ class Settings:
     :param render_seconds: how long a job stays in progress.
     :param credits: the AI credits of the account.
     :param api_key: the only accepted API key; without it, any key that starts with ``pictai_`` is.
+    :param faults: what goes wrong from the beginning.
+    :param seed: makes the faults repeatable; a random one without it.
     """
 
     host: str = "127.0.0.1"
@@ -25,6 +31,8 @@ class Settings:
     render_seconds: float = 20
     credits: float = 22000
     api_key: str | None = None
+    faults: tuple[Fault, ...] = ()
+    seed: int | None = None
 
     @property
     def usable_key(self) -> str:

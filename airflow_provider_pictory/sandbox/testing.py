@@ -19,8 +19,9 @@ from airflow_provider_pictory.sandbox.background import PictorySandbox
 from airflow_provider_pictory.sandbox.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
+    from airflow_provider_pictory.sandbox.faults import FaultForm
     from airflow_provider_pictory.sandbox.service import Clock
 
 __all__ = ["PictorySandbox", "PictorySandboxFactory", "pictory_sandbox", "pictory_sandbox_factory"]
@@ -38,6 +39,8 @@ class PictorySandboxFactory(Protocol):
         host: str = Settings.host,
         port: int = 0,
         clock: Clock | None = None,
+        faults: Iterable[FaultForm] = (),
+        seed: int | None = None,
     ) -> PictorySandbox:
         """Start one."""
 

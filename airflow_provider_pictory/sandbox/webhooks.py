@@ -9,55 +9,72 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from typing import TYPE_CHECKING
 
 import aiohttp
 
-from airflow_provider_pictory.api.jobs import JobStatus
 from airflow_provider_pictory.sandbox import wire
 
 if TYPE_CHECKING:
-    from airflow_provider_pictory.sandbox.service import Job, Service
+    from collections.abc import Iterable
+
+    from airflow_provider_pictory.sandbox.jobs import Job
+    from airflow_provider_pictory.sandbox.service import Service
 
 _SHORTEST_WAIT = 0.01
 _TIME_LIMIT = aiohttp.ClientTimeout(total=5)
+_AT_THE_END = (0.0,)
 
 log = logging.getLogger(__name__)
 
 
+class _Notifications:
+    """Those of one job that are still to come."""
+
+    def __init__(self, job: Job, links: wire.Links, delays: Iterable[float]) -> None:
+        self.job = job
+        self.links = links
+        self.delays = deque(delays)
+        self.timer: asyncio.TimerHandle | None = None
+
+    @property
+    def due_at(self) -> float:
+        """When the next one is due, if the job ends as planned."""
+        return self.job.ends_at + self.delays[0]
+
+
 class Webhooks:
     """
-    Notifies those who asked for it, once per job.
+    Notifies those who asked for it, once per job unless told otherwise.
 
     :param service: whose jobs they are.
     """
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self._waiting: dict[str, tuple[Job, str]] = {}
+        self._waiting: dict[str, _Notifications] = {}
         self._calls: set[asyncio.Task[None]] = set()
         self.sent = 0
         self.failed = 0
 
-    def watch(self, job: Job, base_url: str) -> None:
+    def watch(self, job: Job, links: wire.Links, delays: Iterable[float] = _AT_THE_END) -> None:
         """
-        Plan the notification of a job that wants one.
+        Plan the notifications of a job that wants them.
 
         :param job: the new job.
-        :param base_url: where the client that submitted it reaches the sandbox.
+        :param links: the addresses of its files.
+        :param delays: when to notify, in seconds after its end, the first one first.
         """
-        if job.order.webhook:
-            self._waiting[job.job_id] = (job, base_url)
-            self._look_at_end_of(job)
+        notifications = _Notifications(job, links, delays)
+        if notifications.delays:
+            self._waiting[job.job_id] = notifications
+            self._wake_up_for(notifications)
 
     def send_due(self) -> None:
         """Notify about every job that has ended since."""
-        for job_id, (job, base_url) in list(self._waiting.items()):
-            if self._service.has_ended(job):
-                del self._waiting[job_id]
-                call = asyncio.get_running_loop().create_task(self._send(job, base_url))
-                self._calls.add(call)
-                call.add_done_callback(self._calls.discard)
+        for notifications in list(self._waiting.values()):
+            self._send_due_of(notifications)
 
     async def close(self) -> None:
         """Give up all calls under way."""
@@ -67,18 +84,35 @@ class Webhooks:
             call.cancel()
         await asyncio.gather(*calls, return_exceptions=True)
 
-    def _look_at_end_of(self, job: Job) -> None:
-        remaining = max(_SHORTEST_WAIT, job.ends_at - self._service.clock.now())
-        asyncio.get_running_loop().call_later(remaining, self._look_at, job)
+    def _send_due_of(self, notifications: _Notifications) -> None:
+        job, now = notifications.job, self._service.clock.now()
+        if self._service.has_ended(job):
+            while notifications.delays and notifications.due_at <= now:
+                notifications.delays.popleft()
+                call = asyncio.get_running_loop().create_task(self._send(notifications))
+                self._calls.add(call)
+                call.add_done_callback(self._calls.discard)
+            if not notifications.delays:
+                self._waiting.pop(job.job_id, None)
+                return
+        # One with a status that is no end is left to whoever gave it that: only a change can end it.
+        if notifications.due_at > now:
+            self._wake_up_for(notifications)
 
-    def _look_at(self, job: Job) -> None:
-        self.send_due()
+    def _wake_up_for(self, notifications: _Notifications) -> None:
+        if notifications.timer:
+            notifications.timer.cancel()
         # The loop's time isn't the sandbox's, so a timer can come a moment too early.
-        if job.job_id in self._waiting and self._service.status(job) == JobStatus.IN_PROGRESS:
-            self._look_at_end_of(job)
+        remaining = max(_SHORTEST_WAIT, notifications.due_at - self._service.clock.now())
+        notifications.timer = asyncio.get_running_loop().call_later(remaining, self._wake_up, notifications)
 
-    async def _send(self, job: Job, base_url: str) -> None:
-        document = wire.job_document(self._service, job, base_url)
+    def _wake_up(self, notifications: _Notifications) -> None:
+        if notifications.job.job_id in self._waiting:
+            self._send_due_of(notifications)
+
+    async def _send(self, notifications: _Notifications) -> None:
+        job = notifications.job
+        document = wire.job_document(job, self._service.clock.now(), notifications.links)
         try:
             async with (
                 aiohttp.ClientSession(timeout=_TIME_LIMIT) as session,

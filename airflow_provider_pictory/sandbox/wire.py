@@ -16,7 +16,10 @@ from airflow_provider_pictory.api.jobs import JobStatus
 from airflow_provider_pictory.sandbox.addresses import FILES_PREFIX
 
 if TYPE_CHECKING:
-    from airflow_provider_pictory.sandbox.service import Job, Service, Transaction
+    from collections.abc import Callable
+
+    from airflow_provider_pictory.sandbox.jobs import Job
+    from airflow_provider_pictory.sandbox.service import Service, Transaction
     from airflow_provider_pictory.sandbox.validation import InvalidBodyError
 
 # Small enough to be rendered in a second, even numbers as H.264 wants them, and exact to the ratio.
@@ -42,29 +45,47 @@ def submission(job: Job) -> Document:
     return {"success": True, "data": {"jobId": job.job_id}}
 
 
-def job_document(service: Service, job: Job, base_url: str) -> Document:
-    """Answer the question for a job; a webhook gets the same."""
-    is_success = service.status(job) != JobStatus.FAILED
-    return {"job_id": job.job_id, "success": is_success, "data": _job_data(service, job, base_url)}
+class Links:
+    """
+    The addresses of a job's files.
+
+    :param base_url: under which the client reaches the sandbox.
+    :param query: gives what comes after a file's path, in this answer.
+    """
+
+    def __init__(self, base_url: str, query: Callable[[Job], str] = lambda job: "") -> None:
+        self._base_url = base_url
+        self._query = query
+
+    def of(self, job: Job) -> Document:
+        """Give the video's URL and those of its pictures, under their names on the wire."""
+        names, query = {"url": VIDEO_FILE, **IMAGE_FILES}, self._query(job)
+        folder = f"{self._base_url}{FILES_PREFIX}/{job.video_id}"
+        return {name: f"{folder}/{file_name}{query}" for name, file_name in names.items()}
 
 
-def job_list_item(service: Service, job: Job, base_url: str) -> Document:
-    """Show a job in the list of jobs."""
-    is_success = service.status(job) != JobStatus.FAILED
-    return {"success": is_success, "data": {"jobId": job.job_id, **_job_data(service, job, base_url)}}
+def job_document(job: Job, moment: float, links: Links) -> Document:
+    """Answer the question for a job as it is at a moment; a webhook gets the same."""
+    is_success = job.status_at(moment) != JobStatus.FAILED
+    return {"job_id": job.job_id, "success": is_success, "data": _job_data(job, moment, links)}
 
 
-def video_list_item(job: Job, base_url: str) -> Document:
+def job_list_item(job: Job, moment: float, links: Links) -> Document:
+    """Show a job in the list of jobs as it is at a moment."""
+    is_success = job.status_at(moment) != JobStatus.FAILED
+    return {"success": is_success, "data": {"jobId": job.job_id, **_job_data(job, moment, links)}}
+
+
+def video_list_item(job: Job, links: Links) -> Document:
     """Show a finished video in the list of videos."""
     return {
         "id": job.video_id,
-        "url": _file_url(job, base_url, VIDEO_FILE),
         "prompt": job.order.prompt,
         "aspectRatio": job.order.aspect_ratio,
         "createdDate": timestamp(job.ends_at),
         "model": job.order.model.value,
         **_dimensions(job),
-        **_image_urls(job, base_url),
+        **links.of(job),
         **job.order.sources,
     }
 
@@ -121,17 +142,16 @@ def timestamp(moment: float) -> str:
     return datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _job_data(service: Service, job: Job, base_url: str) -> Document:
-    status = str(service.status(job))
+def _job_data(job: Job, moment: float, links: Links) -> Document:
+    status = str(job.status_at(moment))
     if status == JobStatus.FAILED:
         return {"status": status, "error_code": job.error_code, "error_message": job.error_message}
     if status != JobStatus.COMPLETED:
         return {"status": status}
     return {
         "status": status,
-        "url": _file_url(job, base_url, VIDEO_FILE),
         **_dimensions(job),
-        **_image_urls(job, base_url),
+        **links.of(job),
         "aiCreditsUsed": amount(job.credits_taken),
     }
 
@@ -139,11 +159,3 @@ def _job_data(service: Service, job: Job, base_url: str) -> Document:
 def _dimensions(job: Job) -> Document:
     width, height = FRAME_SIZES[job.order.aspect_ratio]
     return {"duration": f"{job.order.duration}s", "width": width, "height": height}
-
-
-def _image_urls(job: Job, base_url: str) -> Document:
-    return {name: _file_url(job, base_url, file_name) for name, file_name in IMAGE_FILES.items()}
-
-
-def _file_url(job: Job, base_url: str, file_name: str) -> str:
-    return f"{base_url}{FILES_PREFIX}/{job.video_id}/{file_name}"

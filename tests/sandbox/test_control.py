@@ -45,11 +45,16 @@ class TestCounts:
                 "GET /files/{video_id}/{file_name}": {"206": 1},
             },
             "jobs_created": 1,
+            "jobs_of_others": 0,
             "credits_used": 8,
+            "credits_used_by_others": 0,
             "jobs_rendered": 1,
             "files_asked_with_key": 0,
             "webhooks_sent": 0,
             "webhooks_failed": 0,
+            "faults": {},
+            "requests_permitted": 0,
+            "requests_limited": 0,
         }
 
     def test_a_key_given_away_to_the_files_is_counted(self, pictory_sandbox, client):

@@ -17,9 +17,7 @@ print(json.dumps(sorted(sys.modules)))
 """
 
 
-def test_no_module_loads_airflow_pytest_or_the_rest_of_the_package(pytestconfig):
-    names = {path.stem for path in Path(sandbox.__file__).parent.glob("*.py")} - {"testing", "__init__"}
-
+def loaded_with(names, pytestconfig):
     run = subprocess.run(
         [sys.executable, "-c", LIST_MODULES.format(names=sorted(names))],
         env={"PYTHONPATH": str(pytestconfig.rootpath)},
@@ -28,11 +26,25 @@ def test_no_module_loads_airflow_pytest_or_the_rest_of_the_package(pytestconfig)
         timeout=60,
         check=True,
     )
+    return json.loads(run.stdout)
 
-    loaded = json.loads(run.stdout)
+
+def test_no_module_loads_airflow_pytest_or_the_rest_of_the_package(pytestconfig):
+    folder = Path(sandbox.__file__).parent
+    modules = (path.relative_to(folder).with_suffix("") for path in folder.rglob("*.py"))
+    names = {".".join(module.parts) for module in modules} - {"testing", "__init__"}
+
+    loaded = loaded_with(names, pytestconfig)
+
     assert not {"airflow", "pytest", "numpy"} & set(loaded)
     own = {name for name in loaded if name.startswith("airflow_provider_pictory.")}
     assert all(name.split(".")[1] in ("api", "sandbox") for name in own)
+
+
+def test_help_and_the_description_of_faults_need_no_further_package(pytestconfig):
+    loaded = loaded_with({"command", "faults", "faults.explaining"}, pytestconfig)
+
+    assert not {"aiohttp", "av", "PIL"} & set(loaded)
 
 
 def test_the_package_itself_loads_nothing():

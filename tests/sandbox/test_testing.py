@@ -19,6 +19,11 @@ def test_with_arguments(pictory_sandbox_factory):
     headers = {"Authorization": sandbox.api_key}
     quota = requests.get(sandbox.url + "/pictoryapis/v1/quota", headers=headers).json()
     assert quota["aiCredits"]["limit"] == 10
+
+def test_with_faults(pictory_sandbox_factory):
+    sandbox = pictory_sandbox_factory(faults=["server-error:status=503,count=1"], seed=7)
+    statuses = [requests.get(sandbox.url + "/pictoryapis/v1/quota").status_code for _ in range(2)]
+    assert statuses == [503, 401]
 """
 
 
@@ -44,4 +49,4 @@ def test_they_work_in_a_user_s_own_tests(tmp_path, pytestconfig, conftest):
         check=False,
     )
 
-    assert "2 passed" in run.stdout, run.stdout + run.stderr
+    assert "3 passed" in run.stdout, run.stdout + run.stderr

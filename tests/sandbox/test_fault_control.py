@@ -1,0 +1,188 @@
+"""Faults are set by options, by the fixture and at run time by the control surface, to the same effect."""
+
+from __future__ import annotations
+
+import logging
+import re
+
+import pytest
+import requests
+
+from airflow_provider_pictory.sandbox import command
+from airflow_provider_pictory.sandbox.background import PictorySandbox
+from airflow_provider_pictory.sandbox.faults import Fault, FaultKind, InvalidFaultError
+from tests.sandbox.test_command import connection, environment, running
+
+__all__ = ["environment"]
+
+SERVER_ERROR = {
+    "kind": "server-error",
+    "rate": 1.0,
+    "after": 0.0,
+    "status": 500,
+    "has_body": True,
+    "is_processed": False,
+    "seconds": 1.0,
+    "retry_after": "none",
+}
+
+
+@pytest.fixture
+def control(pictory_sandbox):
+    def call(method, body=None, **arguments):
+        arguments = arguments or {"json": body}
+        return requests.request(method, f"{pictory_sandbox.url}/sandbox/faults", timeout=5, **arguments)
+
+    return call
+
+
+class TestInPython:
+    def test_faults_are_set_replaced_added_and_cleared(self, pictory_sandbox, client):
+        def status():
+            return client.get("/v1/quota").status_code
+
+        assert (pictory_sandbox.faults(), status()) == ([], 200)
+        pictory_sandbox.set_faults([Fault(FaultKind.SERVER_ERROR, count=1), "html-page:count=1"])
+        pictory_sandbox.add_fault({"kind": "cdn-refusal"})
+        assert [status() for _ in range(4)] == [500, 200, 403, 403]
+        assert [(it["kind"], it["times"]) for it in pictory_sandbox.faults()] == [
+            ("server-error", 1),
+            ("html-page", 1),
+            ("cdn-refusal", 2),
+        ]
+        pictory_sandbox.set_faults(["server-error:status=503"])
+        assert status() == 503
+        pictory_sandbox.clear_faults()
+        assert (pictory_sandbox.faults(), status()) == ([], 200)
+        assert pictory_sandbox.counts()["faults"] == {"server-error": 2, "html-page": 1, "cdn-refusal": 2}
+
+    def test_a_wrong_one_is_an_error_at_once_and_changes_nothing(self, pictory_sandbox):
+        pictory_sandbox.add_fault("server-error")
+
+        with pytest.raises(InvalidFaultError):
+            PictorySandbox(faults=["nonsense"])
+        with pytest.raises(InvalidFaultError):
+            pictory_sandbox.set_faults(["html-page", "nonsense"])
+        with pytest.raises(InvalidFaultError):
+            pictory_sandbox.add_fault("nonsense")
+        assert pictory_sandbox.faults() == [{**SERVER_ERROR, "times": 0}]
+
+    def test_a_seed_repeats_a_run(self, pictory_sandbox_factory, client_of):
+        def run(seed=None):
+            sandbox = pictory_sandbox_factory(faults=["server-error:rate=0.5"], seed=seed)
+            client = client_of(sandbox)
+            return sandbox.seed, [client.get("/v1/quota").status_code for _ in range(30)]
+
+        seed, statuses = run()
+
+        assert set(statuses) == {200, 500}
+        assert run(seed) == (seed, statuses)
+        assert run(seed + 1)[1] != statuses
+
+
+class TestOverHttp:
+    def test_faults_are_set_shown_added_and_cleared(self, client, control):
+        assert control("GET").json()["faults"] == []
+
+        answer = control("PUT", {"faults": ["server-error:count=1", {"kind": "slow-answer"}], "seed": 7})
+        assert answer.json() == control("GET").json()
+        assert answer.json()["seed"] == 7
+        assert answer.json()["faults"][0] == {**SERVER_ERROR, "count": 1, "times": 0}
+        assert [it["kind"] for it in answer.json()["faults"]] == ["server-error", "slow-answer"]
+
+        assert control("PUT", {"faults": ["server-error:count=1"]}).json()["seed"] == 7
+        for fault in ("html-page:count=1", {"kind": "cdn-refusal"}):
+            assert control("POST", fault).status_code == 200
+        assert [client.get("/v1/quota").status_code for _ in range(3)] == [500, 200, 403]
+        assert [it["times"] for it in control("GET").json()["faults"]] == [1, 1, 1]
+
+        assert control("DELETE").json() == {"seed": 7, "faults": []}
+        assert client.get("/v1/quota").status_code == 200
+
+    @pytest.mark.parametrize(
+        ("method", "body"),
+        [
+            ("POST", "nonsense"),
+            ("POST", {"kind": "server-error", "status": 404}),
+            ("POST", ["server-error"]),
+            ("POST", None),
+            ("POST", "\n\ud800:rate=\r\n"),
+            ("PUT", ["server-error"]),
+            ("PUT", {}),
+            ("PUT", {"faults": "server-error"}),
+            ("PUT", {"faults": None}),
+            ("PUT", {"faults": [None]}),
+            ("PUT", {"faults": ["html-page"], "seed": "7"}),
+            ("PUT", {"faults": ["html-page"], "seed": True}),
+            ("PUT", {"faults": ["html-page"], "rate": 1}),
+        ],
+    )
+    def test_a_wrong_one_is_refused_with_the_reason_and_changes_nothing(self, control, method, body):
+        control("POST", "server-error")
+
+        answer = control(method, body)
+
+        assert answer.status_code == 400
+        assert answer.json()["message"]
+        assert [it["kind"] for it in control("GET").json()["faults"]] == ["server-error"]
+
+    @pytest.mark.parametrize("content", [b"", b"{", b"\xff", b"[" * 100_000])
+    def test_what_is_no_json_is_refused(self, control, content):
+        assert control("POST", data=content).status_code == 400
+        assert control("PUT", data=content).status_code == 400
+
+    def test_no_fault_ever_reaches_the_control_surface(self, pictory_sandbox, control):
+        pictory_sandbox.set_faults(["drop-before-processing:path=/"])
+
+        assert control("GET").status_code == 200
+        assert requests.get(f"{pictory_sandbox.url}/sandbox/counts", timeout=5).status_code == 200
+
+
+class TestCommand:
+    def test_options_set_them_and_the_log_says_so(self, environment):
+        options = ["--port", "0", "--fault", "server-error:status=503,count=1", "--fault", "html-page"]
+        with running(environment, *options, "--seed", "7") as process:
+            url = connection(process)["host"]
+            line = process.stderr.readline()
+            found = requests.get(f"{url}/sandbox/faults", timeout=5).json()
+            statuses = [requests.get(f"{url}/pictoryapis/v1/quota", timeout=5).status_code for _ in range(2)]
+
+        assert line.strip().endswith("Going wrong on purpose: server-error, html-page; --seed 7 repeats it")
+        assert (found["seed"], [it["kind"] for it in found["faults"]]) == (7, ["server-error", "html-page"])
+        assert statuses == [503, 200]
+
+    @pytest.mark.parametrize(
+        ("options", "named"),
+        [
+            (["--fault", "sever-error"], "argument --fault: 'sever-error' is no kind of fault"),
+            (["--fault", "server-error:rate=2"], "rate must be a number from 0 to 1, not 2.0"),
+            (["--fault", "server-error:%d=%s"], "has no parameter '%d', only"),
+            (["--fault", "html-page", "--fault", ""], "'' is no kind of fault"),
+            (["--seed", "x"], "argument --seed"),
+        ],
+    )
+    def test_a_wrong_option_is_explained(self, capsys, options, named):
+        with pytest.raises(SystemExit) as ended:
+            command.main(options)
+
+        assert ended.value.code == 2
+        assert named in capsys.readouterr().err
+
+    def test_all_faults_are_listed_and_help_names_them(self, capsys):
+        for option in ("--list-faults", "--help"):
+            with pytest.raises(SystemExit) as ended:
+                command.main([option])
+            assert ended.value.code == 0
+            shown = capsys.readouterr().out
+            for kind in FaultKind:
+                assert re.search(rf"(?<![a-z-]){kind}(?![a-z-])", shown)
+
+    def test_without_faults_nothing_is_said(self, monkeypatch, caplog):
+        async def serve(settings):
+            assert settings.faults == ()
+            assert settings.seed is None
+
+        monkeypatch.setattr(command, "_serve", serve)
+        with caplog.at_level(logging.INFO):
+            assert command.main(["--port", "0"]) == 0
+        assert "purpose" not in caplog.text

@@ -1,0 +1,202 @@
+"""Faults are checked when they are made, and read the same from Python, JSON and text."""
+
+from __future__ import annotations
+
+import json
+import math
+import pickle
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_pictory.sandbox.faults import (
+    Fault,
+    FaultKind,
+    InvalidFaultError,
+    RetryAfter,
+    parse_fault,
+    read_fault,
+    read_faults,
+)
+from airflow_provider_pictory.sandbox.faults.explaining import explain_faults
+from airflow_provider_pictory.sandbox.faults.kinds import RULES
+from airflow_provider_pictory.sandbox.faults.parameters import PARAMETERS
+
+
+@pytest.mark.parametrize("kind", FaultKind)
+def test_every_kind_needs_no_parameter_and_is_the_same_in_every_form(kind):
+    fault = Fault(kind)
+
+    assert parse_fault(kind) == read_fault(fault) == read_fault({"kind": kind}) == fault
+    assert read_fault(json.loads(json.dumps(fault.to_document()))) == fault
+    assert pickle.loads(pickle.dumps(fault)) == fault
+    assert hash(fault) == hash(Fault(kind))
+
+
+@pytest.mark.parametrize("kind", FaultKind)
+def test_every_kind_is_explained_with_all_its_parameters(kind):
+    explanation = explain_faults()
+
+    assert f"\n{kind}\n" in explanation
+    assert max(len(line) for line in explanation.splitlines()) < 110
+    for name in RULES[kind].parameters:
+        assert name.replace("_", "-") in explanation
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("server-error", Fault(FaultKind.SERVER_ERROR, status=500, has_body=True, is_processed=False)),
+        (
+            " server-error : status = 503 , has-body=no,is_processed=TRUE",
+            Fault(FaultKind.SERVER_ERROR, status=503, has_body=False, is_processed=True),
+        ),
+        (
+            "rate-limit:budget=20,window=0.5,retry-after=date,method=get,path=/v1/jobs/",
+            Fault(
+                FaultKind.RATE_LIMIT,
+                budget=20,
+                window=0.5,
+                retry_after=RetryAfter.DATE,
+                method="GET",
+                path="/v1/jobs/",
+            ),
+        ),
+        (
+            "slow-answer:seconds=2,rate=0.5,count=3,after=10,until=40",
+            Fault(FaultKind.SLOW_ANSWER, seconds=2, rate=0.5, count=3, after=10, until=40),
+        ),
+        ("job-fails:error-message=a=b: c", Fault(FaultKind.JOB_FAILS, error_message="a=b: c")),
+        ("foreign-jobs:per-second=2", Fault(FaultKind.FOREIGN_JOBS, per_second=2.0, same_prompt=True)),
+    ],
+)
+def test_text_is_read(text, fault):
+    assert parse_fault(text) == fault
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("", "''"),
+        (":", "''"),
+        ("sever-error", "'sever-error' is no kind of fault, choose server-error, rate-limit, "),
+        ("server-error:", "'' in 'server-error:' isn't of the form name=value"),
+        ("server-error:rate=0.1,", "''"),
+        ("server-error:rate", "'rate' in"),
+        ("server-error:rat=1", "server-error has no parameter 'rat', only status, has_body, "),
+        ("server-error:rate=lots", "server-error: rate must be a number from 0 to 1, not 'lots'"),
+        ("server-error:rate=2", "server-error: rate must be a number from 0 to 1, not 2.0"),
+        ("server-error:rate=nan", "not nan"),
+        ("server-error:rate=1,rate=1", "rate is given twice"),
+        ("server-error:has-body=maybe", "has-body must be yes or no, not 'maybe'"),
+        ("server-error:status=404", "status must be an HTTP status from 500 to 599, not 404"),
+        ("server-error:status=600", "not 600"),
+        ("server-error:count=0", "count must be a whole number from 1 up, not 0"),
+        ("server-error:after=5,until=5", "until must be later than after, not 5.0"),
+        ("server-error:path=v1", "path must be"),
+        ("server-error:method=GET /", "method must be"),
+        ("server-error:retry-after=soon", "retry-after must be seconds, date or none, not 'soon'"),
+        ("slow-answer:status=500", "slow-answer has no parameter 'status', only seconds, path, method, rate"),
+        ("slow-answer:seconds=inf", "not inf"),
+        ("slow-answer:seconds=-1", "not -1.0"),
+        ("job-fails:path=/v1", "job-fails has no parameter 'path'"),
+        ("rate-limit:budget=1.5", "budget must be a whole number from 1 up, not '1.5'"),
+        ("rate-limit:budget=" + "9" * 5000, "budget must be"),
+        ("rate-limit:window=0", "window must be"),
+    ],
+)
+def test_a_wrong_part_is_named_in_one_sentence(text, named):
+    with pytest.raises(InvalidFaultError) as caught:
+        parse_fault(text)
+
+    assert named in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 600
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        None,
+        7,
+        [],
+        {},
+        {"kind": None},
+        {"kind": []},
+        {"kind": "nonsense"},
+        {"kind": "slow-answer", "seconds": "1"},
+        {"kind": "slow-answer", "seconds": True},
+        {"kind": "slow-answer", "seconds": math.nan},
+        {"kind": "slow-answer", "seconds": 10**400},
+        {"kind": "slow-answer", "times": 1},
+        {"kind": "slow-answer", "count": 1.0},
+        {"kind": "slow-answer", "path": []},
+        {"kind": "server-error", "has_body": "yes"},
+        {"kind": "server-error", "retry_after": 1},
+        {"kind": "server-error", "retry_after": "soon"},
+        {1: 2},
+    ],
+)
+def test_a_wrong_value_of_whatever_type_is_the_same_error(form):
+    with pytest.raises(InvalidFaultError):
+        read_fault(form)
+
+
+@pytest.mark.parametrize(
+    "forms", [None, 7, "server-error", {"kind": "server-error"}, b"x", ["server-error", 7]]
+)
+def test_several_faults_are_a_list_of_them(forms):
+    with pytest.raises(InvalidFaultError):
+        read_faults(forms)
+
+
+def test_null_stands_for_the_default():
+    assert read_fault({"kind": "slow-answer", "rate": None, "seconds": None}) == Fault(FaultKind.SLOW_ANSWER)
+
+
+def read_or_refused(form):
+    """Read a fault, or give None where it was refused as documented."""
+    try:
+        fault = read_fault(form)
+    except InvalidFaultError as error:
+        complaint = str(error)
+    else:
+        assert read_fault(json.loads(json.dumps(fault.to_document()))) == fault
+        return fault
+    assert complaint.isprintable()
+
+
+@given(st.text() | st.from_regex(r"[a-z-]+:([a-z_-]+=[^,]*,?)*", fullmatch=True))
+def test_any_text_is_a_fault_or_the_one_error(text):
+    read_or_refused(text)
+
+
+VALUES = st.one_of(
+    st.integers(-5, 700).map(str),
+    st.floats().map(str),
+    st.sampled_from(["yes", "no", "date", "/v1", "x", ""]),
+)
+
+
+@given(
+    st.sampled_from(FaultKind),
+    st.dictionaries(st.sampled_from(sorted(PARAMETERS)).map(lambda name: name.replace("_", "-")), VALUES),
+)
+def test_what_looks_like_a_fault_is_one_or_the_one_error(kind, values):
+    text = f"{kind}:" + ",".join(f"{name}={value}" for name, value in values.items())
+    fault = read_or_refused(text)
+
+    assert fault is None or fault.kind is kind
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=5,
+)
+
+
+@given(st.fixed_dictionaries({"kind": st.sampled_from(FaultKind)}, optional=dict.fromkeys(PARAMETERS, JSON)))
+def test_any_json_is_a_fault_or_the_one_error(document):
+    read_or_refused(document)
