@@ -7,6 +7,7 @@ is made when a test asks for it: tests that need no database don't wait for one.
 
 from __future__ import annotations
 
+import logging
 import os
 import tempfile
 from pathlib import Path
@@ -91,7 +92,12 @@ def airflow_database() -> None:
     from tests import dag_runs
 
     dag_runs.write_dags_folder(Path(os.environ["AIRFLOW__CORE__DAGS_FOLDER"]))
+    # Airflow's migrations put a handler of their own for this moment's stderr in the place of those that are
+    # there, and later tests would see no log.
+    handlers, level = logging.root.handlers[:], logging.root.level
     initdb()
+    logging.root.handlers[:] = handlers
+    logging.root.setLevel(level)
 
 
 @pytest.fixture

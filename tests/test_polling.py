@@ -33,6 +33,7 @@ from airflow_provider_pictory.polling import (
     deadline_after,
     describe,
     look,
+    may_pass,
     next_pause,
     require_completed,
     seconds,
@@ -286,6 +287,26 @@ def test_what_cannot_mend_itself_ends_the_wait_at_once(watching, log, error):
 # Troubles
 
 
+@pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 405, 409, 410, 422])
+def test_a_refusal_does_not_pass_by_itself(status):
+    assert not may_pass(PictoryAPIError("Refused", status_code=status))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        PictoryError("Something else"),
+        PictoryConfigurationError("There is no connection"),
+        PictoryAuthenticationError("The key is wrong"),
+        PictoryInsufficientCreditsError("None left", status_code=429),
+        PictoryJobNotFoundError("No such job", status_code=200),
+    ],
+    ids=str,
+)
+def test_what_airflow_would_not_retry_does_not_pass_by_itself(error):
+    assert not may_pass(error)
+
+
 TROUBLES = [
     NO_ANSWER,
     PictoryRateLimitedError("Too many requests", status_code=429),
@@ -294,6 +315,11 @@ TROUBLES = [
         for status in (408, 425, 500, 502, 503, 504, 599, 200, 204, 302, 307)
     ),
 ]
+
+
+@pytest.mark.parametrize("error", TROUBLES, ids=str)
+def test_trouble_may_pass_by_itself(error):
+    assert may_pass(error)
 
 
 @pytest.mark.parametrize("error", TROUBLES, ids=str)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -71,8 +72,11 @@ class ConnectionSettings:
         return f"{self.base_url}{API_PATH}{path}"
 
     def without_key(self, text: str) -> str:
-        """Give a text that may quote what was sent, with the key blotted out."""
-        return text.replace(self.api_key, "***")
+        """Give a text that may quote what was sent without the key, also as JSON and URLs write it."""
+        pattern = "".join(
+            rf"(?:\\?{re.escape(mark)}|\\u00{ord(mark):02x}|%{ord(mark):02x})" for mark in self.api_key
+        )
+        return re.sub(pattern, "***", text, flags=re.IGNORECASE)
 
 
 def _extra(name: str, text: str | None) -> dict[str, Any]:

@@ -34,6 +34,7 @@ from airflow_provider_pictory.hooks.connection import DEFAULT_BASE_URL, Connecti
 from airflow_provider_pictory.hooks.transport import asynchronous_transport, synchronous_session
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from types import TracebackType
 
     from airflow.providers.common.compat.sdk import Connection
@@ -291,11 +292,7 @@ class PictoryHook(HttpHook):
             verify=settings.verify,
             cert=settings.cert,
         )
-        return Answer(
-            response.status_code,
-            response.content,
-            {name.lower(): value for name, value in response.headers.items()},
-        )
+        return _answer(settings, response.status_code, response.content, response.headers)
 
     async def _aget(self, path: str) -> tuple[AsynchronousTransport, Answer]:
         transport, answer = await self._aget_once(path)
@@ -314,8 +311,7 @@ class PictoryHook(HttpHook):
                 body = await response.read()
         except _NO_ANSWER as error:
             raise _no_answer(transport.settings, error) from None
-        headers = {name.lower(): value for name, value in response.headers.items()}
-        return transport, Answer(response.status, body, headers)
+        return transport, _answer(transport.settings, response.status, body, response.headers)
 
     async def _get_transport(self, refused: AsynchronousTransport | None = None) -> AsynchronousTransport:
         # Many calls may be under way on one hook; only one of them makes, or replaces, what all share.
@@ -384,6 +380,17 @@ def _checked(job_id: object) -> str:
 
 def _job_path(job_id: str) -> str:
     return f"/v1/jobs/{quote(job_id, safe='')}"
+
+
+def _answer(
+    settings: ConnectionSettings, status_code: int, body: bytes, headers: Mapping[str, str]
+) -> Answer:
+    """Put an answer together without the key, which a server may quote and a message may show half of."""
+    return Answer(
+        status_code,
+        settings.without_key(body.decode("latin-1")).encode("latin-1"),
+        {name.lower(): settings.without_key(value) for name, value in headers.items()},
+    )
 
 
 def _words(error: BaseException) -> str:

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from airflow_provider_pictory.api import VideoJob, VideoModel
     from airflow_provider_pictory.hooks.pictory import PictoryHook
 
+DEFAULT_TIMEOUT = 60 * 60.0
+
 # Whatever happens once a video is accepted, Airflow must not submit another. Its timeout is no Exception.
 _ANYTHING = (Exception, AirflowTaskTimeout)
 
@@ -108,7 +110,7 @@ class GenerateVideoOperator(BaseOperator):
         pictory_conn_id: str = "pictory_default",
         wait_for_completion: bool = False,
         poll_interval: timedelta | float | None = None,
-        timeout: timedelta | float = 60 * 60,
+        timeout: timedelta | float = DEFAULT_TIMEOUT,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         **kwargs: Any,
     ) -> None:
@@ -139,7 +141,7 @@ class GenerateVideoOperator(BaseOperator):
         """Submit the video and, if asked to, wait for it."""
         request = self._request()
         poll_interval = seconds(self.poll_interval, "poll_interval")
-        timeout = seconds(self.timeout, "timeout") or 0.0
+        timeout = seconds(self.timeout, "timeout") or DEFAULT_TIMEOUT
         for warning in request.warnings:
             self.log.warning(warning)
         self.log.info("Submitting a video to Pictory: %s", request)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_pictory.api import JobStatus, VideoJob
 from airflow_provider_pictory.api.jobs import UnreadableJobError, read_number, read_text
-from tests.api.strategies import WRONG_THINGS, any_text, anything, json_values
+from tests.api.strategies import HUGE_INTEGER, WRONG_THINGS, any_text, anything, json_values
 
 JOB_ID = "4a09edf9-d071-4847-bda5-8dea913d80fe"
 URL = "https://video.example/a.mp4"
@@ -153,6 +154,11 @@ def test_the_credits_used_are_fractional():
     assert job(aiCreditsUsed="12.8").ai_credits_used == 12.8
 
 
+def test_a_look_at_a_job_cannot_be_changed():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        job().status = "failed"
+
+
 def test_the_result_is_a_flat_dict_of_exactly_the_promised_names():
     assert job().result == RESULT
     assert list(job().result) == list(RESULT)
@@ -265,6 +271,7 @@ def test_any_json_value_is_read_as_an_event_or_is_unreadable(value):
         (1.5, None),
         ([], None),
         ({}, None),
+        pytest.param(HUGE_INTEGER, None, id="huge"),
     ],
 )
 def test_a_text_becomes_one_line_that_can_be_printed_and_stored(value, text):

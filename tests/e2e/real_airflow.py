@@ -222,7 +222,7 @@ class RealAirflow:
         return self.wait_for(
             f"task {task_id} of {dag_id} to be {state}",
             instances,
-            lambda seen: all(it["state"] == state for it in seen),
+            lambda seen: bool(seen) and all(it["state"] == state for it in seen),
             timeout,
         )
 

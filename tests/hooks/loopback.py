@@ -201,7 +201,8 @@ def echo(status, document=None):
     def send(server, connection, request):
         key = request.header("authorization")
         said = document(key) if document else {"code": key, "message": f"the key {key} is odd", "data": key}
-        return answer(said, status, Location=f"/login?key={key}")(server, connection, request)
+        target = f"/login?page={'x' * 50}&key={key}"
+        return answer(said, status, Location=target)(server, connection, request)
 
     return send
 

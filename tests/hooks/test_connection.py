@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from types import SimpleNamespace
+from urllib.parse import quote, quote_plus
 
 import pytest
 from hypothesis import given
@@ -256,6 +257,24 @@ def test_settings_show_neither_the_key_nor_the_passwords_of_proxies():
 
 def test_the_key_is_blotted_out_of_any_text():
     assert settings().without_key(f"<{KEY}> {KEY}{KEY}") == "<***> ******"
+    assert settings().without_key("pictai_5e is another") == "pictai_5e is another"
+
+
+@pytest.mark.parametrize("key", [KEY, "pictai_" + "".join(map(chr, range(33, 127)))])
+@pytest.mark.parametrize(
+    "write",
+    [
+        json.dumps,
+        quote,
+        quote_plus,
+        lambda key: quote(key, safe="").lower(),
+        lambda key: key.replace("/", "\\/"),
+        lambda key: "".join(f"\\u{ord(mark):04x}" for mark in key),
+        lambda key: "".join(f"\\u{ord(mark):04X}" for mark in key),
+    ],
+)
+def test_the_key_is_blotted_out_however_json_and_urls_write_it(key, write):
+    assert settings(password=key).without_key(f"<{write(key)}>").strip('<">') == "***"
 
 
 def test_settings_with_another_key_are_others():

@@ -609,13 +609,15 @@ def test_a_hook_touches_nothing_before_it_is_asked(monkeypatch):
     [
         None,
         lambda key: {"fields": [{"name": key, "errors": f"not {key}"}]},
+        lambda key: f"{'x' * 280}{key}".encode(),
+        lambda key: {"message": f"{'x' * 280}{key}", "job_id": f"{'x' * 60}{key}"},
         lambda key: key.encode(),
         lambda key: f"<html>{key}</html>".encode(),
         lambda key: f'{{"message": "{key}"}}'.replace("/", "\\/").replace("+", "\\u002b").encode(),
         lambda key: {"error_code": key, "error_message": "JOB_NOT_FOUND"},
         lambda key: {"job_id": key, "data": {"status": "in-progress"}},
     ],
-    ids=["codes", "fields", "text", "html", "escaped", "not found", "as job id"],
+    ids=["codes", "fields", "cut text", "cut words", "text", "html", "escaped", "not found", "as job id"],
 )
 def test_a_key_that_the_server_sends_back_is_not_shown(client, serve, connect, status, document):
     connect(serve(echo(status, document)).url)

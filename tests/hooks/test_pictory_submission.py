@@ -436,11 +436,13 @@ def ring():
     [
         None,
         lambda key: {"fields": [{"name": key, "errors": f"not {key}"}]},
+        lambda key: f"{'x' * 280}{key}".encode(),
+        lambda key: {"message": f"{'x' * 280}{key}"},
         lambda key: key.encode(),
         lambda key: f'{{"message": "{key}"}}'.replace("/", "\\/").replace("+", "\\u002b").encode(),
         lambda key: {"code": "INSUFFICIENT_CREDITS", "message": key},
     ],
-    ids=["codes", "fields", "text", "escaped", "credits"],
+    ids=["codes", "fields", "cut text", "cut words", "text", "escaped", "credits"],
 )
 def test_a_key_that_the_server_sends_back_is_not_shown(serve, connect, status, document):
     server = serve(echo(status, document))

@@ -72,8 +72,9 @@ def test_the_wait_gets_the_time_and_the_interval_that_were_asked_for(busy_pictor
     assert video.deferral.timeout > left
 
 
-def test_by_default_it_waits_for_an_hour(busy_pictory):
-    video = a_video()
+@pytest.mark.parametrize("arguments", [{}, {"timeout": None}], ids=str)
+def test_by_default_it_waits_for_an_hour(busy_pictory, arguments):
+    video = a_video(**arguments)
 
     video.execute()
 
