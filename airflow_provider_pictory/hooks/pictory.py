@@ -4,51 +4,64 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import TYPE_CHECKING, Any, NoReturn
-from urllib.parse import quote, urlsplit
+import random
+import time
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import aiohttp
 import requests
 from airflow.providers.common.compat.connection import get_async_connection
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, AirflowTaskTimeout
 from airflow.providers.http.hooks.http import HttpHook
-from requests.auth import AuthBase
+from tenacity import Retrying, retry_if_exception, stop_after_attempt
 
 from airflow_provider_pictory import __version__
 from airflow_provider_pictory.api import Answer, AnswerError, AnswerErrorKind, InvalidRequestError
 from airflow_provider_pictory.api.answers import read_job, read_quota, read_submission
-from airflow_provider_pictory.api.checks import is_usual_job_id
 from airflow_provider_pictory.api.checks import job_id as checked_job_id
 from airflow_provider_pictory.exceptions import (
     PictoryAPIError,
-    PictoryAuthenticationError,
-    PictoryConfigurationError,
     PictoryError,
-    PictoryInsufficientCreditsError,
     PictoryInvalidRequestError,
-    PictoryJobNotFoundError,
     PictoryRateLimitedError,
-    PictorySubmissionUnknownError,
 )
 from airflow_provider_pictory.hooks.connection import DEFAULT_BASE_URL, ConnectionSettings
+from airflow_provider_pictory.hooks.deadline import call_within
+from airflow_provider_pictory.hooks.errors import (
+    no_answer,
+    no_connection,
+    raise_airflow_error,
+    read_without_key,
+    submission_unknown,
+    words,
+)
 from airflow_provider_pictory.hooks.transport import asynchronous_transport, synchronous_session
+from airflow_provider_pictory.hooks.watched_body import WatchedBody
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from types import TracebackType
 
     from airflow.providers.common.compat.sdk import Connection
+    from tenacity import RetryCallState
 
     from airflow_provider_pictory.api import Quota, VideoJob, VideoRequest
     from airflow_provider_pictory.hooks.transport import AsynchronousTransport
 
 USER_AGENT = f"airflow-provider-pictory/{__version__}"
-SUBMIT_PATH = "/v1/aistudio/videos"
-QUOTA_PATH = "/v1/quota"
+# A refused submission is tried again at once only so often, and after a pause of at most so many seconds;
+# beyond that, Airflow's retries are the better place to wait.
+SUBMIT_ATTEMPTS = 3
+LONGEST_PAUSE_BEFORE_SUBMITTING = 60.0
+# A key that Pictory refuses is looked up again, but for many refusals in so many seconds only once.
+SHORTEST_TIME_TO_READ_AGAIN = 5.0
 
 # What the two clients raise where no answer comes. Neither that nor an AnswerError is made the cause of an
 # error of ours: aiohttp's exceptions show the headers that were sent, and an answer may quote the key.
-_NO_ANSWER = (requests.RequestException, aiohttp.ClientError, OSError, ValueError)
+NO_ANSWER = (requests.RequestException, aiohttp.ClientError, OSError, ValueError)
+
+SUBMIT_PATH = "/v1/aistudio/videos"
+QUOTA_PATH = "/v1/quota"
 
 
 class PictoryHook(HttpHook):
@@ -78,7 +91,9 @@ class PictoryHook(HttpHook):
         self._settings: ConnectionSettings | None = None
         self._session: requests.Session | None = None
         self._transport: AsynchronousTransport | None = None
-        self._transport_change = asyncio.Lock()
+        self._transport_lock = asyncio.Lock()
+        self._replaced_transports: list[AsynchronousTransport] = []
+        self._read_again_at = float("-inf")
 
     @classmethod
     def get_connection_form_widgets(cls) -> dict[str, Any]:
@@ -121,24 +136,41 @@ class PictoryHook(HttpHook):
         :raises PictoryAPIError: another 4xx, or no connection came about; nothing was paid.
         :raises PictorySubmissionUnknownError: anything else, so a video may be in the making and paid for.
         """
+        for attempt in Retrying(
+            retry=retry_if_exception(_was_refused_for_now),
+            stop=stop_after_attempt(SUBMIT_ATTEMPTS),
+            wait=_pause_before_submitting_again,
+            before_sleep=self._report_refusal,
+            reraise=True,
+        ):
+            with attempt:
+                return self._submit_once(request)
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    def _submit_once(self, request: VideoRequest) -> str:
         settings = self._get_settings()
-        body = _WatchedBody(json.dumps(request.payload).encode())
+        body = WatchedBody(json.dumps(request.payload).encode())
         try:
             answer = self._send(settings, "POST", SUBMIT_PATH, body)
         except BaseException as error:
             # Airflow's timeout of a task and its end by a signal are no Exceptions, and both may be retried.
-            if body.was_read:
-                raise _submission_unknown(settings, f"the answer was lost ({_words(error)})") from None
-            if isinstance(error, (*_NO_ANSWER, AirflowTaskTimeout)):
-                raise _no_answer(settings, error, "nothing was submitted, nothing is paid") from None
+            if body.withhold():
+                raise submission_unknown(settings, f"the answer was lost ({words(error)})") from None
+            if isinstance(error, (*NO_ANSWER, AirflowTaskTimeout)):
+                raise no_answer(settings, error, "nothing was submitted, nothing is paid") from None
             raise
         try:
-            return read_submission(answer)
+            return read_without_key(settings, answer, read_submission)
         except AnswerError as error:
             # A 4xx is the only answer that says for certain that there is no job.
             if 400 <= error.status_code < 500 or error.kind is AnswerErrorKind.INSUFFICIENT_CREDITS:
-                _raise_airflow_error(settings, error)
-            raise _submission_unknown(settings, error.message) from None
+                raise_airflow_error(settings, error)
+            raise submission_unknown(settings, error.message) from None
+
+    def _report_refusal(self, state: RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        pause = state.next_action.sleep if state.next_action else 0.0
+        self.log.warning("Nothing was submitted yet, the next attempt is in %.0f s: %s", pause, error)
 
     def get_job(self, job_id: str) -> VideoJob:
         """
@@ -156,10 +188,11 @@ class PictoryHook(HttpHook):
         """
         job_id = _checked(job_id)
         answer = self._get(_job_path(job_id))
+        settings = self._get_settings()
         try:
-            return read_job(answer, job_id)
+            return read_without_key(settings, answer, read_job, job_id)
         except AnswerError as error:
-            _raise_airflow_error(self._get_settings(), error, job_id)
+            raise_airflow_error(settings, error, job_id)
 
     async def aget_job(self, job_id: str) -> VideoJob:
         """
@@ -171,9 +204,9 @@ class PictoryHook(HttpHook):
         job_id = _checked(job_id)
         transport, answer = await self._aget(_job_path(job_id))
         try:
-            return read_job(answer, job_id)
+            return read_without_key(transport.settings, answer, read_job, job_id)
         except AnswerError as error:
-            _raise_airflow_error(transport.settings, error, job_id)
+            raise_airflow_error(transport.settings, error, job_id)
 
     def get_quota(self) -> Quota:
         """
@@ -187,10 +220,11 @@ class PictoryHook(HttpHook):
         :raises PictoryAPIError: any other trouble.
         """
         answer = self._get(QUOTA_PATH)
+        settings = self._get_settings()
         try:
-            return read_quota(answer)
+            return read_without_key(settings, answer, read_quota)
         except AnswerError as error:
-            _raise_airflow_error(self._get_settings(), error)
+            raise_airflow_error(settings, error)
 
     def test_connection(self) -> tuple[bool, str]:
         """Ask for the account's quota, which needs a valid key and costs nothing, and tell the outcome."""
@@ -216,7 +250,7 @@ class PictoryHook(HttpHook):
         settings = self._get_settings()
         self.base_url, self._base_url_initialized = settings.base_url, True
         self.merged_extra = {"timeout": settings.timeout, "allow_redirects": False, **(extra_options or {})}
-        session = synchronous_session(settings, _PictoryAuth(settings), self.keep_alive_adapter)
+        session = synchronous_session(settings, self.keep_alive_adapter)
         session.headers.update({**self.default_headers, **(headers or {})})
         return session
 
@@ -228,8 +262,10 @@ class PictoryHook(HttpHook):
 
     async def aclose(self) -> None:
         """Close the asynchronous session and forget the connection; the next call fetches it again."""
-        transport, self._transport = self._transport, None
-        if transport is not None:
+        transports = [*self._replaced_transports, *filter(None, [self._transport])]
+        self._transport = None
+        self._replaced_transports.clear()
+        for transport in transports:
             await transport.session.close()
 
     async def __aenter__(self) -> PictoryHook:
@@ -245,7 +281,7 @@ class PictoryHook(HttpHook):
             try:
                 connection = self.get_connection(self.pictory_conn_id)
             except AirflowNotFoundException as error:
-                raise _no_connection(self.pictory_conn_id) from error
+                raise no_connection(self.pictory_conn_id) from error
             self._settings = self._read_settings(connection)
         return self._settings
 
@@ -272,103 +308,100 @@ class PictoryHook(HttpHook):
         settings = self._get_settings()
         try:
             return self._send(settings, "GET", path)
-        except _NO_ANSWER as error:
-            raise _no_answer(settings, error) from None
+        except NO_ANSWER as error:
+            raise no_answer(settings, error) from None
 
     def _send(
-        self, settings: ConnectionSettings, method: str, path: str, body: _WatchedBody | None = None
+        self, settings: ConnectionSettings, method: str, path: str, body: WatchedBody | None = None
     ) -> Answer:
-        if self._session is None:
-            self._session = self.get_conn()
-        response = self._session.request(
-            method,
-            settings.url(path),
-            data=body,
-            headers={"Content-Type": "application/json"} if body else None,
-            timeout=settings.timeout,
-            allow_redirects=False,
-            # Given with the session alone, these lose against the environment's.
-            proxies=dict(settings.proxies),
-            verify=settings.verify,
-            cert=settings.cert,
-        )
-        return _answer(settings, response.status_code, response.content, response.headers)
+        session = self._session = self._session or self.get_conn()
+
+        def call() -> Answer:
+            response = session.request(
+                method,
+                settings.url(path),
+                data=body,
+                headers={"Content-Type": "application/json"} if body else None,
+                timeout=settings.timeout,
+                allow_redirects=False,
+                # Given with the session alone, these lose against the environment's.
+                proxies=dict(settings.proxies),
+                verify=settings.verify,
+                cert=settings.cert,
+            )
+            headers = {name.lower(): value for name, value in response.headers.items()}
+            return Answer(response.status_code, response.content, headers)
+
+        try:
+            return call_within(settings.timeout, call)
+        except BaseException:
+            # Its thread may still be busy with it.
+            self._session = None
+            raise
 
     async def _aget(self, path: str) -> tuple[AsynchronousTransport, Answer]:
-        transport, answer = await self._aget_once(path)
+        transport = await self._get_transport()
+        answer = await _aget_once(transport, path)
         if answer.status_code == 401:
-            fresh = await self._get_transport(refused=transport)
-            if fresh.settings != transport.settings:
-                transport, answer = await self._aget_once(path)
+            renewed = await self._get_transport(refused=transport)
+            if renewed is not transport:
+                return renewed, await _aget_once(renewed, path)
         return transport, answer
 
-    async def _aget_once(self, path: str) -> tuple[AsynchronousTransport, Answer]:
-        transport = await self._get_transport()
-        try:
-            async with transport.session.get(
-                transport.settings.url(path), allow_redirects=False, **transport.options
-            ) as response:
-                body = await response.read()
-        except _NO_ANSWER as error:
-            raise _no_answer(transport.settings, error) from None
-        return transport, _answer(transport.settings, response.status, body, response.headers)
-
     async def _get_transport(self, refused: AsynchronousTransport | None = None) -> AsynchronousTransport:
-        # Many calls may be under way on one hook; only one of them makes, or replaces, what all share.
-        async with self._transport_change:
-            if self._transport is not None and self._transport is refused:
-                await self.aclose()
+        """
+        Give the open session, or one with the connection read anew where Pictory refused this one's key.
+
+        Many calls share a session and may be refused together, so the connection is read once for all of
+        them, and a session that was replaced stays open for those still under way.
+        """
+        async with self._transport_lock:
+            now = time.monotonic()
             if self._transport is None:
-                try:
-                    connection = await get_async_connection(self.pictory_conn_id)
-                except AirflowNotFoundException as error:
-                    raise _no_connection(self.pictory_conn_id) from error
-                settings = self._read_settings(connection)
-                self._transport = await asynchronous_transport(settings, self.default_headers)
+                self._transport = await self._open_transport(await self._aget_settings())
+            elif self._transport is refused and now - self._read_again_at > SHORTEST_TIME_TO_READ_AGAIN:
+                settings = await self._aget_settings()
+                self._read_again_at = now
+                if settings != refused.settings:
+                    self._replaced_transports.append(refused)
+                    self._transport = await self._open_transport(settings)
             return self._transport
 
+    async def _aget_settings(self) -> ConnectionSettings:
+        try:
+            connection = await get_async_connection(self.pictory_conn_id)
+        except AirflowNotFoundException as error:
+            raise no_connection(self.pictory_conn_id) from error
+        return self._read_settings(connection)
 
-class _PictoryAuth(AuthBase):
-    """
-    Set the raw key, in the one place where requests lets nothing replace it.
-
-    A plain ``Authorization`` header would be replaced by whatever ``~/.netrc`` has for the host, and would be
-    sent along to other hosts.
-    """
-
-    def __init__(self, settings: ConnectionSettings) -> None:
-        self._settings = settings
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        own, asked = urlsplit(self._settings.base_url), urlsplit(str(request.url))
-        if (own.scheme, own.hostname, own.port) == (asked.scheme, asked.hostname, asked.port):
-            request.headers["Authorization"] = self._settings.api_key
-        return request
+    async def _open_transport(self, settings: ConnectionSettings) -> AsynchronousTransport:
+        return await asynchronous_transport(settings, self.default_headers)
 
 
-class _WatchedBody:
-    """
-    The body of a paid POST, which knows whether its first byte was asked for.
+async def _aget_once(transport: AsynchronousTransport, path: str) -> Answer:
+    try:
+        async with transport.session.get(
+            transport.settings.url(path), allow_redirects=False, **transport.options
+        ) as response:
+            body = await response.read()
+    except NO_ANSWER as error:
+        raise no_answer(transport.settings, error) from None
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    return Answer(response.status, body, headers)
 
-    The exceptions of requests don't tell: the same class is raised before a connection exists and after the
-    server has read everything. A body that nobody read has not been sent.
-    """
 
-    def __init__(self, content: bytes) -> None:
-        self._content = content
-        self._position = 0
-        self.was_read = False
+def _was_refused_for_now(error: BaseException) -> bool:
+    """Tell a refusal that may pass, a 429 or no connection, from all else, which must not be repeated."""
+    if isinstance(error, PictoryRateLimitedError):
+        return (error.retry_after or 0.0) <= LONGEST_PAUSE_BEFORE_SUBMITTING
+    return isinstance(error, PictoryAPIError) and error.status_code is None
 
-    def __len__(self) -> int:
-        return len(self._content)
 
-    def read(self, size: int = -1) -> bytes:
-        """Hand over the next bytes, as http.client asks for them while it sends."""
-        self.was_read = True
-        end = len(self._content) if size is None or size < 0 else self._position + size
-        piece = self._content[self._position : end]
-        self._position += len(piece)
-        return piece
+def _pause_before_submitting_again(state: RetryCallState) -> float:
+    error = state.outcome.exception() if state.outcome else None
+    asked = getattr(error, "retry_after", None)
+    pause = 2.0**state.attempt_number if asked is None else float(asked)
+    return float(pause * random.uniform(1.0, 1.2))  # noqa: S311  (no secret)
 
 
 def _checked(job_id: object) -> str:
@@ -380,73 +413,3 @@ def _checked(job_id: object) -> str:
 
 def _job_path(job_id: str) -> str:
     return f"/v1/jobs/{quote(job_id, safe='')}"
-
-
-def _answer(
-    settings: ConnectionSettings, status_code: int, body: bytes, headers: Mapping[str, str]
-) -> Answer:
-    """Put an answer together without the key, which a server may quote and a message may show half of."""
-    return Answer(
-        status_code,
-        settings.without_key(body.decode("latin-1")).encode("latin-1"),
-        {name.lower(): settings.without_key(value) for name, value in headers.items()},
-    )
-
-
-def _words(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-
-
-def _no_connection(connection_id: str) -> PictoryConfigurationError:
-    return PictoryConfigurationError(
-        f"There is no Airflow connection {connection_id!r}. Create one of type 'pictory' with the API key as "
-        f"its password, for instance with: airflow connections add {connection_id} --conn-type pictory "
-        "--conn-password <key>"
-    )
-
-
-def _no_answer(
-    settings: ConnectionSettings, error: BaseException, consequence: str | None = None
-) -> PictoryAPIError:
-    words = f"No answer from Pictory at {settings.base_url} ({_words(error)})"
-    return PictoryAPIError(settings.without_key(f"{words}; {consequence}" if consequence else words))
-
-
-def _submission_unknown(settings: ConnectionSettings, why: str) -> PictorySubmissionUnknownError:
-    return PictorySubmissionUnknownError(
-        settings.without_key(
-            f"It is not known whether Pictory at {settings.base_url} accepted the video: {why}. It may be in "
-            "the making and paid for, so it is not submitted again by itself. Look for it in Pictory's list "
-            "of videos first; if it isn't there, clear this task to submit it again."
-        )
-    )
-
-
-_ERRORS: dict[AnswerErrorKind, type[PictoryAPIError]] = {
-    AnswerErrorKind.UNAUTHORIZED: PictoryAuthenticationError,
-    AnswerErrorKind.INSUFFICIENT_CREDITS: PictoryInsufficientCreditsError,
-    AnswerErrorKind.JOB_NOT_FOUND: PictoryJobNotFoundError,
-    AnswerErrorKind.RATE_LIMITED: PictoryRateLimitedError,
-}
-
-
-def _raise_airflow_error(
-    settings: ConnectionSettings, error: AnswerError, job_id: str | None = None
-) -> NoReturn:
-    message = f"{error.message} [{settings.base_url}]"
-    if error.kind is AnswerErrorKind.INVALID_REQUEST:
-        raise PictoryInvalidRequestError(settings.without_key(message)) from None
-    if error.kind is AnswerErrorKind.UNAUTHORIZED:
-        message += ": the API key is wrong or was revoked; put the right one into the connection's password"
-    elif error.kind is AnswerErrorKind.FORBIDDEN:
-        message += ": something in front of Pictory, such as its CDN or a proxy, may refuse this client"
-    elif error.kind is AnswerErrorKind.JOB_NOT_FOUND and job_id:
-        message += f": is job {job_id!r} one of this connection's account, and is this the host it ran on?"
-        if not is_usual_job_id(job_id):
-            message += " Pictory's job ids are UUIDs, this is none."
-    raise _ERRORS.get(error.kind, PictoryAPIError)(
-        settings.without_key(message),
-        status_code=error.status_code,
-        code=error.code and settings.without_key(error.code),
-        retry_after=error.retry_after,
-    ) from None

@@ -7,9 +7,11 @@ import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import aiohttp
 import requests
+from requests.auth import AuthBase
 from requests.utils import DEFAULT_CA_BUNDLE_PATH, select_proxy
 
 from airflow_provider_pictory.exceptions import PictoryConfigurationError
@@ -18,9 +20,27 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from requests.adapters import HTTPAdapter
-    from requests.auth import AuthBase
 
     from airflow_provider_pictory.hooks.connection import ConnectionSettings
+
+
+class PictoryAuth(AuthBase):
+    """
+    Set the raw key, in the one place where requests lets nothing replace it.
+
+    A plain ``Authorization`` header would be replaced by whatever ``~/.netrc`` has for the host, and would be
+    sent along to other hosts.
+    """
+
+    def __init__(self, settings: ConnectionSettings) -> None:
+        self._settings = settings
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """Add the key to a request to Pictory, and to no other."""
+        own, asked = urlsplit(self._settings.base_url), urlsplit(str(request.url))
+        if (own.scheme, own.hostname, own.port) == (asked.scheme, asked.hostname, asked.port):
+            request.headers["Authorization"] = self._settings.api_key
+        return request
 
 
 @dataclass(frozen=True)
@@ -38,12 +58,10 @@ class AsynchronousTransport:
     options: Mapping[str, Any] = field(repr=False)
 
 
-def synchronous_session(
-    settings: ConnectionSettings, auth: AuthBase, adapter: HTTPAdapter | None
-) -> requests.Session:
+def synchronous_session(settings: ConnectionSettings, adapter: HTTPAdapter | None) -> requests.Session:
     """Open a session of requests; what the environment says about proxies and authorities counts as usual."""
     session = requests.Session()
-    session.auth = auth
+    session.auth = PictoryAuth(settings)
     session.verify = settings.verify
     session.cert = settings.cert
     session.proxies.update(settings.proxies)

@@ -10,9 +10,11 @@ import contextlib
 import os
 import signal
 import socket
+import threading
 import time
 
 import pytest
+import urllib3
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowTaskTimeout
 
 from airflow_provider_pictory import __version__
@@ -26,7 +28,7 @@ from airflow_provider_pictory.exceptions import (
     PictoryRateLimitedError,
     PictorySubmissionUnknownError,
 )
-from airflow_provider_pictory.hooks.pictory import PictoryHook
+from airflow_provider_pictory.hooks.pictory import SUBMIT_ATTEMPTS, PictoryHook
 from tests.hooks.clients import IN_PROGRESS, JOB_ID, KEY, assert_keeps_the_key
 from tests.hooks.loopback import (
     after,
@@ -59,11 +61,11 @@ def error_of(kind, request=REQUEST):
     return caught.value
 
 
-def assert_one_post(server):
+def assert_one_post(server, attempts=1):
     server.wait_for_a_request()
     assert [(request.method, request.target) for request in server.requests] == [
         ("POST", "/pictoryapis/v1/aistudio/videos")
-    ]
+    ] * attempts
 
 
 # Accepted
@@ -149,7 +151,7 @@ def test_every_4xx_means_that_nothing_was_submitted(serve, connect, status, kind
     assert f"HTTP {status}" in str(error)
     assert server.url in str(error)
     assert status == 400 or error.status_code == status
-    assert_one_post(server)
+    assert_one_post(server, attempts=SUBMIT_ATTEMPTS if status == 429 else 1)
 
 
 def test_a_refused_request_is_told_with_pictorys_words_for_each_field(serve, connect):
@@ -216,7 +218,7 @@ def test_a_server_that_hangs_up_in_the_handshake_was_not_sent_anything(serve, co
     connect(server.url)
 
     assert_not_submitted(error_of(PictoryAPIError))
-    assert server.connections == 1
+    assert server.connections == SUBMIT_ATTEMPTS
 
 
 def test_a_server_that_does_not_speak_tls_was_not_sent_anything(serve, connect):
@@ -224,7 +226,7 @@ def test_a_server_that_does_not_speak_tls_was_not_sent_anything(serve, connect):
     connect(server.url.replace("http:", "https:"), extra={"timeout": 0.5})
 
     assert_not_submitted(error_of(PictoryAPIError))
-    assert server.requests == []
+    assert "POST" not in [request.method for request in server.requests]
 
 
 def test_a_server_without_a_trusted_certificate_was_not_sent_anything(serve, connect, certificates):
@@ -240,7 +242,7 @@ def test_a_proxy_that_gives_no_tunnel_passed_nothing_on(serve, connect):
     connect("https://pictory.invalid", extra={"proxies": proxy.url})
 
     assert_not_submitted(error_of(PictoryAPIError))
-    assert [request.method for request in proxy.requests] == ["CONNECT"]
+    assert [request.method for request in proxy.requests] == ["CONNECT"] * SUBMIT_ATTEMPTS
 
 
 def test_a_handshake_that_never_ends_was_not_followed_by_anything(connect):
@@ -259,6 +261,93 @@ def test_a_connection_that_cannot_be_used_is_not_used(serve, connect, fields):
 
     error_of(PictoryConfigurationError)
     assert server.connections == 0
+
+
+def limited(retry_after):
+    return answer({"message": "Too Many Requests"}, 429, Retry_After=retry_after)
+
+
+def test_a_429_is_submitted_again_after_the_pause_that_pictory_asks_for(
+    serve, connect, pauses_before_submitting_again
+):
+    server = serve(limited(7), limited(20), answer(ACCEPTED))
+    connect(server.url)
+
+    assert submit() == JOB_ID
+    assert_one_post(server, attempts=3)
+    assert [7 <= pauses_before_submitting_again[0] <= 9, 20 <= pauses_before_submitting_again[1] <= 24] == [
+        True,
+        True,
+    ]
+
+
+def test_a_429_that_asks_for_a_long_pause_is_left_to_airflows_retries(serve, connect):
+    server = serve(limited(600))
+    connect(server.url)
+
+    assert error_of(PictoryRateLimitedError).retry_after == 600
+    assert_one_post(server)
+
+
+def test_no_connection_at_first_is_tried_again(connect, pauses_before_submitting_again, capfd):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    connect(f"http://127.0.0.1:{port}")
+
+    assert_not_submitted(error_of(PictoryAPIError))
+    assert pauses_before_submitting_again[1] > pauses_before_submitting_again[0] >= 2
+    log = "".join(capfd.readouterr())
+    assert log.count("Nothing was submitted yet, the next attempt is in") == SUBMIT_ATTEMPTS - 1
+
+
+def test_an_unknown_outcome_after_a_refusal_ends_it(serve, connect):
+    server = serve(limited(1), answer(b"", 502), answer(ACCEPTED))
+    connect(server.url)
+
+    error_of(PictorySubmissionUnknownError)
+    assert_one_post(server, attempts=2)
+
+
+def test_an_answer_that_drips_is_given_up_at_the_total_deadline(serve, connect):
+    """Each byte comes well within the time that requests allows between two of them."""
+
+    def drip(_server, connection, _request):
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+        for _ in range(100):
+            connection.sendall(b" ")
+            time.sleep(0.05)
+
+    server = serve(drip)
+    connect(server.url, extra={"timeout": 0.5})
+
+    started = time.monotonic()
+    error = error_of(PictorySubmissionUnknownError)
+
+    assert 0.4 < time.monotonic() - started < 2
+    assert "timed out, no complete answer within 0.5 s" in str(error)
+    assert_one_post(server)
+
+
+def test_what_was_given_up_before_it_was_sent_is_not_sent_later(serve, connect, monkeypatch):
+    """A handshake outlasts the deadline and ends well; the abandoned thread must not submit then."""
+    going_on = threading.Event()
+    original = urllib3.connection.HTTPConnection.connect
+
+    def slow_connect(self):
+        going_on.wait(5)
+        original(self)
+
+    monkeypatch.setattr(urllib3.connection.HTTPConnection, "connect", slow_connect)
+    monkeypatch.setattr("airflow_provider_pictory.hooks.pictory.SUBMIT_ATTEMPTS", 1)
+    server = serve(answer(ACCEPTED))
+    connect(server.url, extra={"timeout": 0.3})
+
+    assert_not_submitted(error_of(PictoryAPIError))
+    going_on.set()
+    for thread in threading.enumerate():
+        if thread.name == "pictory-call":
+            thread.join(5)
+    assert [request.body for request in server.requests] in ([], [b""])
 
 
 def test_a_certificate_that_cannot_be_read_is_the_connections_fault(serve, connect, tmp_path):
@@ -451,7 +540,7 @@ def test_a_key_that_the_server_sends_back_is_not_shown(serve, connect, status, d
     with pytest.raises(Exception) as caught:  # noqa: PT011
         submit()
     assert_keeps_the_key(caught.value)
-    assert_one_post(server)
+    assert_one_post(server, SUBMIT_ATTEMPTS if isinstance(caught.value, PictoryRateLimitedError) else 1)
 
 
 def test_watching_a_job_and_submitting_can_share_a_hook(serve, connect):

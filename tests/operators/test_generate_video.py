@@ -375,7 +375,7 @@ def test_a_missing_connection_says_how_to_create_it(pictory, run_dag):
 
 
 def test_too_many_requests_are_retried_as_airflow_is_told_to(busy_pictory, run_dag):
-    busy_pictory.answer_next("/v1/aistudio/videos", method="POST", status=429, headers={"Retry-After": "7"})
+    busy_pictory.answer_next("/v1/aistudio/videos", method="POST", status=429, headers={"Retry-After": "77"})
     with a_dag(retries=1) as dag:
         GenerateVideoOperator(task_id="generate", prompt=PROMPT)
 
@@ -384,13 +384,16 @@ def test_too_many_requests_are_retried_as_airflow_is_told_to(busy_pictory, run_d
     error = run.error("generate")
     assert isinstance(error, PictoryRateLimitedError)
     assert not isinstance(error, AirflowFailException)
-    assert error.retry_after == 7
+    assert error.retry_after == 77
     assert (run.states["generate"], run.tries("generate")) == ("success", 2)
     assert run.xcom("generate") == only_job(busy_pictory)["job_id"]
     assert count(busy_pictory, POST) == 2
 
 
-def test_a_server_that_is_not_there_is_tried_again(pictory_at, run_dag):
+def test_a_server_that_is_not_there_is_tried_again(pictory_at, run_dag, monkeypatch):
+    monkeypatch.setattr(
+        "airflow_provider_pictory.hooks.pictory._pause_before_submitting_again", lambda state: 0.01
+    )
     gone = pictory_at()
     gone.stop()
     with a_dag(retries=1) as dag:
