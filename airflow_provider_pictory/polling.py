@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
 import time
 from datetime import UTC, datetime, timedelta
@@ -235,20 +234,6 @@ def wait_for_job(hook: PictoryHook, watch: JobWatch) -> VideoJob:
         if pause is None and not isinstance(seen, PictoryError):
             return seen
         time.sleep(pause or 0.0)
-
-
-async def await_job(hook: PictoryHook, watch: JobWatch) -> VideoJob:
-    """Wait for a job in an event loop; otherwise as :func:`wait_for_job`."""
-    while True:
-        seen: VideoJob | PictoryError
-        try:
-            seen = await hook.aget_job(watch.job_id)
-        except PictoryError as error:
-            seen = error
-        pause = watch.pause_after(seen)
-        if pause is None and not isinstance(seen, PictoryError):
-            return seen
-        await asyncio.sleep(pause or 0.0)
 
 
 def require_completed(job: VideoJob) -> VideoJob:

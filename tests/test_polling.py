@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
@@ -29,7 +27,6 @@ from airflow_provider_pictory.exceptions import (
 )
 from airflow_provider_pictory.polling import (
     JobWatch,
-    await_job,
     deadline_after,
     describe,
     look,
@@ -67,9 +64,6 @@ class Clock:
         assert pause >= 0
         self.slept.append(pause)
         self.now += pause
-
-    async def asleep(self, pause):
-        self.sleep(pause)
 
 
 class Log:
@@ -109,7 +103,6 @@ class Hook:
 def clock(monkeypatch):
     clock = Clock()
     monkeypatch.setattr(polling, "time", clock)
-    monkeypatch.setattr(polling, "asyncio", SimpleNamespace(sleep=clock.asleep))
     return clock
 
 
@@ -598,13 +591,9 @@ def wait(hook, watch):
     return wait_for_job(hook, watch)
 
 
-def wait_in_a_loop(hook, watch):
-    return asyncio.run(await_job(hook, watch))
-
-
-@pytest.fixture(params=[wait, wait_in_a_loop], ids=["on a worker", "in an event loop"])
-def ended(request):
-    return request.param
+@pytest.fixture
+def ended():
+    return wait
 
 
 @pytest.mark.parametrize("job", [COMPLETED, FAILED, CLEANED])

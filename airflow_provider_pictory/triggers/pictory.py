@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime, timedelta
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowFailException
@@ -15,7 +14,8 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from airflow_provider_pictory.api import VideoJob
 from airflow_provider_pictory.api.jobs import UnreadableJobError
 from airflow_provider_pictory.exceptions import PictoryError
-from airflow_provider_pictory.polling import JobWatch, await_job, look, may_pass, timed_out
+from airflow_provider_pictory.poller import shared_poller
+from airflow_provider_pictory.polling import JobWatch, look, may_pass, timed_out
 
 if TYPE_CHECKING:
     from airflow_provider_pictory.hooks.pictory import PictoryHook
@@ -66,17 +66,15 @@ class VideoJobTrigger(BaseTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Look at the job until it has ended, the deadline has passed, or looking makes no sense any more."""
         started = time.monotonic()
-        # The first import takes most of a second, which every other trigger of the process would wait for.
-        module = await asyncio.to_thread(import_module, "airflow_provider_pictory.hooks.pictory")
         watch = JobWatch(
             self.job_id,
             deadline=datetime.fromisoformat(self.deadline),
             poll_interval=self.poll_interval,
             log=self.log,
         )
-        async with module.PictoryHook(self.pictory_conn_id) as hook:
+        async with shared_poller(self.pictory_conn_id) as poller:
             try:
-                event = ended_event(await await_job(hook, watch))
+                event = ended_event(await poller.ended(watch))
             except PictoryError as error:
                 event = doubtful_event(self.job_id, error)
         # There is no worker to be waited for where dag.test() runs triggers itself, without a task instance.
