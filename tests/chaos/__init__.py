@@ -1,0 +1,1 @@
+"""Runs of minutes through bad weather, for ``make chaos``; no tests that pytest collects."""
