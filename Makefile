@@ -11,7 +11,7 @@ UV := .environments/uv/bin/uv
 UV_NEEDED := .environments/uv/.installed
 endif
 
-.PHONY: help demo test test-unit test-end-to-end test-oldest check format constraints clean
+.PHONY: help demo test test-unit test-end-to-end test-oldest chaos check format constraints clean
 .DELETE_ON_ERROR:
 
 help: ## Say what there is
@@ -23,13 +23,16 @@ demo: .venv/.installed ## Generate, await and save a video on the local sandbox 
 test: test-unit test-end-to-end ## Run all tests on the newest Airflow
 
 test-unit: .venv/.installed ## Run all tests but those that start a whole Airflow
-	.venv/bin/python -m pytest -m "not end_to_end"
+	.venv/bin/python -m pytest -m "not end_to_end" --numprocesses 2
 
 test-end-to-end: .venv/.installed ## Run the tests that start a whole Airflow
 	.venv/bin/python -m pytest -m end_to_end
 
 test-oldest: $(OLDEST)/.installed ## Run all tests but those that start a whole Airflow, on the oldest versions supported
-	$(OLDEST)/bin/python -m pytest -m "not end_to_end"
+	$(OLDEST)/bin/python -m pytest -m "not end_to_end" --numprocesses 2
+
+chaos: .venv/.installed ## Let a thousand jobs wait through a storm of faults, for about five minutes
+	.venv/bin/python -m tests.chaos.soak
 
 check: .venv/.installed ## Lint, check types and imports, build and check the package
 	.venv/bin/ruff check

@@ -107,12 +107,15 @@ def run(dag: DAG, capture: Any, conf: dict[str, Any] | None = None) -> FinishedR
     task_log = logging.getLogger("airflow.task")
     handler = logging.StreamHandler(io.StringIO())
     task_log.addHandler(handler)
+    # Otherwise its lines reach stdout as well, and are there twice.
+    propagate, task_log.propagate = task_log.propagate, False
     capture.readouterr()
     try:
         dag_run = dag.test(run_conf=conf)
     finally:
         DAG_TO_RUN.clear()
         task_log.removeHandler(handler)
+        task_log.propagate = propagate
         log = handler.stream.getvalue() + "".join(capture.readouterr())
         # For pytest to show when the test fails.
         sys.stdout.write(log)

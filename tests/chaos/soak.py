@@ -172,7 +172,7 @@ def main() -> int:
         os.environ["AIRFLOW_CONN_PICTORY_DEFAULT"] = json.dumps(connection)
         say(f"{arguments.jobs} jobs, seed {arguments.seed}")
         events, measurements = asyncio.run(soak(connection, arguments.jobs))
-        truth = {job["job_id"]: job for job in get(connection, "jobs")}
+        truth = {job["job_id"]: job for job in get(connection, "jobs")["jobs"]}
         counts = get(connection, "counts")
     wrong = {
         job_id: (event, truth[job_id]["status"])
