@@ -163,13 +163,18 @@ class GenerateVideoOperator(BaseOperator):
             self._end(job_id, error)
 
     def execute_complete(
-        self, context: Context, event: dict[str, Any] | None = None, deadline: str | None = None
+        self,
+        context: Context,
+        event: dict[str, Any] | None = None,
+        deadline: str | None = None,
+        doubts: int = 0,
     ) -> str:
         """
         Go on after the trigger.
 
         :param event: the trigger's; checked before it is believed.
         :param deadline: the moment when the wait ends, handed through by the deferral.
+        :param doubts: how often an event left things in doubt before, handed through likewise.
         """
         job_id = None
         try:
@@ -178,10 +183,15 @@ class GenerateVideoOperator(BaseOperator):
             )
             deadline = deadline or datetime.now(UTC).isoformat()
             job = job_after_event(
-                event, hook=self.hook, job_id=job_id, deadline=deadline, advice=_advice(job_id)
+                event,
+                hook=self.hook,
+                job_id=job_id,
+                deadline=deadline,
+                advice=_advice(job_id),
+                doubts=doubts,
             )
             if job is None:
-                self._defer(job_id, deadline, seconds(self.poll_interval, "poll_interval"))
+                self._defer(job_id, deadline, seconds(self.poll_interval, "poll_interval"), doubts + 1)
             return self._finish(context, job)
         except _ANYTHING as error:
             self._end(job_id or "(see the log of its submission)", error)
@@ -213,7 +223,7 @@ class GenerateVideoOperator(BaseOperator):
         except InvalidRequestError as error:
             raise PictoryInvalidRequestError(f"Nothing was submitted: {error}") from error
 
-    def _defer(self, job_id: str, deadline: str, poll_interval: float | None) -> NoReturn:
+    def _defer(self, job_id: str, deadline: str, poll_interval: float | None, doubts: int = 0) -> NoReturn:
         self.defer(
             trigger=VideoJobTrigger(
                 job_id=job_id,
@@ -222,7 +232,7 @@ class GenerateVideoOperator(BaseOperator):
                 poll_interval=poll_interval,
             ),
             method_name="execute_complete",
-            kwargs={"deadline": deadline},
+            kwargs={"deadline": deadline, "doubts": doubts},
             timeout=backstop(deadline),
         )
 

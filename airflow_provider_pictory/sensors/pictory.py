@@ -128,20 +128,27 @@ class VideoJobSensor(BaseSensorOperator):
         return PokeReturnValue(is_done=True, xcom_value=self._result(self._seen))
 
     def execute_complete(
-        self, context: Context, event: dict[str, Any] | None = None, deadline: str | None = None
+        self,
+        context: Context,
+        event: dict[str, Any] | None = None,
+        deadline: str | None = None,
+        doubts: int = 0,
     ) -> dict[str, Any]:
         """
         Go on after the trigger.
 
         :param event: the trigger's; checked before it is believed.
         :param deadline: the moment when the wait ends, handed through by the deferral.
+        :param doubts: how often an event left things in doubt before, handed through likewise.
         """
         try:
             self.job_id = self._checked_job_id()
             deadline = deadline or datetime.now(UTC).isoformat()
-            job = job_after_event(event, hook=self.hook, job_id=self.job_id, deadline=deadline, advice=ADVICE)
+            job = job_after_event(
+                event, hook=self.hook, job_id=self.job_id, deadline=deadline, advice=ADVICE, doubts=doubts
+            )
             if job is None:
-                self._defer(deadline)
+                self._defer(deadline, doubts + 1)
             return self._result(job)
         except PictoryError as error:
             self._end(error)
@@ -188,7 +195,7 @@ class VideoJobSensor(BaseSensorOperator):
             return self._result(seen)
         self._defer(deadline.isoformat())
 
-    def _defer(self, deadline: str) -> NoReturn:
+    def _defer(self, deadline: str, doubts: int = 0) -> NoReturn:
         self.defer(
             trigger=VideoJobTrigger(
                 job_id=self.job_id,
@@ -197,7 +204,7 @@ class VideoJobSensor(BaseSensorOperator):
                 poll_interval=self.poll_interval,
             ),
             method_name="execute_complete",
-            kwargs={"deadline": deadline},
+            kwargs={"deadline": deadline, "doubts": doubts},
             timeout=backstop(deadline),
         )
 

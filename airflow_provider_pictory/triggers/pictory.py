@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 # Long enough for a trigger that waits out a pause and a slow call past its deadline, in seconds.
 BACKSTOP_MARGIN = 300.0
 
+# After so many events in doubt while all is well on the worker, waiting on is no use.
+MOST_DOUBTS = 3
+
 # Airflow takes seconds to notice the end of the worker that deferred a task. A task that is resumed before
 # may be failed for that, and retried (apache/airflow#67287 and #72716). No event is fired sooner, in seconds.
 SHORTEST_STAY = 10.0
@@ -117,7 +120,7 @@ def read_event(event: object, job_id: str) -> VideoJob | None:
 
 
 def job_after_event(
-    event: object, *, hook: PictoryHook, job_id: str, deadline: str, advice: str
+    event: object, *, hook: PictoryHook, job_id: str, deadline: str, advice: str, doubts: int = 0
 ) -> VideoJob | None:
     """
     Find out what became of the job that a task was resumed for.
@@ -127,6 +130,7 @@ def job_after_event(
     :param job_id: of the job that the task waits for.
     :param deadline: the trigger's.
     :param advice: how to go on after a timeout, as a whole sentence.
+    :param doubts: how many events of this wait left things in doubt before this one.
     :return: the job that has ended, or ``None`` when there is still something and time to wait for.
     :raises PictoryJobTimedOutError: the deadline has passed and the job hadn't ended.
     :raises PictoryError: the job can't be asked, and time won't mend that.
@@ -141,6 +145,13 @@ def job_after_event(
         raise timed_out(job_id, seen, advice)
     if isinstance(seen, PictoryError) and not may_pass(seen):
         raise seen
+    if doubts >= MOST_DOUBTS:
+        # Only the triggerer is in trouble, for instance without the connection that the workers have.
+        words = event.get("message") if isinstance(event, Mapping) else None
+        raise PictoryError(
+            f"Waiting for Pictory job {job_id} in the triggerer keeps failing, though a worker can look at "
+            f"it: {words or 'its events make no sense'}. The job goes on and is paid for. {advice}"
+        )
     return None
 
 

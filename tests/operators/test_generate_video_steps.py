@@ -16,6 +16,7 @@ from airflow_provider_pictory.exceptions import (
 from airflow_provider_pictory.operators import pictory as operators
 from airflow_provider_pictory.operators.pictory import GenerateVideoOperator
 from airflow_provider_pictory.sensors.pictory import VideoJobSensor
+from airflow_provider_pictory.triggers.pictory import MOST_DOUBTS
 from tests.bare_tasks import BareTask
 from tests.pictory_words import JOB, POST, count, only_job
 
@@ -90,6 +91,17 @@ def test_in_doubt_it_waits_on_for_the_same_job_until_the_same_deadline(busy_pict
     assert video.resume(DOUBT) is None
 
     assert video.trigger.serialize() == first
+    assert count(busy_pictory, POST) == 1
+
+
+def test_a_triggerer_that_keeps_failing_alone_ends_the_wait_without_a_retry(busy_pictory):
+    video = a_video()
+    video.execute()
+    for _ in range(MOST_DOUBTS):
+        assert video.resume(DOUBT) is None
+
+    with pytest.raises(PictoryJobError, match="keeps failing"):
+        video.resume(DOUBT)
     assert count(busy_pictory, POST) == 1
 
 

@@ -7,16 +7,18 @@ import uuid
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowSkipException
+from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
 
 from airflow_provider_pictory.exceptions import (
     PictoryAuthenticationError,
+    PictoryError,
     PictoryInvalidRequestError,
     PictoryJobFailedError,
     PictoryJobNotFoundError,
     PictoryJobTimedOutError,
 )
 from airflow_provider_pictory.sensors.pictory import VideoJobSensor
+from airflow_provider_pictory.triggers.pictory import MOST_DOUBTS, doubtful_event
 from tests.bare_tasks import BareTask
 from tests.conftest import RENDER_SECONDS
 from tests.pictory_words import JOB, count, submit
@@ -279,6 +281,21 @@ def test_a_resumed_task_in_doubt_that_gets_no_answer_in_time_says_so(busy_pictor
         PictoryJobTimedOutError, match="whether it has ended is unknown: the last look failed"
     ):
         wait.resume(DOUBT)
+
+
+def test_a_triggerer_that_keeps_failing_alone_ends_the_wait_with_its_words(busy_pictory):
+    wait = a_deferred_wait()
+    event = doubtful_event(
+        "4a09edf9-d071-4847-bda5-8dea913d80fe", PictoryError("There is no connection here")
+    )
+    for _ in range(MOST_DOUBTS):
+        assert wait.resume(event) is None
+
+    with pytest.raises(
+        PictoryError, match="in the triggerer keeps failing.*There is no connection here"
+    ) as caught:
+        wait.resume(event)
+    assert not isinstance(caught.value, AirflowFailException)
 
 
 @pytest.mark.parametrize("error", ["Trigger timeout", "Trigger failure"])
