@@ -436,8 +436,19 @@ def test_a_connection_that_was_removed_meanwhile_is_missed(client, serve, connec
     client.error(PictoryConfigurationError)
 
 
-def test_after_a_refused_key_the_next_look_starts_afresh(client, serve, connect):
-    server = serve(answer(UNAUTHORIZED, 401), answer(IN_PROGRESS))
+def only(key):
+    """Accept one key."""
+
+    def send(server, connection, request):
+        is_right = request.header("authorization") == key
+        return (answer(IN_PROGRESS) if is_right else answer(UNAUTHORIZED, 401))(server, connection, request)
+
+    return send
+
+
+def test_after_a_refused_key_the_next_look_starts_afresh(client, serve, connect, monkeypatch):
+    monkeypatch.setattr(module, "SHORTEST_TIME_TO_READ_AGAIN", 0.0)
+    server = serve(only(NEW_KEY))
     connect(server.url)
 
     error, job = client.look_often(2, between=lambda: connect(server.url, NEW_KEY))
@@ -518,24 +529,31 @@ def test_looks_at_the_same_time_share_one_session_which_is_closed_in_the_end(ser
 
 
 def test_looks_at_the_same_time_survive_a_rotated_key(serve, connect, transports):
-    def refuse_the_old_key(server, connection, request):
-        connect(server.url, NEW_KEY)
-        is_old = request.header("authorization") == KEY
-        return (answer(UNAUTHORIZED, 401) if is_old else answer(IN_PROGRESS))(server, connection, request)
+    server = serve(after(lambda: connect(server.url, NEW_KEY), only(NEW_KEY)))
+    connect(server.url)
 
-    connect(serve(refuse_the_old_key).url)
+    async def look():
+        async with PictoryHook() as hook:
+            return await asyncio.gather(*(hook.aget_job(JOB_ID) for _ in range(20)))
+
+    assert {job.status for job in asyncio.run(look())} == {JobStatus.IN_PROGRESS}
+    assert len(transports) == 2
+    assert all(transport.session.closed for transport in transports)
+
+
+def test_looks_that_are_refused_at_the_same_time_fetch_the_connection_once_more_for_all(
+    serve, connect, fetched
+):
+    server = serve(answer(UNAUTHORIZED, 401))
+    connect(server.url)
 
     async def look():
         async with PictoryHook() as hook:
             return await asyncio.gather(*(hook.aget_job(JOB_ID) for _ in range(20)), return_exceptions=True)
 
-    seen = asyncio.run(look())
-
-    # Those under way when the session was replaced may have lost their answer, but no more than that.
-    assert {type(item) for item in seen if isinstance(item, BaseException)} <= {PictoryAPIError}
-    assert any(not isinstance(item, BaseException) for item in seen)
-    assert len(transports) == 2
-    assert all(transport.session.closed for transport in transports)
+    assert {type(error) for error in asyncio.run(look())} == {PictoryAuthenticationError}
+    assert len(server.requests) == 20
+    assert fetched == ["pictory_default"] * 2
 
 
 def test_a_look_can_be_cancelled(serve, connect):
@@ -625,6 +643,17 @@ def test_a_key_that_the_server_sends_back_is_not_shown(client, serve, connect, s
     with pytest.raises(PictoryError) as caught:
         client.look()
     assert_keeps_the_key(caught.value)
+
+
+@pytest.mark.parametrize("status", ["failed", "no such status {key}"])
+def test_a_key_in_the_words_of_a_failed_job_is_not_shown(client, serve, connect, status):
+    def said(key):
+        data = {"status": status.format(key=key), "error_code": key, "error_message": f"{key} is odd"}
+        return json.dumps({"job_id": JOB_ID, "success": False, "data": data}).replace("/", "\\/").encode()
+
+    connect(serve(echo(200, said)).url)
+
+    assert_no_key(str(client.look()))
 
 
 @pytest.mark.parametrize(

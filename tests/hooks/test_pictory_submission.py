@@ -492,10 +492,11 @@ def test_a_task_that_is_ended_before_anything_was_sent_may_be_retried(serve, con
     server = serve(in_tls_handshake=lambda: ring() or time.sleep(0.2))
     connect(server.url)
 
-    with raising(alarm), pytest.raises((alarm, PictoryAPIError)) as caught:
+    with raising(alarm), pytest.raises(alarm):
         submit()
 
-    assert not isinstance(caught.value, AirflowFailException)
+    # Airflow's time limit rings only once: whoever went on after it would have none any more.
+    assert server.connections == 1
 
 
 @contextlib.contextmanager

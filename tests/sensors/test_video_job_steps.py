@@ -292,7 +292,7 @@ def test_a_triggerer_that_keeps_failing_alone_ends_the_wait_with_its_words(busy_
         assert wait.resume(event) is None
 
     with pytest.raises(
-        PictoryError, match="in the triggerer keeps failing.*There is no connection here"
+        PictoryError, match=r"in the triggerer keeps failing.*There is no connection here"
     ) as caught:
         wait.resume(event)
     assert not isinstance(caught.value, AirflowFailException)
