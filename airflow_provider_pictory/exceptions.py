@@ -15,7 +15,7 @@ class PictoryError(AirflowException):
 
 
 class PictoryConfigurationError(AirflowFailException, PictoryError):
-    """The Airflow connection is missing, or holds something that can't be used. Nothing was sent."""
+    """The Airflow connection is missing, or holds something that can't be used."""
 
 
 class PictoryInvalidRequestError(AirflowFailException, PictoryError):

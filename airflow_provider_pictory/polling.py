@@ -184,9 +184,8 @@ class JobWatch:
 
     def _note_recovery(self) -> None:
         if self._troubles:
-            self._log.info(
-                "Pictory answers again after %d failed looks at job %s", self._troubles, self.job_id
-            )
+            looks = "a failed look" if self._troubles == 1 else f"{self._troubles} failed looks"
+            self._log.info("Pictory answers again after %s at job %s", looks, self.job_id)
         self._troubles = 0
         self._forbidden_since = None
 

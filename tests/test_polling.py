@@ -521,7 +521,7 @@ def test_the_end_of_trouble_is_told_as_well_when_the_job_has_ended_meanwhile(wat
     pauses(watch, NO_ANSWER)
     watch.pause_after(COMPLETED)
 
-    assert log.infos == [f"Pictory answers again after 1 failed looks at job {JOB_ID}"]
+    assert log.infos == [f"Pictory answers again after a failed look at job {JOB_ID}"]
 
 
 def test_a_long_wait_is_told_of_about_once_a_minute(watching, pauses, log):

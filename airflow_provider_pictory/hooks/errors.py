@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
-from airflow_provider_pictory.api import Answer, AnswerError, AnswerErrorKind
+from airflow_provider_pictory.api import Answer, AnswerError, AnswerErrorKind, VideoJob
 from airflow_provider_pictory.api.checks import is_usual_job_id
 from airflow_provider_pictory.exceptions import (
     PictoryAPIError,
@@ -81,10 +81,11 @@ def read_without_key(
     settings: ConnectionSettings, answer: Answer, read: Callable[..., Reading], *context: object
 ) -> Reading:
     """
-    Read an answer so that an error quotes nothing of the key, which a server may send back.
+    Read an answer so that nothing in it quotes the key, which a server may send back.
 
-    Only errors quote, so all other answers are spared the search. Blotting the key out of the finished
-    message would come too late: quotes are cut short, and half a key is not recognised.
+    Only errors, and jobs that come with words, quote anything, so all else is spared the search. Blotting the
+    key out of the finished message would come too late: quotes are cut short, and half a key is not
+    recognised.
 
     :param settings: whose key must not be shown.
     :param answer: what came.
@@ -93,16 +94,28 @@ def read_without_key(
     :raises AnswerError: as the reader does.
     """
     try:
-        return read(answer, *context)
+        reading = read(answer, *context)
     except AnswerError:
         pass
+    else:
+        if not _quotes(reading):
+            return reading
     body = settings.without_key(answer.body.decode("latin-1")).encode("latin-1")
     headers = {name: settings.without_key(value) for name, value in answer.headers.items()}
     return read(Answer(answer.status_code, body, headers), *context)
 
 
+def _quotes(reading: object) -> bool:
+    return isinstance(reading, VideoJob) and bool(
+        reading.error_code or reading.error_message or reading.has_unknown_status
+    )
+
+
 def raise_airflow_error(
-    settings: ConnectionSettings, error: AnswerError, job_id: str | None = None
+    settings: ConnectionSettings,
+    error: AnswerError,
+    job_id: str | None = None,
+    consequence: str | None = None,
 ) -> NoReturn:
     """
     Raise what Airflow and its users know how to handle for what the API's description found.
@@ -110,10 +123,9 @@ def raise_airflow_error(
     :param settings: whose key must not be shown.
     :param error: what was found.
     :param job_id: of the job that was asked for.
+    :param consequence: what follows from it, where anything is certain.
     """
     message = f"{error.message} [{settings.base_url}]"
-    if error.kind is AnswerErrorKind.INVALID_REQUEST:
-        raise PictoryInvalidRequestError(settings.without_key(message)) from None
     if error.kind is AnswerErrorKind.UNAUTHORIZED:
         message += ": the API key is wrong or was revoked; put the right one into the connection's password"
     elif error.kind is AnswerErrorKind.FORBIDDEN:
@@ -122,6 +134,10 @@ def raise_airflow_error(
         message += f": is job {job_id!r} one of this connection's account, and is this the host it ran on?"
         if not is_usual_job_id(job_id):
             message += " Pictory's job ids are UUIDs, this is none."
+    if consequence:
+        message += f"; {consequence}"
+    if error.kind is AnswerErrorKind.INVALID_REQUEST:
+        raise PictoryInvalidRequestError(settings.without_key(message)) from None
     raise _ERRORS.get(error.kind, PictoryAPIError)(
         settings.without_key(message),
         status_code=error.status_code,

@@ -12,7 +12,7 @@ from urllib.parse import quote
 import aiohttp
 import requests
 from airflow.providers.common.compat.connection import get_async_connection
-from airflow.providers.common.compat.sdk import AirflowNotFoundException, AirflowTaskTimeout
+from airflow.providers.common.compat.sdk import AirflowNotFoundException
 from airflow.providers.http.hooks.http import HttpHook
 from tenacity import Retrying, retry_if_exception, stop_after_attempt
 
@@ -60,6 +60,8 @@ SHORTEST_TIME_TO_READ_AGAIN = 5.0
 # error of ours: aiohttp's exceptions show the headers that were sent, and an answer may quote the key.
 NO_ANSWER = (requests.RequestException, aiohttp.ClientError, OSError, ValueError)
 
+NOTHING_IS_PAID = "nothing was submitted, nothing is paid"
+
 SUBMIT_PATH = "/v1/aistudio/videos"
 QUOTA_PATH = "/v1/quota"
 
@@ -73,7 +75,7 @@ class PictoryHook(HttpHook):
     mean what they mean in requests; nothing else in it is used. The connection is fetched once for each hook,
     and once more when Pictory refuses the key, since keys are rotated.
 
-    No call follows redirects, and no submission is ever repeated underneath.
+    No call follows redirects. A submission is repeated only when it was certainly refused or never sent.
 
     :param pictory_conn_id: id of the Airflow connection of type ``pictory``.
     """
@@ -154,17 +156,18 @@ class PictoryHook(HttpHook):
             answer = self._send(settings, "POST", SUBMIT_PATH, body)
         except BaseException as error:
             # Airflow's timeout of a task and its end by a signal are no Exceptions, and both may be retried.
+            # Where nothing was sent they pass through, and nothing is tried again here after them.
             if body.withhold():
                 raise submission_unknown(settings, f"the answer was lost ({words(error)})") from None
-            if isinstance(error, (*NO_ANSWER, AirflowTaskTimeout)):
-                raise no_answer(settings, error, "nothing was submitted, nothing is paid") from None
+            if isinstance(error, NO_ANSWER):
+                raise no_answer(settings, error, NOTHING_IS_PAID) from None
             raise
         try:
             return read_without_key(settings, answer, read_submission)
         except AnswerError as error:
             # A 4xx is the only answer that says for certain that there is no job.
             if 400 <= error.status_code < 500 or error.kind is AnswerErrorKind.INSUFFICIENT_CREDITS:
-                raise_airflow_error(settings, error)
+                raise_airflow_error(settings, error, consequence=NOTHING_IS_PAID)
             raise submission_unknown(settings, error.message) from None
 
     def _report_refusal(self, state: RetryCallState) -> None:

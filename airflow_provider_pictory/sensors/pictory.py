@@ -45,9 +45,9 @@ class VideoJobSensor(BaseSensorOperator):
     Wait until Pictory has finished a video.
 
     It defers unless told otherwise, so no worker is held once a first look has shown that there is something
-    to wait for. A failed look at the job, such as a network error,
-    a 429 or a 5xx, is ridden out until the timeout; a failed job ends the sensor at once and without retries.
-    Before it declares a timeout it takes one last look.
+    to wait for. A failed look at the job, such as a network error, a 429 or a 5xx, is ridden out until the
+    timeout; a failed job ends the sensor at once and without retries. Before it declares a timeout it takes
+    one last look.
 
     ``return_value`` is the result, a flat dict of JSON types: ``job_id``, ``status``, ``url``,
     ``duration_seconds``, ``width``, ``height``, ``thumbnail_url``, ``preview_url``, ``last_frame_image_url``
