@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from airflow_provider_pictory.exceptions import PictoryError, PictoryRateLimitedError
-from airflow_provider_pictory.polling import LONGEST_RETRY_AFTER
+from airflow_provider_pictory.polling import LONGEST_RETRY_AFTER, timed_out
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from airflow_provider_pictory.hooks.pictory import PictoryHook
     from airflow_provider_pictory.polling import JobWatch
 
-MAXIMUM_IN_FLIGHT = 16
+MAXIMUM_IN_FLIGHT = 50
+# How long after its deadline a wait is still for the last look to come through, in seconds.
+LONGEST_LAST_LOOK = 60.0
 # Looks per second to spread the first looks of many jobs over, after a restart for instance, and the longest
 # that one of them may have to wait, in seconds.
 FIRST_LOOKS_PER_SECOND = 50.0
@@ -101,7 +103,7 @@ class _Wait:
             return None
         try:
             pause = self.context.run(self.watch.pause_after, seen)
-        except PictoryError as error:
+        except Exception as error:  # noqa: BLE001  (also of a log handler, which others must not suffer from)
             self.ended.set_exception(error)
             return None
         if pause is None and not isinstance(seen, PictoryError):
@@ -143,13 +145,18 @@ class JobPoller:
         wait = _Wait(watch, self._loop.create_future())
         waits = self._waits.setdefault(watch.job_id, [])
         waits.append(wait)
-        if len(waits) == 1:
+        # Others may be there who have heard of the end of the job and not left yet.
+        if watch.job_id not in self._planned and watch.job_id not in self._in_flight:
             spread = min(len(self._waits) / FIRST_LOOKS_PER_SECOND, LONGEST_FIRST_DELAY)
             # A handful of jobs is looked at without delay.
             delay = random.uniform(0, spread) if spread > 0.2 else 0.0  # noqa: S311  (no secret)
             self._plan(watch.job_id, delay)
         try:
-            return await wait.ended
+            # Looks may hang or have to queue, and a deadline must not wait for them.
+            async with asyncio.timeout(watch.remaining + LONGEST_LAST_LOOK):
+                return await wait.ended
+        except TimeoutError:
+            raise timed_out(watch.job_id, None, "") from None
         finally:
             waits.remove(wait)
             if not waits:

@@ -130,6 +130,11 @@ class JobWatch:
         self._forbidden_since: float | None = None
         self._unknown_status: str | None = None
 
+    @property
+    def remaining(self) -> float:
+        """The seconds until the deadline, not negative."""
+        return max(0.0, self._deadline - time.time())
+
     def pause_after(self, seen: VideoJob | PictoryError) -> float | None:
         """
         Conclude from a look.

@@ -12,7 +12,11 @@ import pytest
 
 from airflow_provider_pictory import poller as poller_module
 from airflow_provider_pictory.api import JobStatus, VideoRequest
-from airflow_provider_pictory.exceptions import PictoryAuthenticationError, PictoryJobTimedOutError
+from airflow_provider_pictory.exceptions import (
+    PictoryAPIError,
+    PictoryAuthenticationError,
+    PictoryJobTimedOutError,
+)
 from airflow_provider_pictory.hooks.pictory import PictoryHook
 from airflow_provider_pictory.poller import JobPoller, Pace, shared_poller
 from airflow_provider_pictory.polling import JobWatch
@@ -253,6 +257,89 @@ def test_an_unexpected_error_reaches_all_who_wait_for_the_job(sandbox, monkeypat
         return await asyncio.gather(*map(wait_for, submit(2) * 2), return_exceptions=True)
 
     assert [str(outcome) for outcome in asyncio.run(scenario())] == ["the supervisor is gone"] * 4
+
+
+def test_who_joins_while_others_leave_is_looked_after(sandbox):
+    """The last waiter has heard of the end, but not left yet."""
+    [job_id] = submit()
+    sandbox.set_job(job_id, "completed")
+
+    async def scenario():
+        async with shared_poller("pictory_default") as poller:
+            first = asyncio.create_task(poller.ended(watch(job_id)))
+            await until(lambda: (poller._waits and poller._waits[job_id][0].ended.done()) or first.done())
+            second = asyncio.create_task(poller.ended(watch(job_id)))
+            async with asyncio.timeout(5):
+                return await asyncio.gather(first, second)
+
+    for _ in range(20):
+        assert {job.status for job in asyncio.run(scenario())} == {JobStatus.COMPLETED}
+
+
+def test_who_joins_right_when_the_end_is_known_is_looked_after(sandbox):
+    [job_id] = submit()
+    sandbox.set_job(job_id, "completed")
+
+    async def scenario():
+        async with shared_poller("pictory_default") as poller:
+            newcomers = []
+            first = asyncio.create_task(poller.ended(watch(job_id)))
+            await asyncio.sleep(0)
+            poller._waits[job_id][0].ended.add_done_callback(
+                lambda _: newcomers.append(asyncio.create_task(poller.ended(watch(job_id))))
+            )
+            await first
+            async with asyncio.timeout(5):
+                return await newcomers[0]
+
+    assert asyncio.run(scenario()).status is JobStatus.COMPLETED
+
+
+def test_a_look_that_hangs_keeps_nobody_past_the_deadline(sandbox, monkeypatch):
+    async def hang(self, job_id):
+        await asyncio.sleep(60)
+
+    monkeypatch.setattr(PictoryHook, "aget_job", hang)
+    monkeypatch.setattr(poller_module, "LONGEST_LAST_LOOK", 0.1)
+    [job_id] = submit()
+
+    with pytest.raises(PictoryJobTimedOutError, match=job_id):
+        asyncio.run(asyncio.wait_for(wait_for(job_id, timeout=0.2), timeout=5))
+
+
+def test_a_log_that_fails_is_nobody_elses_trouble(sandbox):
+    [job_id] = submit()
+    sandbox.set_job(job_id, "pondering")
+
+    class BrokenLog:
+        def warning(self, message, *arguments):
+            raise OSError("the disk is full")
+
+        info = warning
+
+    async def scenario():
+        waits = [
+            asyncio.create_task(wait_for(job_id, log=BrokenLog())),
+            asyncio.create_task(wait_for(job_id)),
+        ]
+        with pytest.raises(OSError, match="the disk is full"):
+            await waits[0]
+        sandbox.set_job(job_id, "completed")
+        return await waits[1]
+
+    assert asyncio.run(scenario()).status is JobStatus.COMPLETED
+
+
+def test_a_page_of_megabytes_is_not_read_to_its_end(sandbox):
+    [job_id] = submit()
+    sandbox.answer_next("/v1/jobs", status=500, body="x" * (3 * 1024 * 1024))
+
+    async def scenario():
+        async with PictoryHook() as hook:
+            await hook.aget_job(job_id)
+
+    with pytest.raises(PictoryAPIError, match="larger than 1,048,576 bytes"):
+        asyncio.run(scenario())
 
 
 def test_first_looks_of_many_jobs_are_spread(sandbox, monkeypatch):

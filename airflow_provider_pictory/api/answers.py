@@ -107,7 +107,8 @@ def read_submission(answer: Answer) -> str:
 
     :raises AnswerError: for anything but a job id.
     """
-    document = _read_success(answer)
+    # 200 is documented, but an id that was paid for must not be lost to a more fitting status.
+    document = _read_success(answer, (200, 201, 202))
     data = _data(document)
     for value in (data.get("jobId"), data.get("job_id"), document.get("jobId"), document.get("job_id")):
         if isinstance(value, str) and value.strip() and value.isprintable():
@@ -167,8 +168,8 @@ def read_retry_after(answer: Answer, *, now: datetime | None = None) -> float | 
     return max(0.0, (moment - (now or datetime.now(UTC))).total_seconds())
 
 
-def _read_success(answer: Answer) -> Mapping[str, Any]:
-    if answer.status_code == 200:
+def _read_success(answer: Answer, statuses: tuple[int, ...] = (200,)) -> Mapping[str, Any]:
+    if answer.status_code in statuses:
         try:
             document = json.loads(answer.body)
         except (ValueError, RecursionError):

@@ -121,9 +121,9 @@ def _base_url(name: str, host: str | None, schema: str | None, port: int | None)
         or any(mark in url for mark in "?#@ \\")
         or not (url.isascii() and url.isprintable())
     ):
+        given = "one with a user or password" if "@" in url else f"{host!r} (schema {schema!r})"
         raise PictoryConfigurationError(
-            f"{name}: the host must be a base URL such as {DEFAULT_BASE_URL}, "
-            f"got {host!r} (schema {schema!r})"
+            f"{name}: the host must be a base URL such as {DEFAULT_BASE_URL}, got {given}"
         )
     if port and own_port is None:
         parts = parts._replace(netloc=f"{parts.netloc}:{port}")
@@ -156,12 +156,23 @@ def _verify(name: str, value: object) -> bool | str:
 
 def _proxies(name: str, value: object) -> dict[str, str]:
     if isinstance(value, str):
-        return {"http": value, "https": value}
+        value = {"http": value, "https": value}
     if isinstance(value, Mapping) and all(isinstance(item, str) for pair in value.items() for item in pair):
-        return dict(value)
+        proxies = dict(value)
+        if all(_is_proxy(url) for url in proxies.values()):
+            return proxies
+    # Not shown, since proxy URLs may hold a password.
     raise PictoryConfigurationError(
-        f"{name}: extra 'proxies' must be a proxy URL, or a dict of proxy URLs by scheme"
+        f"{name}: extra 'proxies' must be a proxy URL such as http://proxy:3128, or a dict of them by scheme"
     )
+
+
+def _is_proxy(url: str) -> bool:
+    try:
+        parts = urlsplit(url if "://" in url else f"http://{url}")
+        return bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        return False
 
 
 def _cert(name: str, value: object) -> str | tuple[str, str] | None:

@@ -46,5 +46,6 @@ def call_within(seconds: float, call: Callable[[], Result]) -> Result:
         return outcome.result(timeout=seconds)
     except TimeoutError:
         if outcome.done():
-            raise
+            # It ended in this very moment, or with such an error of its own.
+            return outcome.result()
         raise DeadlineExceededError(f"timed out, no complete answer within {seconds:g} s") from None

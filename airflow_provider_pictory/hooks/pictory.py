@@ -25,6 +25,7 @@ from airflow_provider_pictory.exceptions import (
     PictoryError,
     PictoryInvalidRequestError,
     PictoryRateLimitedError,
+    PictorySubmissionUnknownError,
 )
 from airflow_provider_pictory.hooks.connection import DEFAULT_BASE_URL, ConnectionSettings
 from airflow_provider_pictory.hooks.deadline import call_within
@@ -61,6 +62,9 @@ SHORTEST_TIME_TO_READ_AGAIN = 5.0
 NO_ANSWER = (requests.RequestException, aiohttp.ClientError, OSError, ValueError)
 
 NOTHING_IS_PAID = "nothing was submitted, nothing is paid"
+
+# Far more than any answer about one job. Reading a page of megabytes would block a triggerer's loop.
+LARGEST_ANSWER = 1024 * 1024
 
 SUBMIT_PATH = "/v1/aistudio/videos"
 QUOTA_PATH = "/v1/quota"
@@ -138,37 +142,46 @@ class PictoryHook(HttpHook):
         :raises PictoryAPIError: another 4xx, or no connection came about; nothing was paid.
         :raises PictorySubmissionUnknownError: anything else, so a video may be in the making and paid for.
         """
-        for attempt in Retrying(
-            retry=retry_if_exception(_was_refused_for_now),
-            stop=stop_after_attempt(SUBMIT_ATTEMPTS),
-            wait=_pause_before_submitting_again,
-            before_sleep=self._report_refusal,
-            reraise=True,
-        ):
-            with attempt:
-                return self._submit_once(request)
-        raise AssertionError("unreachable: the last attempt returns or raises")
+        accepted: list[str] = []
+        try:
+            for attempt in Retrying(
+                retry=retry_if_exception(_was_refused_for_now),
+                stop=stop_after_attempt(SUBMIT_ATTEMPTS),
+                wait=_pause_before_submitting_again,
+                before_sleep=self._report_refusal,
+                reraise=True,
+            ):
+                with attempt:
+                    self._submit_once(request, accepted)
+        except BaseException as error:
+            # A signal may strike at any moment, also when the id is there and nobody has it yet.
+            if accepted:
+                raise PictorySubmissionUnknownError(
+                    f"Pictory accepted the video as job {accepted[0]}, which goes on and is paid for, but "
+                    f"this task was interrupted ({words(error)}). Clearing it would submit another video."
+                ) from None
+            raise
+        return accepted[0]
 
-    def _submit_once(self, request: VideoRequest) -> str:
+    def _submit_once(self, request: VideoRequest, accepted: list[str]) -> None:
         settings = self._get_settings()
         body = WatchedBody(json.dumps(request.payload).encode())
         try:
             answer = self._send(settings, "POST", SUBMIT_PATH, body)
-        except BaseException as error:
-            # Airflow's timeout of a task and its end by a signal are no Exceptions, and both may be retried.
-            # Where nothing was sent they pass through, and nothing is tried again here after them.
-            if body.withhold():
-                raise submission_unknown(settings, f"the answer was lost ({words(error)})") from None
-            if isinstance(error, NO_ANSWER):
-                raise no_answer(settings, error, NOTHING_IS_PAID) from None
-            raise
-        try:
-            return read_without_key(settings, answer, read_submission)
+            accepted.append(read_without_key(settings, answer, read_submission))
         except AnswerError as error:
             # A 4xx is the only answer that says for certain that there is no job.
             if 400 <= error.status_code < 500 or error.kind is AnswerErrorKind.INSUFFICIENT_CREDITS:
                 raise_airflow_error(settings, error, consequence=NOTHING_IS_PAID)
             raise submission_unknown(settings, error.message) from None
+        except BaseException as error:
+            # Airflow's timeout of a task and its end by a signal are no Exceptions, and both may be retried.
+            # Where nothing was sent they pass through, and nothing is tried again here after them.
+            if body.withhold() and not accepted:
+                raise submission_unknown(settings, f"the answer was lost ({words(error)})") from None
+            if isinstance(error, NO_ANSWER):
+                raise no_answer(settings, error, NOTHING_IS_PAID) from None
+            raise
 
     def _report_refusal(self, state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
@@ -386,11 +399,18 @@ async def _aget_once(transport: AsynchronousTransport, path: str) -> Answer:
         async with transport.session.get(
             transport.settings.url(path), allow_redirects=False, **transport.options
         ) as response:
-            body = await response.read()
+            body = bytearray()
+            async for piece in response.content.iter_any():
+                body += piece
+                if len(body) > LARGEST_ANSWER:
+                    raise ValueError(f"the answer is larger than {LARGEST_ANSWER:,} bytes")
     except NO_ANSWER as error:
-        raise no_answer(transport.settings, error) from None
-    headers = {name.lower(): value for name, value in response.headers.items()}
-    return Answer(response.status, body, headers)
+        failure = no_answer(transport.settings, error)
+    else:
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        return Answer(response.status, bytes(body), headers)
+    # Raised out here, the error has no context: aiohttp's exceptions hold the headers that were sent.
+    raise failure
 
 
 def _was_refused_for_now(error: BaseException) -> bool:

@@ -7,14 +7,19 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from airflow.providers.common.compat.sdk import (
-    AirflowFailException,
     AirflowTaskTimeout,
     BaseOperator,
+    TaskDeferred,
     conf,
 )
 
 from airflow_provider_pictory.api import InvalidRequestError, VideoRequest
-from airflow_provider_pictory.exceptions import PictoryInvalidRequestError, PictoryJobError
+from airflow_provider_pictory.exceptions import (
+    PictoryInsufficientCreditsError,
+    PictoryInvalidRequestError,
+    PictoryJobError,
+    PictoryJobNotFoundError,
+)
 from airflow_provider_pictory.polling import (
     JobWatch,
     deadline_after,
@@ -23,7 +28,13 @@ from airflow_provider_pictory.polling import (
     seconds,
     wait_for_job,
 )
-from airflow_provider_pictory.triggers.pictory import VideoJobTrigger, backstop, job_after_event
+from airflow_provider_pictory.triggers.pictory import (
+    MOST_DOUBTS,
+    TRIGGER_TIMEOUT,
+    VideoJobTrigger,
+    backstop,
+    job_after_event,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,9 +45,6 @@ if TYPE_CHECKING:
     from airflow_provider_pictory.hooks.pictory import PictoryHook
 
 DEFAULT_TIMEOUT = 60 * 60.0
-
-# Whatever happens once a video is accepted, Airflow must not submit another. Its timeout is no Exception.
-_ANYTHING = (Exception, AirflowTaskTimeout)
 
 
 class GenerateVideoOperator(BaseOperator):
@@ -76,8 +84,8 @@ class GenerateVideoOperator(BaseOperator):
     :raises PictoryRateLimitedError: too many requests; nothing was paid, a retry helps.
     :raises PictoryAPIError: Pictory refused or couldn't be reached; nothing was paid, a retry may help.
     :raises PictorySubmissionUnknownError: no answer says whether Pictory took it; not retried.
-    :raises PictoryJobError: while waiting: the job failed, expired or outlasted the timeout. Not retried,
-        since a retry would submit another video.
+    :raises PictoryJobError: the video was accepted, but then something failed, the job or the wait for it.
+        Not retried, since a retry would submit another video.
     """
 
     template_fields: Sequence[str] = (
@@ -145,8 +153,9 @@ class GenerateVideoOperator(BaseOperator):
         for warning in request.warnings:
             self.log.warning(warning)
         self.log.info("Submitting a video to Pictory: %s", request)
-        job_id = self.hook.submit_video(request)
+        job_id: str | None = None
         try:
+            job_id = self.hook.submit_video(request)
             # Logged before anything else can fail, so that the id of what is paid for can always be found.
             self.log.info("Pictory accepted the video as job %s", job_id)
             context["ti"].xcom_push(key="job_id", value=job_id)
@@ -159,7 +168,11 @@ class GenerateVideoOperator(BaseOperator):
                 job_id, deadline=deadline, poll_interval=poll_interval, log=self.log, advice=_advice(job_id)
             )
             return self._finish(context, wait_for_job(self.hook, watch))
-        except _ANYTHING as error:
+        except TaskDeferred:
+            raise
+        except BaseException as error:
+            if job_id is None:
+                raise
             self._end(job_id, error)
 
     def execute_complete(
@@ -168,6 +181,7 @@ class GenerateVideoOperator(BaseOperator):
         event: dict[str, Any] | None = None,
         deadline: str | None = None,
         doubts: int = 0,
+        job_id: str | None = None,
     ) -> str:
         """
         Go on after the trigger.
@@ -175,10 +189,10 @@ class GenerateVideoOperator(BaseOperator):
         :param event: the trigger's; checked before it is believed.
         :param deadline: the moment when the wait ends, handed through by the deferral.
         :param doubts: how often an event left things in doubt before, handed through likewise.
+        :param job_id: of the submitted video, handed through likewise.
         """
-        job_id = None
         try:
-            job_id = context["ti"].xcom_pull(
+            job_id = job_id or context["ti"].xcom_pull(
                 task_ids=self.task_id, key="job_id", map_indexes=context["ti"].map_index
             )
             deadline = deadline or datetime.now(UTC).isoformat()
@@ -193,7 +207,9 @@ class GenerateVideoOperator(BaseOperator):
             if job is None:
                 self._defer(job_id, deadline, seconds(self.poll_interval, "poll_interval"), doubts + 1)
             return self._finish(context, job)
-        except _ANYTHING as error:
+        except TaskDeferred:
+            raise
+        except BaseException as error:  # noqa: BLE001  (whatever it is, Airflow must not submit again)
             self._end(job_id or "(see the log of its submission)", error)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> str:
@@ -203,8 +219,14 @@ class GenerateVideoOperator(BaseOperator):
         The base class would end the task without asking for the job, which may well have its video.
         """
         if next_method == "__fail__":
-            self.log.warning("Airflow ended the wait in the triggerer: %s", (next_kwargs or {}).get("error"))
-            return self.execute_complete(context)
+            reason = str((next_kwargs or {}).get("error"))
+            self.log.warning("Airflow ended the wait in the triggerer: %s", reason)
+            if reason == TRIGGER_TIMEOUT:
+                return self.execute_complete(context)
+            # Time may be left, but how much isn't known here any more.
+            return self.execute_complete(
+                context, {"message": reason}, deadline_after(DEFAULT_TIMEOUT).isoformat(), doubts=MOST_DOUBTS
+            )
         return self.execute_complete(context, **(next_kwargs or {}))
 
     def _request(self) -> VideoRequest:
@@ -232,7 +254,7 @@ class GenerateVideoOperator(BaseOperator):
                 poll_interval=poll_interval,
             ),
             method_name="execute_complete",
-            kwargs={"deadline": deadline, "doubts": doubts},
+            kwargs={"deadline": deadline, "doubts": doubts, "job_id": job_id},
             timeout=backstop(deadline),
         )
 
@@ -244,7 +266,13 @@ class GenerateVideoOperator(BaseOperator):
 
     def _end(self, job_id: str, error: BaseException) -> NoReturn:
         """End without a retry whatever went wrong, since a retry would submit, and pay for, another video."""
-        if isinstance(error, AirflowFailException):
+        if isinstance(error, (PictoryJobError, PictoryJobNotFoundError, PictoryInsufficientCreditsError)):
+            raise error
+        if not isinstance(error, (Exception, AirflowTaskTimeout)):
+            # The task is being killed. Airflow 2 decides by this attribute whether another try follows, and
+            # an error in place of this one would undo a user's "mark as success".
+            self.retries = 0
+            self.log.warning("Pictory job %s goes on and is paid for. %s", job_id, _advice(job_id))
             raise error
         raise PictoryJobError(
             f"Pictory accepted job {job_id}, which goes on and is paid for, but then this task failed "

@@ -27,7 +27,13 @@ from airflow_provider_pictory.polling import (
     seconds,
     timed_out,
 )
-from airflow_provider_pictory.triggers.pictory import VideoJobTrigger, backstop, job_after_event
+from airflow_provider_pictory.triggers.pictory import (
+    MOST_DOUBTS,
+    TRIGGER_TIMEOUT,
+    VideoJobTrigger,
+    backstop,
+    job_after_event,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -162,8 +168,14 @@ class VideoJobSensor(BaseSensorOperator):
         The base class would end the task without asking for the job, which may well have its video.
         """
         if next_method == "__fail__":
-            self.log.warning("Airflow ended the wait in the triggerer: %s", (next_kwargs or {}).get("error"))
-            return self.execute_complete(context)
+            reason = str((next_kwargs or {}).get("error"))
+            self.log.warning("Airflow ended the wait in the triggerer: %s", reason)
+            if reason == TRIGGER_TIMEOUT:
+                return self.execute_complete(context)
+            # Time may be left, but how much isn't known here any more.
+            return self.execute_complete(
+                context, {"message": reason}, deadline_after(self.timeout).isoformat(), doubts=MOST_DOUBTS
+            )
         return self.execute_complete(context, **(next_kwargs or {}))
 
     def _get_next_poke_interval(

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 # Long enough for a trigger that waits out a pause and a slow call past its deadline, in seconds.
 BACKSTOP_MARGIN = 300.0
 
+# What Airflow resumes a task with when its own timeout of the deferral is over.
+TRIGGER_TIMEOUT = "Trigger timeout"
+
 # After so many events in doubt while all is well on the worker, waiting on is no use.
 MOST_DOUBTS = 3
 
@@ -78,7 +81,7 @@ class VideoJobTrigger(BaseTrigger):
         async with shared_poller(self.pictory_conn_id) as poller:
             try:
                 event = ended_event(await poller.ended(watch))
-            except PictoryError as error:
+            except Exception as error:  # noqa: BLE001  (the worker finds out; raised here, Airflow ends the wait)
                 event = doubtful_event(self.job_id, error)
         # There is no worker to be waited for where dag.test() runs triggers itself, without a task instance.
         if self.task_instance is not None:
@@ -91,7 +94,7 @@ def ended_event(job: VideoJob) -> dict[str, Any]:
     return {"outcome": "ended", "job": job.to_dict()}
 
 
-def doubtful_event(job_id: str, error: PictoryError) -> dict[str, Any]:
+def doubtful_event(job_id: str, error: Exception) -> dict[str, Any]:
     """
     Make the event for a wait that ended without a job's end.
 

@@ -290,7 +290,7 @@ def test_a_quota_without_ai_credits_is_unreadable(document):
         (304, AnswerErrorKind.REDIRECTED),
         (307, AnswerErrorKind.REDIRECTED),
         (308, AnswerErrorKind.REDIRECTED),
-        (201, AnswerErrorKind.UNREADABLE),
+        (203, AnswerErrorKind.UNREADABLE),
         (204, AnswerErrorKind.UNREADABLE),
         (102, AnswerErrorKind.UNREADABLE),
     ],
@@ -304,6 +304,11 @@ def test_every_other_status_is_one_kind_of_error_whatever_the_body(read, status,
     assert (error.kind, error.status_code) == (kind, status)
     assert error.message.startswith(f"Pictory answered HTTP {status}")
     assert str(error) == error.message
+
+
+@pytest.mark.parametrize("status", [200, 201, 202])
+def test_a_job_id_that_was_paid_for_is_read_under_every_status_of_acceptance(status):
+    assert read_submission(Answer(status, b'{"data": {"jobId": "an-id"}}')) == "an-id"
 
 
 @every_reader

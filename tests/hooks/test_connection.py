@@ -223,9 +223,25 @@ def test_proxies_are_one_url_or_one_for_each_scheme(given_, proxies):
     assert settings(extra={"proxies": given_}).proxies == proxies
 
 
-@pytest.mark.parametrize("value", [5, True, ["http://proxy"], {"https": 5}, {"https": None}])
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(5, True, ["http://proxy"], {"https": 5}, {"https": None}),
+        *("http://user:SECRET@proxy:notaport", {"https": "http://user:SECRET@"}, "http://u:SECRET@[proxy"),
+    ],
+)
 def test_other_proxies_are_refused_without_being_shown(value):
-    assert "extra 'proxies' must be a proxy URL, or a dict" in refusal(extra={"proxies": value})
+    message = refusal(extra={"proxies": value})
+
+    assert "extra 'proxies' must be a proxy URL such as http://proxy:3128, or a dict" in message
+    assert "SECRET" not in message
+
+
+def test_a_host_with_a_password_is_refused_without_being_shown():
+    message = refusal(host="https://user:SECRET@api.pictory.ai")
+
+    assert "the host must be a base URL" in message
+    assert "SECRET" not in message
 
 
 @pytest.mark.parametrize(

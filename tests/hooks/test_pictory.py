@@ -214,6 +214,7 @@ def test_every_other_status_is_one_kind_of_error(client, serve, connect, status,
     assert f"HTTP {status}" in str(error)
     assert server.url in str(error)
     assert status == 400 or error.status_code == status
+    assert JOB_ID not in str(error)
     assert len(server.requests) == 1
 
 
@@ -325,6 +326,7 @@ def test_a_server_that_is_not_there_is_named(client, serve, connect):
     error = client.error(PictoryAPIError)
 
     assert f"No answer from Pictory at {server.url}" in str(error)
+    assert str(error).endswith(")")
     assert error.status_code is None
 
 

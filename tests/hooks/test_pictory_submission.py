@@ -308,6 +308,21 @@ def test_an_unknown_outcome_after_a_refusal_ends_it(serve, connect):
     assert_one_post(server, attempts=2)
 
 
+def test_an_interruption_after_the_answer_tells_the_job_that_is_paid_for(serve, connect, monkeypatch):
+    """A signal may strike between the answer and the return; tenacity's code stands in for that moment."""
+    server = serve(answer(ACCEPTED))
+    connect(server.url)
+
+    def interrupt(self, *_):
+        raise AirflowTaskTimeout("Timeout")
+
+    monkeypatch.setattr("tenacity.AttemptManager.__exit__", interrupt)
+
+    error = error_of(PictorySubmissionUnknownError)
+    assert f"accepted the video as job {JOB_ID}, which goes on and is paid for" in str(error)
+    assert_one_post(server)
+
+
 def test_an_answer_that_drips_is_given_up_at_the_total_deadline(serve, connect):
     """Each byte comes well within the time that requests allows between two of them."""
 

@@ -9,6 +9,8 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_pictory.exceptions import (
+    PictoryAuthenticationError,
+    PictoryConfigurationError,
     PictoryJobError,
     PictoryJobFailedError,
     PictoryJobTimedOutError,
@@ -182,7 +184,70 @@ def test_when_airflow_cannot_give_the_job_id_back_nothing_is_retried(pictory, mo
 
     monkeypatch.setattr(video.instance, "xcom_pull", no_answer)
     with pytest.raises(AirflowFailException, match="ConnectionError: no API server"):
-        video.resume(DOUBT)
+        video.resume_after_failure("Trigger timeout")
+
+
+def test_it_goes_on_with_the_job_id_of_the_deferral_where_the_xcom_is_gone(pictory):
+    video = a_video()
+    video.execute()
+    video.xcoms.clear()
+
+    assert video.resume(DOUBT) == only_job(pictory)["job_id"]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [PictoryAuthenticationError("The key is wrong"), PictoryConfigurationError("There is no connection")],
+    ids=["key", "connection"],
+)
+def test_whatever_goes_wrong_after_the_acceptance_is_told_with_the_job_that_is_paid_for(
+    busy_pictory, monkeypatch, error
+):
+    def broken(self, job_id):
+        raise error
+
+    monkeypatch.setattr("airflow_provider_pictory.hooks.pictory.PictoryHook.get_job", broken)
+    video = a_video(deferrable=False)
+
+    with pytest.raises(PictoryJobError) as caught:
+        video.execute()
+    assert only_job(busy_pictory)["job_id"] in str(caught.value)
+    assert "goes on and is paid for" in str(caught.value)
+    assert str(error) in str(caught.value)
+
+
+class Killed(BaseException):
+    """Stands for what Airflow 2 raises in a task that is told to end."""
+
+
+def test_a_task_that_is_killed_while_waiting_is_not_tried_again_by_airflow_2(busy_pictory, monkeypatch):
+    operators_seen = []
+
+    def killed(hook, watch):
+        raise Killed
+
+    def make():
+        operators_seen.append(
+            GenerateVideoOperator(
+                task_id="generate", prompt="A paper boat", wait_for_completion=True, retries=3
+            )
+        )
+        return operators_seen[-1]
+
+    monkeypatch.setattr(operators, "wait_for_job", killed)
+    with pytest.raises(Killed):
+        BareTask(make).execute()
+    assert operators_seen[-1].retries == 0
+    assert count(busy_pictory, POST) == 1
+
+
+def test_when_airflow_ends_the_wait_with_time_left_it_does_not_claim_that_time_is_up(busy_pictory):
+    video = a_video()
+    video.execute()
+
+    with pytest.raises(PictoryJobError, match=r"keeps failing.*Trigger failure") as caught:
+        video.resume_after_failure("Trigger failure")
+    assert not isinstance(caught.value, PictoryJobTimedOutError)
 
 
 def test_when_the_result_cannot_be_kept_nothing_is_retried(pictory):

@@ -306,6 +306,14 @@ def test_when_airflow_gives_up_on_the_trigger_a_last_look_finds_the_video(busy_p
     assert wait.resume_after_failure(error)["status"] == "completed"
 
 
+def test_when_airflow_gives_up_with_time_left_a_retry_may_wait_on(busy_pictory):
+    wait = a_deferred_wait()
+
+    with pytest.raises(PictoryError, match="Trigger failure") as caught:
+        wait.resume_after_failure("Trigger failure")
+    assert not isinstance(caught.value, AirflowFailException)
+
+
 def test_when_airflow_gives_up_on_the_trigger_a_last_look_finds_the_failure(busy_pictory):
     wait = a_deferred_wait()
     busy_pictory.set_job(wait.trigger.job_id, "failed", error_code="5002", error_message="Unsafe")
