@@ -131,6 +131,9 @@ class VideoJobSensor(BaseSensorOperator):
         self._seen = look(self.hook, self.job_id)
         if isinstance(self._seen, PictoryError) or not self._seen.has_ended:
             return PokeReturnValue(is_done=False)
+        if self._watch is not None:
+            # For its line that trouble is over, since no further look is planned.
+            self._watch.pause_after(self._seen)
         return PokeReturnValue(is_done=True, xcom_value=self._result(self._seen))
 
     def execute_complete(

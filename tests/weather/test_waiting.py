@@ -386,10 +386,10 @@ def test_what_a_waiting_user_sees_of(row, wait, waiting, log):
     assert row.pause <= outcome.seconds + 0.02
     assert outcome.seconds < row.pause + 8
     assert API_KEY not in outcome.words
-    assert_the_log_says(log, row, wait)
+    assert_the_log_says(log, row)
 
 
-def assert_the_log_says(log, row, wait):
+def assert_the_log_says(log, row):
     # Airflow has words of its own about sensors, none of which name Pictory's.
     relevant = [line for line in log.lines if " Pictory " in line and " is completed: " not in line]
     expected = []
@@ -397,8 +397,7 @@ def assert_the_log_says(log, row, wait):
         expected.append(("WARNING Looking at Pictory job ", TROUBLE_STARTS, row.trouble))
     if row.other is not None:
         expected.append(("WARNING ", row.other))
-    # A poking sensor that finds the video says that instead.
-    if row.is_over and wait is not by_a_poking_sensor:
+    if row.is_over:
         expected.append((f"INFO {TROUBLE_IS_OVER}",))
     assert len(relevant) == len(expected), relevant
     for line, fragments in zip(relevant, expected, strict=True):
