@@ -159,7 +159,7 @@ class JobWatch:
         return min(pause, self._deadline - now)
 
     def _pause_in_trouble(self, error: PictoryError, now: float) -> float:
-        if not self._may_pass(error, now):
+        if not self.tolerates(error):
             raise error
         if self._troubles == 0:
             self._log.warning(
@@ -173,7 +173,9 @@ class JobWatch:
         retry_after = getattr(error, "retry_after", None) or 0.0
         return max(pause, min(retry_after, LONGEST_RETRY_AFTER))
 
-    def _may_pass(self, error: PictoryError, now: float) -> bool:
+    def tolerates(self, error: PictoryError) -> bool:
+        """Tell whether a failed look may still mend itself, so that waiting on makes sense."""
+        now = time.time()
         if not isinstance(error, PictoryAPIError):
             return False
         status_code = error.status_code

@@ -43,7 +43,7 @@ def no_connection(connection_id: str) -> PictoryConfigurationError:
     return PictoryConfigurationError(
         f"There is no Airflow connection {connection_id!r}. Create one of type 'pictory' with the API key as "
         f"its password, for instance with: airflow connections add {connection_id} --conn-type pictory "
-        "--conn-password <key>"
+        "--conn-password <key>. (If there is one in the environment, its URI or JSON can't be read.)"
     )
 
 
@@ -125,7 +125,7 @@ def raise_airflow_error(
     :param job_id: of the job that was asked for.
     :param consequence: what follows from it, where anything is certain.
     """
-    message = f"{error.message} [{settings.base_url}]"
+    message = f"{error.message} (asked: {settings.base_url})"
     if error.kind is AnswerErrorKind.UNAUTHORIZED:
         message += ": the API key is wrong or was revoked; put the right one into the connection's password"
     elif error.kind is AnswerErrorKind.FORBIDDEN:

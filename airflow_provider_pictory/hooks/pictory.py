@@ -170,7 +170,7 @@ class PictoryHook(HttpHook):
             answer = self._send(settings, "POST", SUBMIT_PATH, body)
             accepted.append(read_without_key(settings, answer, read_submission))
         except AnswerError as error:
-            # A 4xx is the only answer that says for certain that there is no job.
+            # Only a 4xx, and want of credits under whichever status, say for certain that there is no job.
             if 400 <= error.status_code < 500 or error.kind is AnswerErrorKind.INSUFFICIENT_CREDITS:
                 raise_airflow_error(settings, error, consequence=NOTHING_IS_PAID)
             raise submission_unknown(settings, error.message) from None

@@ -206,7 +206,11 @@ class VideoJobSensor(BaseSensorOperator):
             self.job_id, deadline=deadline, poll_interval=self.poll_interval, log=self.log, advice=ADVICE
         )
         seen = look(self.hook, self.job_id)
-        if watch.pause_after(seen) is None and not isinstance(seen, PictoryError):
+        if isinstance(seen, PictoryError):
+            # The trigger meets the same trouble and tells of it, when it starts and when it is over.
+            if not watch.tolerates(seen):
+                raise seen
+        elif seen.has_ended:
             return self._result(seen)
         self._defer(deadline.isoformat())
 
