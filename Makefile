@@ -3,6 +3,7 @@
 
 PYTHON ?= python3
 OLDEST := .environments/airflow-2.11
+TASK_TESTS := tests/operators tests/sensors tests/triggers tests/example_dags tests/weather
 
 # An installed uv is used; where there is none, one is put into an environment of its own.
 UV := $(shell command -v uv 2>/dev/null)
@@ -11,7 +12,7 @@ UV := .environments/uv/bin/uv
 UV_NEEDED := .environments/uv/.installed
 endif
 
-.PHONY: help demo test test-unit test-end-to-end test-oldest chaos check format constraints clean
+.PHONY: help demo test test-unit test-tasks test-end-to-end test-oldest chaos check format constraints clean
 .DELETE_ON_ERROR:
 
 help: ## Say what there is
@@ -20,10 +21,13 @@ help: ## Say what there is
 demo: .venv/.installed ## Generate, await and save a video on the local sandbox (REAL=1: at Pictory, for credits)
 	@.venv/bin/python scripts/demo.py $(if $(REAL),--real)
 
-test: test-unit test-end-to-end ## Run all tests on the newest Airflow
+test: test-unit test-tasks test-end-to-end ## Run all tests on the newest Airflow
 
-test-unit: .venv/.installed ## Run all tests but those that start a whole Airflow
-	.venv/bin/python -m pytest -m "not end_to_end" --numprocesses 2
+test-unit: .venv/.installed ## Run the tests that need no running tasks
+	.venv/bin/python -m pytest --numprocesses 2 tests/api tests/hooks tests/sandbox tests/test_*.py
+
+test-tasks: .venv/.installed ## Run the tests of tasks and DAGs in one process, with dag.test()
+	.venv/bin/python -m pytest --numprocesses 2 $(TASK_TESTS)
 
 test-end-to-end: .venv/.installed ## Run the tests that start a whole Airflow
 	.venv/bin/python -m pytest -m end_to_end

@@ -239,6 +239,13 @@ def test_a_resumed_task_believes_an_ended_job_without_asking(busy_pictory):
     assert count(busy_pictory, JOB) == looks
 
 
+def test_a_failed_first_look_is_left_to_the_trigger_to_tell(busy_pictory, capfd):
+    busy_pictory.answer_next("/v1/jobs", status=503)
+    a_deferred_wait()
+
+    assert "says nothing about the job" not in "".join(capfd.readouterr())
+
+
 def test_a_resumed_task_in_doubt_asks_once_and_takes_the_truth(busy_pictory):
     wait = a_deferred_wait()
     busy_pictory.advance(RENDER_SECONDS)
