@@ -177,7 +177,9 @@ class PictoryHook(HttpHook):
         except BaseException as error:
             # Airflow's timeout of a task and its end by a signal are no Exceptions, and both may be retried.
             # Where nothing was sent they pass through, and nothing is tried again here after them.
-            if body.withhold() and not accepted:
+            if accepted:
+                raise
+            if body.withhold():
                 raise submission_unknown(settings, f"the answer was lost ({words(error)})") from None
             if isinstance(error, NO_ANSWER):
                 raise no_answer(settings, error, NOTHING_IS_PAID) from None

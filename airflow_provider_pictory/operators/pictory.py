@@ -28,13 +28,7 @@ from airflow_provider_pictory.polling import (
     seconds,
     wait_for_job,
 )
-from airflow_provider_pictory.triggers.pictory import (
-    MOST_DOUBTS,
-    TRIGGER_TIMEOUT,
-    VideoJobTrigger,
-    backstop,
-    job_after_event,
-)
+from airflow_provider_pictory.triggers.pictory import deferral, job_after_event, resume_arguments
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -213,21 +207,9 @@ class GenerateVideoOperator(BaseOperator):
             self._end(job_id or "(see the log of its submission)", error)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> str:
-        """
-        Take a last look also when Airflow itself gave up on the trigger, for instance on its own timeout.
-
-        The base class would end the task without asking for the job, which may well have its video.
-        """
-        if next_method == "__fail__":
-            reason = str((next_kwargs or {}).get("error"))
-            self.log.warning("Airflow ended the wait in the triggerer: %s", reason)
-            if reason == TRIGGER_TIMEOUT:
-                return self.execute_complete(context)
-            # Time may be left, but how much isn't known here any more.
-            return self.execute_complete(
-                context, {"message": reason}, deadline_after(DEFAULT_TIMEOUT).isoformat(), doubts=MOST_DOUBTS
-            )
-        return self.execute_complete(context, **(next_kwargs or {}))
+        """Take a last look at the job also when Airflow itself gave up on the trigger."""
+        arguments = resume_arguments(next_method, next_kwargs, timeout=DEFAULT_TIMEOUT, log=self.log)
+        return self.execute_complete(context, **arguments)
 
     def _request(self) -> VideoRequest:
         try:
@@ -246,17 +228,15 @@ class GenerateVideoOperator(BaseOperator):
             raise PictoryInvalidRequestError(f"Nothing was submitted: {error}") from error
 
     def _defer(self, job_id: str, deadline: str, poll_interval: float | None, doubts: int = 0) -> NoReturn:
-        self.defer(
-            trigger=VideoJobTrigger(
-                job_id=job_id,
-                pictory_conn_id=self.pictory_conn_id,
-                deadline=deadline,
-                poll_interval=poll_interval,
-            ),
-            method_name="execute_complete",
-            kwargs={"deadline": deadline, "doubts": doubts, "job_id": job_id},
-            timeout=backstop(deadline),
+        arguments = deferral(
+            job_id=job_id,
+            pictory_conn_id=self.pictory_conn_id,
+            deadline=deadline,
+            poll_interval=poll_interval,
+            doubts=doubts,
         )
+        arguments["kwargs"]["job_id"] = job_id
+        self.defer(**arguments)
 
     def _finish(self, context: Context, job: VideoJob) -> str:
         require_completed(job)

@@ -27,13 +27,7 @@ from airflow_provider_pictory.polling import (
     seconds,
     timed_out,
 )
-from airflow_provider_pictory.triggers.pictory import (
-    MOST_DOUBTS,
-    TRIGGER_TIMEOUT,
-    VideoJobTrigger,
-    backstop,
-    job_after_event,
-)
+from airflow_provider_pictory.triggers.pictory import deferral, job_after_event, resume_arguments
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -165,21 +159,9 @@ class VideoJobSensor(BaseSensorOperator):
     def resume_execution(
         self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context
     ) -> dict[str, Any]:
-        """
-        Take a last look also when Airflow itself gave up on the trigger, for instance on its own timeout.
-
-        The base class would end the task without asking for the job, which may well have its video.
-        """
-        if next_method == "__fail__":
-            reason = str((next_kwargs or {}).get("error"))
-            self.log.warning("Airflow ended the wait in the triggerer: %s", reason)
-            if reason == TRIGGER_TIMEOUT:
-                return self.execute_complete(context)
-            # Time may be left, but how much isn't known here any more.
-            return self.execute_complete(
-                context, {"message": reason}, deadline_after(self.timeout).isoformat(), doubts=MOST_DOUBTS
-            )
-        return self.execute_complete(context, **(next_kwargs or {}))
+        """Take a last look at the job also when Airflow itself gave up on the trigger."""
+        arguments = resume_arguments(next_method, next_kwargs, timeout=self.timeout, log=self.log)
+        return self.execute_complete(context, **arguments)
 
     def _get_next_poke_interval(
         self, started_at: datetime | float, run_duration: Callable[[], float], poke_count: int
@@ -216,15 +198,13 @@ class VideoJobSensor(BaseSensorOperator):
 
     def _defer(self, deadline: str, doubts: int = 0) -> NoReturn:
         self.defer(
-            trigger=VideoJobTrigger(
+            **deferral(
                 job_id=self.job_id,
                 pictory_conn_id=self.pictory_conn_id,
                 deadline=deadline,
                 poll_interval=self.poll_interval,
-            ),
-            method_name="execute_complete",
-            kwargs={"deadline": deadline, "doubts": doubts},
-            timeout=backstop(deadline),
+                doubts=doubts,
+            )
         )
 
     def _result(self, job: VideoJob) -> dict[str, Any]:

@@ -15,10 +15,11 @@ from airflow_provider_pictory.api import VideoJob
 from airflow_provider_pictory.api.jobs import UnreadableJobError
 from airflow_provider_pictory.exceptions import PictoryError
 from airflow_provider_pictory.poller import shared_poller
-from airflow_provider_pictory.polling import JobWatch, look, may_pass, timed_out
+from airflow_provider_pictory.polling import JobWatch, deadline_after, look, may_pass, timed_out
 
 if TYPE_CHECKING:
     from airflow_provider_pictory.hooks.pictory import PictoryHook
+    from airflow_provider_pictory.polling import Logger
 
 
 # Long enough for a trigger that waits out a pause and a slow call past its deadline, in seconds.
@@ -161,3 +162,51 @@ def job_after_event(
 def backstop(deadline: str) -> timedelta:
     """Give Airflow's own timeout of a deferral, for when no triggerer is there to keep the deadline."""
     return datetime.fromisoformat(deadline) - datetime.now(UTC) + timedelta(seconds=BACKSTOP_MARGIN)
+
+
+def deferral(
+    *, job_id: str, pictory_conn_id: str, deadline: str, poll_interval: float | None, **handed_through: Any
+) -> dict[str, Any]:
+    """
+    Give the arguments of ``defer`` for a task that waits for a job.
+
+    :param job_id: of the job.
+    :param pictory_conn_id: id of the Airflow connection.
+    :param deadline: the moment when the wait ends.
+    :param poll_interval: seconds between looks, or ``None`` for our own schedule.
+    :param handed_through: what ``execute_complete`` gets besides the event and the deadline.
+    """
+    return {
+        "trigger": VideoJobTrigger(job_id, pictory_conn_id, deadline, poll_interval),
+        "method_name": "execute_complete",
+        "kwargs": {"deadline": deadline, **handed_through},
+        "timeout": backstop(deadline),
+    }
+
+
+def resume_arguments(
+    next_method: str, next_kwargs: dict[str, Any] | None, *, timeout: float, log: Logger
+) -> dict[str, Any]:
+    """
+    Give the arguments of ``execute_complete`` for whatever Airflow resumes a task with.
+
+    When Airflow itself gave up on the trigger, for instance on its own timeout, its base classes would end
+    the task without asking for the job, which may well have its video. So that is an event in doubt.
+
+    :param next_method: ``execute_complete``, or ``__fail__`` when Airflow gave up.
+    :param next_kwargs: what Airflow hands over.
+    :param timeout: of the task, in seconds.
+    :param log: of the task.
+    """
+    if next_method != "__fail__":
+        return next_kwargs or {}
+    reason = str((next_kwargs or {}).get("error"))
+    log.warning("Airflow ended the wait in the triggerer: %s", reason)
+    if reason == TRIGGER_TIMEOUT:
+        return {}
+    # Time may be left, but how much isn't known here any more.
+    return {
+        "event": {"message": reason},
+        "deadline": deadline_after(timeout).isoformat(),
+        "doubts": MOST_DOUBTS,
+    }

@@ -323,6 +323,23 @@ def test_an_interruption_after_the_answer_tells_the_job_that_is_paid_for(serve, 
     assert_one_post(server)
 
 
+def test_an_interruption_after_the_answer_is_never_taken_for_a_lost_connection(serve, connect):
+    """A user's own alarm may raise an OSError, such as TimeoutError; a video is paid for all the same."""
+    server = serve(answer(ACCEPTED))
+    connect(server.url)
+
+    class InterruptedOnArrival(list):
+        def append(self, job_id):
+            super().append(job_id)
+            raise TimeoutError("the alarm")
+
+    accepted = InterruptedOnArrival()
+    with pytest.raises(TimeoutError, match="the alarm"):
+        PictoryHook()._submit_once(REQUEST, accepted)
+    assert accepted == [JOB_ID]
+    assert_one_post(server)
+
+
 def test_an_answer_that_drips_is_given_up_at_the_total_deadline(serve, connect):
     """Each byte comes well within the time that requests allows between two of them."""
 
