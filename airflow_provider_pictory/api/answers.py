@@ -108,13 +108,11 @@ def read_submission(answer: Answer) -> str:
     :raises AnswerError: for anything but a job id.
     """
     # 200 is documented, but an id that was paid for must not be lost to a more fitting status.
-    document = _read_success(answer, (200, 201, 202))
-    data = _data(document)
-    for value in (data.get("jobId"), data.get("job_id"), document.get("jobId"), document.get("job_id")):
-        if isinstance(value, str) and value.strip() and value.isprintable():
-            return value.strip()
+    document = read_success(answer, (200, 201, 202))
+    if job_id := read_job_id(document):
+        return job_id
     _raise_reported_error(answer, document)
-    _raise_unreadable(answer, "there is no job id in it")
+    raise_unreadable(answer, "there is no job id in it")
 
 
 def read_job(answer: Answer, job_id: str) -> VideoJob:
@@ -123,17 +121,17 @@ def read_job(answer: Answer, job_id: str) -> VideoJob:
 
     :raises AnswerError: for anything but a job of this id.
     """
-    document = _read_success(answer)
-    data = _data(document)
+    document = read_success(answer)
+    data = read_data(document)
     if data.get("status") is None:
         _raise_reported_error(answer, document)
     for value in (document.get("job_id"), document.get("jobId"), data.get("job_id"), data.get("jobId")):
         if value is not None and value != job_id:
-            _raise_unreadable(answer, f"it is about job {shown(value)}, asked was job {job_id!r}")
+            raise_unreadable(answer, f"it is about job {shown(value)}, asked was job {job_id!r}")
     try:
         return VideoJob.from_data(job_id, data)
     except UnreadableJobError as error:
-        _raise_unreadable(answer, str(error))
+        raise_unreadable(answer, str(error))
 
 
 def read_quota(answer: Answer) -> Quota:
@@ -142,12 +140,12 @@ def read_quota(answer: Answer) -> Quota:
 
     :raises AnswerError: for anything but a quota with AI credits.
     """
-    ai_credits = _read_success(answer).get("aiCredits")
+    ai_credits = read_success(answer).get("aiCredits")
     if isinstance(ai_credits, Mapping):
         used, limit = read_number(ai_credits.get("used")), read_number(ai_credits.get("limit"))
         if used is not None and limit is not None:
             return Quota(ai_credits_used=used, ai_credits_limit=limit)
-    _raise_unreadable(answer, "there are no AI credits in it")
+    raise_unreadable(answer, "there are no AI credits in it")
 
 
 def read_retry_after(answer: Answer, *, now: datetime | None = None) -> float | None:
@@ -159,25 +157,66 @@ def read_retry_after(answer: Answer, *, now: datetime | None = None) -> float | 
     value = answer.headers.get("retry-after", "").strip()
     if value.isascii() and value.isdigit():
         return float(value[:9])
+    moment = read_http_date(value)
+    return None if moment is None else max(0.0, (moment - (now or datetime.now(UTC))).total_seconds())
+
+
+def read_http_date(text: str) -> datetime | None:
+    """Read a moment as HTTP's headers write it, aware and in UTC; else give ``None``."""
     try:
-        moment = parsedate_to_datetime(value)
+        moment = parsedate_to_datetime(text)
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return max(0.0, (moment - (now or datetime.now(UTC))).total_seconds())
 
 
-def _read_success(answer: Answer, statuses: tuple[int, ...] = (200,)) -> Mapping[str, Any]:
+def read_success(answer: Answer, statuses: tuple[int, ...] = (200,)) -> Mapping[str, Any]:
+    """
+    Read the JSON object of an answer that isn't an error.
+
+    :param answer: what came.
+    :param statuses: the HTTP statuses that aren't errors.
+    :raises AnswerError: for any other status, and for anything but a JSON object.
+    """
     if answer.status_code in statuses:
         try:
             document = json.loads(answer.body)
         except (ValueError, RecursionError):
-            _raise_unreadable(answer, "it is not JSON")
+            raise_unreadable(answer, "it is not JSON")
         if not isinstance(document, Mapping):
-            _raise_unreadable(answer, "it is not a JSON object")
+            raise_unreadable(answer, "it is not a JSON object")
         return document
     _raise_error_status(answer)
+
+
+def raise_unreadable(answer: Answer, why: str) -> NoReturn:
+    """
+    Raise the error for an answer that says something else than it should.
+
+    :param answer: what came.
+    :param why: what is wrong with it, as a sentence fragment.
+    """
+    raise AnswerError(
+        AnswerErrorKind.UNREADABLE,
+        f"Pictory's answer (HTTP {answer.status_code}) can't be read, {why}: "
+        f"{_shown(answer) or 'it is empty'}",
+        status_code=answer.status_code,
+    ) from None
+
+
+def read_data(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Give the object inside the envelope that most of Pictory's answers have; an empty one without it."""
+    data = document.get("data")
+    return data if isinstance(data, Mapping) else {}
+
+
+def read_job_id(document: Mapping[str, Any]) -> str | None:
+    """Find the job id in whichever of Pictory's envelopes; ``None`` where none has a readable one."""
+    data = read_data(document)
+    for value in (data.get("jobId"), data.get("job_id"), document.get("jobId"), document.get("job_id")):
+        if isinstance(value, str) and value.strip() and value.isprintable():
+            return value.strip()
+    return None
 
 
 def _raise_error_status(answer: Answer) -> NoReturn:
@@ -232,15 +271,6 @@ def _raise_reported_error(answer: Answer, document: Mapping[str, Any]) -> None:
     raise AnswerError(kind, f"{said} ({words})", status_code=answer.status_code, code=code) from None
 
 
-def _raise_unreadable(answer: Answer, why: str) -> NoReturn:
-    raise AnswerError(
-        AnswerErrorKind.UNREADABLE,
-        f"Pictory's answer (HTTP {answer.status_code}) can't be read, {why}: "
-        f"{_shown(answer) or 'it is empty'}",
-        status_code=answer.status_code,
-    ) from None
-
-
 def _document(answer: Answer) -> Mapping[str, Any]:
     try:
         document = json.loads(answer.body)
@@ -249,14 +279,9 @@ def _document(answer: Answer) -> Mapping[str, Any]:
     return document if isinstance(document, Mapping) else {}
 
 
-def _data(document: Mapping[str, Any]) -> Mapping[str, Any]:
-    data = document.get("data")
-    return data if isinstance(data, Mapping) else {}
-
-
 def _complaint(document: Mapping[str, Any]) -> tuple[str | None, str | None]:
     """Find code and message of an error, which stand at the top level or inside ``data``, under two names."""
-    levels = (document, _data(document))
+    levels = (document, read_data(document))
     code = next(
         (text for level in levels for name in ("error_code", "code") if (text := _text(level, name))), None
     )

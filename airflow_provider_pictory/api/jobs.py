@@ -96,7 +96,7 @@ class VideoJob:
         if (
             not (isinstance(job.job_id, str) and job.job_id)
             or any(isinstance(number, str) or read_number(number) is None for number in numbers)
-            or any(_url(url) is None for url in urls)
+            or any(read_url(url) is None for url in urls)
             or not all(isinstance(text, str) for text in texts)
         ):
             raise UnreadableJobError("a job's field has a wrong type")
@@ -113,13 +113,13 @@ class VideoJob:
         job = cls(
             job_id=job_id,
             status=_status(data.get("status")),
-            url=_url(data.get("url")),
+            url=read_url(data.get("url")),
             duration_seconds=read_number(data.get("duration")),
             width=_whole(data.get("width")),
             height=_whole(data.get("height")),
-            thumbnail_url=_url(data.get("thumbnailImageUrl")),
-            preview_url=_url(data.get("previewImageUrl")),
-            last_frame_image_url=_url(data.get("lastFrameImageUrl")),
+            thumbnail_url=read_url(data.get("thumbnailImageUrl")),
+            preview_url=read_url(data.get("previewImageUrl")),
+            last_frame_image_url=read_url(data.get("lastFrameImageUrl")),
             ai_credits_used=read_number(data.get("aiCreditsUsed")),
             error_code=read_text(data.get("error_code")),
             error_message=read_text(data.get("error_message")),
@@ -137,16 +137,23 @@ def _present(*values: object) -> list[object]:
 
 
 def _status(value: object) -> JobStatus | str:
-    text = read_text(value)
-    if text is None:
+    status = read_status(value)
+    if status is None:
         raise UnreadableJobError("there is no status in it")
+    return status
+
+
+def read_status(value: object) -> JobStatus | str | None:
+    """Read a status: a documented one, the raw text of any other, or ``None`` where there is none."""
+    text = read_text(value)
     try:
-        return JobStatus(text.lower().replace("_", "-"))
+        return text and JobStatus(text.lower().replace("_", "-"))
     except ValueError:
         return text
 
 
-def _url(value: object) -> str | None:
+def read_url(value: object) -> str | None:
+    """Read an http(s) URL; else give ``None``."""
     if isinstance(value, str) and value.startswith(("http://", "https://")) and value.isprintable():
         return value
     return None

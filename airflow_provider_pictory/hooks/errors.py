@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from airflow_provider_pictory.api import Answer, AnswerError, AnswerErrorKind, VideoJob
 from airflow_provider_pictory.api.checks import is_usual_job_id
+from airflow_provider_pictory.api.lists import JobListPage, VideoListPage
 from airflow_provider_pictory.exceptions import (
     PictoryAPIError,
     PictoryAuthenticationError,
@@ -61,19 +62,22 @@ def no_answer(
     return PictoryAPIError(settings.without_key(f"{message}; {consequence}" if consequence else message))
 
 
-def submission_unknown(settings: ConnectionSettings, why: str) -> PictorySubmissionUnknownError:
+def submission_unknown(
+    settings: ConnectionSettings, why: str, interruption: BaseException | None = None
+) -> PictorySubmissionUnknownError:
     """
     Make the error for a submission of which nobody can say whether it arrived.
 
     :param settings: whose key must not be shown.
     :param why: what is known, as a sentence fragment.
+    :param interruption: what ended the call from outside.
     """
     return PictorySubmissionUnknownError(
         settings.without_key(
             f"It is not known whether Pictory at {settings.base_url} accepted the video: {why}. It may be in "
-            "the making and paid for, so it is not submitted again by itself. Look for it in Pictory's list "
-            "of videos first; if it isn't there, clear this task to submit it again."
-        )
+            "the making and paid for."
+        ),
+        interruption=interruption,
     )
 
 
@@ -83,13 +87,14 @@ def read_without_key(
     """
     Read an answer so that nothing in it quotes the key, which a server may send back.
 
-    Only errors, and jobs that come with words, quote anything, so all else is spared the search. Blotting the
-    key out of the finished message would come too late: quotes are cut short, and half a key is not
-    recognised.
+    Only errors, lists, and jobs that come with words quote anything, so all else is spared the search.
+    Blotting the key out of the finished message would come too late: quotes are cut short, and half a key is
+    not recognised.
 
     :param settings: whose key must not be shown.
     :param answer: what came.
-    :param read: one of the readers of :mod:`airflow_provider_pictory.api.answers`.
+    :param read: one of the readers of :mod:`airflow_provider_pictory.api.answers` or
+        :mod:`airflow_provider_pictory.api.lists`.
     :param context: what the reader takes besides the answer.
     :raises AnswerError: as the reader does.
     """
@@ -106,9 +111,9 @@ def read_without_key(
 
 
 def _quotes(reading: object) -> bool:
-    return isinstance(reading, VideoJob) and bool(
-        reading.error_code or reading.error_message or reading.has_unknown_status
-    )
+    if isinstance(reading, VideoJob):
+        return bool(reading.error_code or reading.error_message or reading.has_unknown_status)
+    return isinstance(reading, (JobListPage, VideoListPage))
 
 
 def raise_airflow_error(

@@ -6,7 +6,9 @@ import asyncio
 import json
 import random
 import time
-from typing import TYPE_CHECKING, Any
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
 import aiohttp
@@ -20,6 +22,7 @@ from airflow_provider_pictory import __version__
 from airflow_provider_pictory.api import Answer, AnswerError, AnswerErrorKind, InvalidRequestError
 from airflow_provider_pictory.api.answers import read_job, read_quota, read_submission
 from airflow_provider_pictory.api.checks import job_id as checked_job_id
+from airflow_provider_pictory.api.lists import read_job_list, read_video_list
 from airflow_provider_pictory.exceptions import (
     PictoryAPIError,
     PictoryError,
@@ -37,16 +40,20 @@ from airflow_provider_pictory.hooks.errors import (
     submission_unknown,
     words,
 )
+from airflow_provider_pictory.hooks.newest_job import JOB_LIST_PATH, look_for_newest_job
+from airflow_provider_pictory.hooks.receiving import Arrival, receive
 from airflow_provider_pictory.hooks.transport import asynchronous_transport, synchronous_session
 from airflow_provider_pictory.hooks.watched_body import WatchedBody
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
     from airflow.providers.common.compat.sdk import Connection
     from tenacity import RetryCallState
 
     from airflow_provider_pictory.api import Quota, VideoJob, VideoRequest
+    from airflow_provider_pictory.api.lists import JobListPage, NewestJob, VideoListPage
     from airflow_provider_pictory.hooks.transport import AsynchronousTransport
 
 USER_AGENT = f"airflow-provider-pictory/{__version__}"
@@ -65,9 +72,14 @@ NOTHING_IS_PAID = "nothing was submitted, nothing is paid"
 
 # Far more than any answer about one job. Reading a page of megabytes would block a triggerer's loop.
 LARGEST_ANSWER = 1024 * 1024
+# In the list of jobs, those of other kinds can be megabytes long.
+LARGEST_LIST = 32 * 1024 * 1024
 
 SUBMIT_PATH = "/v1/aistudio/videos"
+VIDEO_LIST_PATH = SUBMIT_PATH
 QUOTA_PATH = "/v1/quota"
+
+Page = TypeVar("Page")
 
 
 class PictoryHook(HttpHook):
@@ -127,13 +139,17 @@ class PictoryHook(HttpHook):
             "placeholders": UI_FIELD_BEHAVIOUR["placeholders"],
         }
 
-    def submit_video(self, request: VideoRequest) -> str:
+    def submit_video(
+        self, request: VideoRequest, *, before_attempt: Callable[[datetime], None] | None = None
+    ) -> str:
         """
         Submit a video, which costs AI credits, and give its job id.
 
         (source: Pictory's "Generate Video" page, ``POST /v1/aistudio/videos``)
 
         :param request: what to make.
+        :param before_attempt: called before each POST with the moment at which that POST will be over however
+            it goes, to write down that it is about to be sent; what it raises ends the submission.
         :return: the id of the job that makes it.
         :raises PictoryInvalidRequestError: Pictory refused a field; nothing was paid.
         :raises PictoryAuthenticationError: Pictory refused the key; nothing was paid.
@@ -152,20 +168,30 @@ class PictoryHook(HttpHook):
                 reraise=True,
             ):
                 with attempt:
-                    self._submit_once(request, accepted)
+                    self._submit_once(request, accepted, before_attempt)
         except BaseException as error:
             # A signal may strike at any moment, also when the id is there and nobody has it yet.
             if accepted:
                 raise PictorySubmissionUnknownError(
                     f"Pictory accepted the video as job {accepted[0]}, which goes on and is paid for, but "
-                    f"this task was interrupted ({words(error)}). Clearing it would submit another video."
+                    f"then the submission was interrupted ({words(error)})",
+                    job_id=accepted[0],
+                    interruption=_interruption(error),
                 ) from None
             raise
         return accepted[0]
 
-    def _submit_once(self, request: VideoRequest, accepted: list[str]) -> None:
+    def _submit_once(
+        self,
+        request: VideoRequest,
+        accepted: list[str],
+        before_attempt: Callable[[datetime], None] | None,
+    ) -> None:
         settings = self._get_settings()
-        body = WatchedBody(json.dumps(request.payload).encode())
+        over_at = datetime.now(UTC) + timedelta(seconds=settings.timeout)
+        body = WatchedBody(json.dumps(request.payload).encode(), over_at.timestamp())
+        if before_attempt is not None:
+            before_attempt(over_at)
         try:
             answer = self._send(settings, "POST", SUBMIT_PATH, body)
             accepted.append(read_without_key(settings, answer, read_submission))
@@ -180,7 +206,9 @@ class PictoryHook(HttpHook):
             if accepted:
                 raise
             if body.withhold():
-                raise submission_unknown(settings, f"the answer was lost ({words(error)})") from None
+                raise submission_unknown(
+                    settings, f"the answer was lost ({words(error)})", _interruption(error)
+                ) from None
             if isinstance(error, NO_ANSWER):
                 raise no_answer(settings, error, NOTHING_IS_PAID) from None
             raise
@@ -243,6 +271,53 @@ class PictoryHook(HttpHook):
             return read_without_key(settings, answer, read_quota)
         except AnswerError as error:
             raise_airflow_error(settings, error)
+
+    def list_jobs(self, page_key: str | None = None) -> JobListPage:
+        """
+        Read a page of the list of the account's jobs of every kind, newest first.
+
+        (source: Pictory's documentation, ``GET /v1/jobs``)
+
+        :param page_key: the ``next_page_key`` of the page before; the first page without it.
+        :raises PictoryInvalidRequestError: Pictory refuses the page key.
+        :raises PictoryAuthenticationError: Pictory refuses the key, also after reading the connection again.
+        :raises PictoryRateLimitedError: too many requests.
+        :raises PictoryAPIError: any other trouble, such as a page of more than 32 MiB.
+        """
+        return self._get_page(JOB_LIST_PATH, page_key, read_job_list)
+
+    def list_videos(self, page_key: str | None = None) -> VideoListPage:
+        """
+        Read a page of the list of the account's finished AI Studio videos, newest first.
+
+        (source: Pictory's documentation, ``GET /v1/aistudio/videos``)
+
+        :param page_key: the ``next_page_key`` of the page before; the first page without it.
+        :raises PictoryInvalidRequestError: Pictory refuses the page key.
+        :raises PictoryAuthenticationError: Pictory refuses the key, also after reading the connection again.
+        :raises PictoryRateLimitedError: too many requests.
+        :raises PictoryAPIError: any other trouble, such as a page of more than 32 MiB.
+        """
+        return self._get_page(VIDEO_LIST_PATH, page_key, read_video_list)
+
+    def newest_job(self) -> NewestJob:
+        """
+        Look at the account's newest job, so that later ones can be told from it, and at Pictory's clock.
+
+        This is for the moment before a submission, so it takes 5 seconds at most and hides all trouble with
+        the call: the newest job is then unknown, and the log says why.
+
+        :raises PictoryConfigurationError: the connection is missing or can't be used.
+        """
+        return look_for_newest_job(self._get_settings(), self.default_headers, self.log.info)
+
+    def get_base_url(self) -> str:
+        """
+        Give the base URL that the connection leads to.
+
+        :raises PictoryConfigurationError: the connection is missing or can't be used.
+        """
+        return self._get_settings().base_url
 
     def test_connection(self) -> tuple[bool, str]:
         """Ask for the account's quota, which needs a valid key and costs nothing, and tell the outcome."""
@@ -313,49 +388,62 @@ class PictoryHook(HttpHook):
             )
         return settings
 
-    def _get(self, path: str) -> Answer:
-        answer = self._get_once(path)
+    def _get_page(self, path: str, page_key: str | None, read: Callable[[Answer], Page]) -> Page:
+        if page_key:
+            # Pictory's own keys come back as they were, were they even no proper text.
+            path += f"?nextPageKey={quote(page_key, safe='', errors='surrogatepass')}"
+        answer = self._get(path, LARGEST_LIST)
+        settings = self._get_settings()
+        try:
+            return read_without_key(settings, answer, read)
+        except AnswerError as error:
+            raise_airflow_error(settings, error)
+
+    def _get(self, path: str, largest: int = LARGEST_ANSWER) -> Answer:
+        answer = self._get_once(path, largest)
         if answer.status_code == 401:
             refused = self._get_settings()
             self.close()
             if self._get_settings() != refused:
-                answer = self._get_once(path)
+                answer = self._get_once(path, largest)
         return answer
 
-    def _get_once(self, path: str) -> Answer:
+    def _get_once(self, path: str, largest: int) -> Answer:
         settings = self._get_settings()
         try:
-            return self._send(settings, "GET", path)
+            return self._send(settings, "GET", path, largest=largest)
         except NO_ANSWER as error:
             raise no_answer(settings, error) from None
 
     def _send(
-        self, settings: ConnectionSettings, method: str, path: str, body: WatchedBody | None = None
+        self,
+        settings: ConnectionSettings,
+        method: str,
+        path: str,
+        body: WatchedBody | None = None,
+        # As many as ever, since the answer to a submission must not be lost to a limit.
+        largest: int = LARGEST_LIST,
     ) -> Answer:
+        if body is not None:
+            # A connection that was kept open may be closed by the server in the moment of the POST, which
+            # would leave it unknown whether that arrived.
+            self._session = synchronous_session(settings, None)
+            self._session.headers.update(self.default_headers)
         session = self._session = self._session or self.get_conn()
-
-        def call() -> Answer:
-            response = session.request(
-                method,
-                settings.url(path),
-                data=body,
-                headers={"Content-Type": "application/json"} if body else None,
-                timeout=settings.timeout,
-                allow_redirects=False,
-                # Given with the session alone, these lose against the environment's.
-                proxies=dict(settings.proxies),
-                verify=settings.verify,
-                cert=settings.cert,
-            )
-            headers = {name.lower(): value for name, value in response.headers.items()}
-            return Answer(response.status_code, response.content, headers)
-
+        arrival = Arrival()
+        timeout = settings.timeout
+        call = partial(
+            receive, arrival, session, settings, method, path, body=body, timeout=timeout, largest=largest
+        )
         try:
-            return call_within(settings.timeout, call)
+            call_within(timeout, call)
         except BaseException:
             # Its thread may still be busy with it.
             self._session = None
             raise
+        if not arrival.is_complete:
+            raise ValueError(f"the answer is larger than {largest:,} bytes")
+        return arrival.answer
 
     async def _aget(self, path: str) -> tuple[AsynchronousTransport, Answer]:
         transport = await self._get_transport()
@@ -413,6 +501,11 @@ async def _aget_once(transport: AsynchronousTransport, path: str) -> Answer:
         return Answer(response.status, bytes(body), headers)
     # Raised out here, the error has no context: aiohttp's exceptions hold the headers that were sent.
     raise failure
+
+
+def _interruption(error: BaseException) -> BaseException | None:
+    """Give what ended a call from outside, such as Airflow's timeout of a task, which is no Exception."""
+    return None if isinstance(error, Exception) else error
 
 
 def _was_refused_for_now(error: BaseException) -> bool:

@@ -12,6 +12,7 @@ import signal
 import socket
 import threading
 import time
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import urllib3
@@ -25,6 +26,7 @@ from airflow_provider_pictory.exceptions import (
     PictoryConfigurationError,
     PictoryInsufficientCreditsError,
     PictoryInvalidRequestError,
+    PictoryLedgerError,
     PictoryRateLimitedError,
     PictorySubmissionUnknownError,
 )
@@ -320,6 +322,8 @@ def test_an_interruption_after_the_answer_tells_the_job_that_is_paid_for(serve, 
 
     error = error_of(PictorySubmissionUnknownError)
     assert f"accepted the video as job {JOB_ID}, which goes on and is paid for" in str(error)
+    assert error.job_id == JOB_ID
+    assert isinstance(error.interruption, AirflowTaskTimeout)
     assert_one_post(server)
 
 
@@ -335,7 +339,7 @@ def test_an_interruption_after_the_answer_is_never_taken_for_a_lost_connection(s
 
     accepted = InterruptedOnArrival()
     with pytest.raises(TimeoutError, match="the alarm"):
-        PictoryHook()._submit_once(REQUEST, accepted)
+        PictoryHook()._submit_once(REQUEST, accepted, None)
     assert accepted == [JOB_ID]
     assert_one_post(server)
 
@@ -390,13 +394,47 @@ def test_a_certificate_that_cannot_be_read_is_the_connections_fault(serve, conne
     assert server.connections == 0
 
 
+# Written down before
+
+
+def test_each_attempt_is_told_before_it_is_made_and_with_the_moment_at_which_it_is_over(
+    serve, connect, monkeypatch
+):
+    monkeypatch.setattr("airflow_provider_pictory.hooks.pictory._pause_before_submitting_again", lambda _: 0)
+    server = serve(limited(1), answer(ACCEPTED))
+    connect(server.url, extra={"timeout": 7})
+    told = []
+
+    def tell(over_at):
+        told.append((over_at - datetime.now(UTC), len(server.requests)))
+
+    assert PictoryHook().submit_video(REQUEST, before_attempt=tell) == JOB_ID
+    assert [requests for _, requests in told] == [0, 1]
+    assert all(timedelta(seconds=6) < left <= timedelta(seconds=7) for left, _ in told)
+
+
+@pytest.mark.parametrize(
+    "error", [PictoryLedgerError("full"), OSError("disk"), KeyboardInterrupt()], ids=repr
+)
+def test_what_cannot_be_written_down_is_not_submitted(serve, connect, error):
+    server = serve(answer(ACCEPTED))
+    connect(server.url)
+
+    def fail(over_at):
+        raise error
+
+    with pytest.raises(type(error)) as caught:
+        PictoryHook().submit_video(REQUEST, before_attempt=fail)
+    assert caught.value is error
+    assert server.connections == 0
+
+
 # Unknown: perhaps it was paid
 
 
 def assert_unknown(error, server):
     assert "It is not known whether Pictory" in str(error)
     assert "may be in the making and paid for" in str(error)
-    assert "list of videos" in str(error)
     assert isinstance(error, AirflowFailException)
     assert_one_post(server)
 
@@ -508,7 +546,7 @@ def test_another_yes_than_the_documented_one_is_not_trusted(serve, connect, stat
 
 
 @pytest.mark.parametrize("alarm", [AirflowTaskTimeout, KeyboardInterrupt, SystemExit, MemoryError])
-def test_a_task_that_is_ended_while_it_waits_for_the_answer_is_not_retried(serve, connect, alarm):
+def test_a_task_that_is_ended_while_it_waits_for_the_answer_leaves_the_outcome_unknown(serve, connect, alarm):
     server = serve(after(ring, keep_silent))
     connect(server.url)
 
@@ -516,6 +554,9 @@ def test_a_task_that_is_ended_while_it_waits_for_the_answer_is_not_retried(serve
         error = error_of(PictorySubmissionUnknownError)
 
     assert alarm.__name__ in str(error)
+    assert error.job_id is None
+    # What is an Exception is an error of the call's, whoever raised it; only what is none ends the task.
+    assert error.interruption is None if issubclass(alarm, Exception) else type(error.interruption) is alarm
     assert_unknown(error, server)
 
 

@@ -1,0 +1,271 @@
+"""Pictory's lists of jobs and videos, read so that they tell what became of a lost submission."""
+
+from __future__ import annotations
+
+import codecs
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_pictory.api.answers import (
+    raise_unreadable,
+    read_data,
+    read_http_date,
+    read_job_id,
+    read_success,
+)
+from airflow_provider_pictory.api.jobs import read_number, read_status, read_text, read_url
+
+if TYPE_CHECKING:
+    from airflow_provider_pictory.api.answers import Answer
+    from airflow_provider_pictory.api.jobs import JobStatus
+
+_SOURCES = ("firstFrameImageUrl", "extendVideoUrl", "referenceImageUrls")
+_WHITE_SPACE = " \t\n\r"
+
+
+@dataclass(frozen=True)
+class ListedJob:
+    """
+    A job of any kind as the list of jobs shows it.
+
+    :param job_id: its id; ``None`` where that can't be read, so that the list still counts it.
+    :param status: a :class:`JobStatus`, the raw text of an undocumented one, or ``None`` without any.
+    :param url: what it made; needs no key, can expire.
+    """
+
+    job_id: str | None = None
+    status: JobStatus | str | None = None
+    url: str | None = None
+
+
+@dataclass(frozen=True)
+class ListedVideo:
+    """
+    A finished AI Studio video as the list of videos shows it, which tells everything but its job's id.
+
+    What is compared with a request is exactly as Pictory gives it, so it may not be fit for a log line.
+
+    :param url: the MP4; needs no key, can expire.
+    :param prompt: what was to be seen.
+    :param model: the name of the model.
+    :param aspect_ratio: such as ``"16:9"``.
+    :param duration_seconds: its length in seconds.
+    :param created_at: when Pictory says it was created, in UTC.
+    :param sources: the URLs that it was made from, one or several under each of the names that Pictory gives
+        them: ``firstFrameImageUrl``, ``extendVideoUrl`` and ``referenceImageUrls``.
+    """
+
+    url: str | None = None
+    prompt: str | None = None
+    model: str | None = None
+    aspect_ratio: str | None = None
+    duration_seconds: float | None = None
+    created_at: datetime | None = None
+    sources: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class JobListPage:
+    """
+    One page of the list of jobs.
+
+    :param jobs: newest first, each item of the page, also those that can't be read.
+    :param next_page_key: what to ask the next page with; ``None`` on the last one.
+    """
+
+    jobs: tuple[ListedJob, ...]
+    next_page_key: str | None = None
+
+
+@dataclass(frozen=True)
+class VideoListPage:
+    """
+    One page of the list of finished AI Studio videos.
+
+    :param videos: newest first, each item of the page, also those that can't be read.
+    :param next_page_key: what to ask the next page with; ``None`` on the last one.
+    """
+
+    videos: tuple[ListedVideo, ...]
+    next_page_key: str | None = None
+
+
+class Baseline(StrEnum):
+    """What a look at the newest job of an account can find."""
+
+    FOUND = "found"
+    EMPTY = "empty"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class NewestJob:
+    """
+    The newest job of an account at some moment: whatever comes above it in the list was submitted later.
+
+    :param kind: whether there was a job, certainly none, or nobody knows.
+    :param job_id: the id of the job that was found.
+    :param server_time: that moment by Pictory's own clock, in UTC, which the videos' dates go by.
+    """
+
+    kind: Baseline = Baseline.UNKNOWN
+    job_id: str | None = None
+    server_time: datetime | None = None
+
+
+def read_job_list(answer: Answer) -> JobListPage:
+    """
+    Read a page of the list of jobs.
+
+    :raises AnswerError: for anything but a list.
+    """
+    document = read_success(answer)
+    items = _items(answer, document)
+    return JobListPage(tuple(_listed_job(item) for item in items), _next_page_key(answer, document))
+
+
+def read_video_list(answer: Answer) -> VideoListPage:
+    """
+    Read a page of the list of finished AI Studio videos.
+
+    :raises AnswerError: for anything but a list.
+    """
+    document = read_success(answer)
+    items = _items(answer, document)
+    return VideoListPage(tuple(_listed_video(item) for item in items), _next_page_key(answer, document))
+
+
+def read_newest_job(beginning: bytes, is_complete: bool) -> NewestJob:
+    """
+    Read the newest job's id out of the beginning of a list of jobs.
+
+    Items of other kinds can be megabytes long, so the list may be cut off anywhere after the first one.
+
+    :param beginning: the body of the answer, or as much of it as came.
+    :param is_complete: whether that is the whole body, which is then held to be a whole JSON document.
+    :return: unknown where the first item isn't all there, and where anything can't be read.
+    """
+    try:
+        items = json.loads(beginning)["items"] if is_complete else _first_item(beginning)
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return NewestJob()
+    if items == []:
+        return NewestJob(Baseline.EMPTY)
+    job_id = _listed_job(items[0]).job_id if isinstance(items, list) else None
+    return NewestJob(Baseline.FOUND, job_id) if job_id else NewestJob()
+
+
+def read_server_date(answer: Answer) -> datetime | None:
+    """
+    Read what the server's clock said when it answered.
+
+    :return: aware and in UTC, or ``None`` where the ``Date`` header is absent or makes no sense.
+    """
+    return read_http_date(answer.headers.get("date", ""))
+
+
+def _items(answer: Answer, document: Mapping[str, Any]) -> list[Any]:
+    items = document.get("items")
+    if not isinstance(items, list):
+        raise_unreadable(answer, "there is no list of items in it")
+    return items
+
+
+def _next_page_key(answer: Answer, document: Mapping[str, Any]) -> str | None:
+    key = document.get("nextPageKey")
+    if isinstance(key, str):
+        return key or None
+    # The service may hand out more than it documents; only what is certainly no key ends the list.
+    if key is None or key is False or key in ([], {}):
+        return None
+    try:
+        return json.dumps(key)
+    except RecursionError:
+        raise_unreadable(answer, "its nextPageKey is nested too deeply")
+
+
+def _listed_job(item: object) -> ListedJob:
+    if not isinstance(item, Mapping):
+        return ListedJob()
+    data = read_data(item)
+    return ListedJob(
+        job_id=read_job_id(item), status=read_status(data.get("status")), url=read_url(data.get("url"))
+    )
+
+
+def _listed_video(item: object) -> ListedVideo:
+    if not isinstance(item, Mapping):
+        return ListedVideo()
+    return ListedVideo(
+        url=read_url(item.get("url")),
+        prompt=_exact_text(item.get("prompt")),
+        model=_exact_text(item.get("model")),
+        aspect_ratio=_exact_text(item.get("aspectRatio")),
+        duration_seconds=read_number(item.get("duration")),
+        created_at=_moment(item.get("createdDate")),
+        sources={name: urls for name in _SOURCES if (urls := _urls(item.get(name)))},
+    )
+
+
+def _exact_text(value: object) -> str | None:
+    # Not read_text, which makes one line of a prompt.
+    return value if isinstance(value, str) and value else None
+
+
+def _urls(value: object) -> str | tuple[str, ...] | None:
+    if isinstance(value, list):
+        return tuple(url for element in value if (url := _exact_text(element)))
+    return _exact_text(value)
+
+
+def _moment(value: object) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(read_text(value) or "") if isinstance(value, str) else None
+        if moment is None or moment.tzinfo is not None:
+            return moment and moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+    return moment.replace(tzinfo=UTC)
+
+
+def _first_item(beginning: bytes) -> list[Any]:
+    """
+    Give the items of a list that was cut off after its first item, so one at most.
+
+    :raises ValueError: when that can't be told.
+    """
+    # A decoder of this kind keeps the part of a character that the cut left over to itself.
+    text = codecs.getincrementaldecoder("utf-8-sig")().decode(beginning)
+    decoder = json.JSONDecoder()
+    position = _after("{", text, 0)
+    while True:
+        name, position = decoder.raw_decode(text, position)
+        position = _after(":", text, position)
+        if name == "items":
+            break
+        # Nested objects and texts, which may have items of their own, are decoded and passed over as a whole.
+        _, position = decoder.raw_decode(text, position)
+        position = _after(",", text, position)
+    position = _after("[", text, position)
+    if text.startswith("]", position):
+        return []
+    item, _ = decoder.raw_decode(text, position)
+    return [item]
+
+
+def _after(mark: str, text: str, position: int) -> int:
+    """Give the position after a mark and the white space around it, or raise where it isn't there."""
+    position = _after_white_space(text, position)
+    if not text.startswith(mark, position):
+        raise ValueError(f"there is no {mark} at {position}")
+    return _after_white_space(text, position + 1)
+
+
+def _after_white_space(text: str, position: int) -> int:
+    while text[position : position + 1] and text[position] in _WHITE_SPACE:
+        position += 1
+    return position
