@@ -26,6 +26,10 @@ class PictoryInvalidRequestError(AirflowFailException, PictoryError):
     """
 
 
+class PictorySpendingLimitError(AirflowFailException, PictoryError):
+    """A video would cost more AI credits than the author of the DAG allows."""
+
+
 class PictoryAPIError(PictoryError):
     """
     A call got an answer that isn't the wanted one, or none at all. Trying again may help.
@@ -69,12 +73,40 @@ class PictoryJobNotFoundError(AirflowFailException, PictoryAPIError):
     """Pictory knows no job of this id; perhaps it belongs to another account than the connection's."""
 
 
+class PictoryLedgerError(PictoryError):
+    """The record of what a task has submitted can't be read or written; nothing was submitted without it."""
+
+
 class PictorySubmissionUnknownError(AirflowFailException, PictoryError):
     """
-    A video was submitted, but no answer says whether Pictory took it, so it may be made and paid for.
+    A video was submitted, and nothing says whether Pictory took it, so it may be made and paid for.
 
     Never retried by Airflow, since a retry could pay a second time.
+
+    :param message: what is known, and the ways out.
+    :param job_id: the job's, where the answer came but nobody could make use of it any more.
+    :param interruption: what ended the call from outside, such as Airflow's timeout of a task.
     """
+
+    def __init__(
+        self, message: str, *, job_id: str | None = None, interruption: BaseException | None = None
+    ) -> None:
+        super().__init__(message)
+        self.job_id = job_id
+        self.interruption = interruption
+
+
+class PictorySubmissionUnresolvedError(PictoryError):
+    """
+    A video was submitted, and it isn't known yet whether Pictory took it. The next try finds out.
+
+    :param message: what is known so far.
+    :param retry_after: seconds after which a try can find out.
+    """
+
+    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class PictoryJobError(AirflowFailException, PictoryError):

@@ -13,18 +13,19 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import TaskDeferred
 
+from tests.task_tries import TaskInstance, Variables, kept_in
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from airflow_provider_pictory.triggers.pictory import VideoJobTrigger
 
 
-class BareTaskInstance:
-    """The little of Airflow's task instance that a task uses: its XComs."""
+class BareTaskInstance(TaskInstance):
+    """The little of Airflow's task instance that a task uses: what it is called, its tries and its XComs."""
 
-    map_index = -1
-
-    def __init__(self) -> None:
+    def __init__(self, retries: int = 0, **arguments: Any) -> None:
+        super().__init__(retries=retries, has_id=has_task_state(), **arguments)
         self.xcoms: dict[str, Any] = {}
 
     def xcom_push(self, key: str, value: Any) -> None:
@@ -34,17 +35,46 @@ class BareTaskInstance:
         return self.xcoms.get(key)
 
 
+class TaskState:
+    """Airflow's store of one task's state: JSON that outlives the tries."""
+
+    def __init__(self) -> None:
+        self.texts: dict[str, str] = {}
+
+    def get(self, key: str) -> Any:
+        text = self.texts.get(key)
+        return None if text is None else json.loads(text)
+
+    def set(self, key: str, value: Any, retention: Any = None) -> None:
+        self.texts[key] = json.dumps(value)
+
+
 class BareTask:
     """
     A task under way.
 
     :param make: makes the operator, anew for each step.
+    :param retries: of the task.
     """
 
-    def __init__(self, make: Callable[[], Any]) -> None:
+    def __init__(self, make: Callable[[], Any], *, retries: int = 0) -> None:
         self._make = make
-        self.instance = BareTaskInstance()
+        self.instance = BareTaskInstance(retries)
+        self.state = TaskState()
+        self.variables = Variables()
+        self.operator: Any = None
         self.deferral: TaskDeferred | None = None
+
+    def retry(self) -> None:
+        """Begin the next try, as after a failure with a retry left; XComs are those of one try."""
+        assert self.instance.has_retry_left
+        self.instance.retry()
+        self.instance.xcoms.clear()
+
+    def clear(self) -> None:
+        """Begin the next try as after a person's clear."""
+        self.instance.clear()
+        self.instance.xcoms.clear()
 
     @property
     def xcoms(self) -> dict[str, Any]:
@@ -92,11 +122,25 @@ class BareTask:
 
     def _step(self, step: Callable[[Any, dict[str, Any]], Any]) -> Any:
         self.deferral = None
+        self.operator = self._make()
+        context: dict[str, Any] = {"ti": self.instance}
+        if has_task_state():
+            context["task_state_store"] = self.state
         try:
-            return step(self._make(), {"ti": self.instance})
+            with kept_in(self.variables):
+                return step(self.operator, context)
         except TaskDeferred as deferral:
             self.deferral = deferral
             return None
+
+
+def has_task_state() -> bool:
+    """Tell whether this Airflow has a store of task state; else, Variables are all there is."""
+    try:
+        from airflow.sdk.execution_time.context import NEVER_EXPIRE  # noqa: F401
+    except ImportError:
+        return False
+    return True
 
 
 async def first_event(trigger: VideoJobTrigger) -> Any:

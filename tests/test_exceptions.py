@@ -22,8 +22,11 @@ from airflow_provider_pictory.exceptions import (
     PictoryJobFailedError,
     PictoryJobNotFoundError,
     PictoryJobTimedOutError,
+    PictoryLedgerError,
     PictoryRateLimitedError,
+    PictorySpendingLimitError,
     PictorySubmissionUnknownError,
+    PictorySubmissionUnresolvedError,
 )
 
 PARENTS = {
@@ -35,14 +38,23 @@ PARENTS = {
     PictoryAuthenticationError: PictoryAPIError,
     PictoryInsufficientCreditsError: PictoryAPIError,
     PictoryJobNotFoundError: PictoryAPIError,
+    PictorySpendingLimitError: PictoryError,
+    PictoryLedgerError: PictoryError,
     PictorySubmissionUnknownError: PictoryError,
+    PictorySubmissionUnresolvedError: PictoryError,
     PictoryJobError: PictoryError,
     PictoryJobFailedError: PictoryJobError,
     PictoryJobExpiredError: PictoryJobError,
     PictoryJobTimedOutError: PictoryJobError,
 }
 # A try that ends in one of these may be followed by another.
-RETRIED = {PictoryError, PictoryAPIError, PictoryRateLimitedError}
+RETRIED = {
+    PictoryError,
+    PictoryAPIError,
+    PictoryRateLimitedError,
+    PictoryLedgerError,
+    PictorySubmissionUnresolvedError,
+}
 every_error = pytest.mark.parametrize("kind", PARENTS)
 
 
@@ -105,3 +117,19 @@ def test_a_failed_job_carries_pictorys_code():
     error = PictoryJobFailedError("One sentence.", job_id="job-1", error_code="5001")
 
     assert (error.job_id, error.error_code) == ("job-1", "5001")
+
+
+def test_an_unknown_submission_carries_what_is_known_about_it():
+    interruption = TimeoutError("the alarm")
+    error = PictorySubmissionUnknownError("One sentence.", job_id="job-1", interruption=interruption)
+
+    assert (error.job_id, error.interruption) == ("job-1", interruption)
+    plain = PictorySubmissionUnknownError("One sentence.")
+    assert (plain.job_id, plain.interruption) == (None, None)
+
+
+def test_an_unresolved_submission_carries_what_a_retry_policy_needs():
+    error = pickle.loads(pickle.dumps(PictorySubmissionUnresolvedError("One sentence.", retry_after=120.0)))
+
+    assert error.retry_after == 120.0
+    assert PictorySubmissionUnresolvedError("One sentence.").retry_after is None

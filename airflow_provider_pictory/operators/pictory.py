@@ -6,39 +6,31 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
-from airflow.providers.common.compat.sdk import (
-    AirflowTaskTimeout,
-    BaseOperator,
-    TaskDeferred,
-    conf,
-)
+from airflow.providers.common.compat.sdk import BaseOperator, TaskDeferred, conf
 
 from airflow_provider_pictory.api import InvalidRequestError, VideoRequest
 from airflow_provider_pictory.exceptions import (
     PictoryInsufficientCreditsError,
     PictoryInvalidRequestError,
     PictoryJobError,
-    PictoryJobNotFoundError,
 )
-from airflow_provider_pictory.polling import (
-    JobWatch,
-    deadline_after,
-    describe,
-    require_completed,
-    seconds,
-    wait_for_job,
-)
+from airflow_provider_pictory.polling import JobWatch, deadline_after, describe, seconds, wait_for_job
 from airflow_provider_pictory.triggers.pictory import deferral, job_after_event, resume_arguments
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from typing import Literal
 
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_pictory.api import VideoJob, VideoModel
     from airflow_provider_pictory.hooks.pictory import PictoryHook
+    from airflow_provider_pictory.submission import Submission
 
 DEFAULT_TIMEOUT = 60 * 60.0
+DEFAULT_RECONCILE_TIMEOUT = 15 * 60.0
+
+ADVICE = "Clear this task to go on waiting for it, with a longer timeout if it needs one."
 
 
 class GenerateVideoOperator(BaseOperator):
@@ -48,8 +40,16 @@ class GenerateVideoOperator(BaseOperator):
     All rules of Pictory's are checked before anything is sent, and all faults are reported together. The log
     says what the video will cost before it is submitted.
 
-    ``return_value`` is the job id, for a :class:`VideoJobSensor`. The same is in XCom ``job_id``, which is
-    pushed before any waiting. With ``wait_for_completion`` XCom ``video`` holds what the sensor would return.
+    A video is submitted once, whatever crashes: what a task is about to submit is written down before, and
+    the job id right after it. A retry goes on with the job that is there. So does a clear while the job may
+    still be running; a clear after its end means a new video (``on_clear``). Where a crash or a lost answer
+    leaves it open whether Pictory took the video, the next try finds out from the account's lists and submits
+    again only if it never arrived.
+
+    ``return_value`` is the job id, for a :class:`VideoJobSensor`. The same is in XCom ``job_id``, and the
+    estimated cost in ``estimated_credits``; both are pushed before any waiting. With ``wait_for_completion``
+    XCom ``video`` holds what the sensor would return, and ``used_credits`` what it did cost, where Pictory
+    says so.
 
     :param prompt: what the video shows, 5 to 5,000 characters. (templated)
     :param model: ``veo3.1``, ``veo3.1_fast`` or ``pixverse5.5`` (default). (templated)
@@ -70,16 +70,34 @@ class GenerateVideoOperator(BaseOperator):
     :param timeout: seconds, or a ``timedelta``, to wait; 1 hour by default.
     :param deferrable: wait in the triggerer instead of on the worker; by default as Airflow's setting
         ``[operators] default_deferrable`` says.
+    :param max_credits: the most AI credits that the video may cost by our estimate; one that costs more, or
+        whose cost can't be estimated, isn't submitted. No limit by default. (templated)
+    :param check_quota: ask the account first, and submit only what its remaining AI credits cover; off by
+        default.
+    :param on_clear: what a person's clear of this task means. ``"auto"`` (default): go on with a job that is
+        still running, otherwise make a new video; ``"new"``: always a new video; ``"reattach"``: never.
+    :param on_unknown_submission: what to do where nothing tells whether a submission arrived. ``"fail"``
+        (default) or ``"resubmit"``, which may pay twice.
+    :param resubmit_failed: let a retry submit another video when the job failed; by default the task fails
+        without a retry then.
+    :param reconcile_timeout: seconds, or a ``timedelta``, to wait for running jobs that may have come from a
+        submission whose answer was lost; 15 minutes by default.
 
     :raises PictoryInvalidRequestError: a rule is broken; nothing was paid.
+    :raises PictorySpendingLimitError: it would cost more than ``max_credits``; nothing was paid.
     :raises PictoryConfigurationError: the connection is missing or can't be used; nothing was paid.
     :raises PictoryAuthenticationError: Pictory refused the key; nothing was paid.
     :raises PictoryInsufficientCreditsError: the account is out of AI credits.
     :raises PictoryRateLimitedError: too many requests; nothing was paid, a retry helps.
     :raises PictoryAPIError: Pictory refused or couldn't be reached; nothing was paid, a retry may help.
-    :raises PictorySubmissionUnknownError: no answer says whether Pictory took it; not retried.
-    :raises PictoryJobError: the video was accepted, but then something failed, the job or the wait for it.
-        Not retried, since a retry would submit another video.
+    :raises PictoryLedgerError: what was submitted before can't be read, or what is to be submitted can't be
+        written down; nothing was submitted, a retry may help.
+    :raises PictorySubmissionUnresolvedError: no answer says whether Pictory took it; the next try finds out.
+    :raises PictorySubmissionUnknownError: nothing says whether Pictory took it; not retried.
+    :raises PictoryJobFailedError: the job failed.
+    :raises PictoryJobExpiredError: the job's video was deleted at Pictory.
+    :raises PictoryJobNotFoundError: Pictory doesn't know the job that this task submitted.
+    :raises PictoryJobTimedOutError: time is up; the job goes on and is paid for, a clear goes on waiting.
     """
 
     template_fields: Sequence[str] = (
@@ -93,6 +111,7 @@ class GenerateVideoOperator(BaseOperator):
         "webhook",
         "extra_fields",
         "pictory_conn_id",
+        "max_credits",
     )
     template_fields_renderers: ClassVar[dict[str, str]] = {"prompt": "md", "extra_fields": "json"}
     ui_color = "#d8cdf9"
@@ -114,6 +133,12 @@ class GenerateVideoOperator(BaseOperator):
         poll_interval: timedelta | float | None = None,
         timeout: timedelta | float = DEFAULT_TIMEOUT,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        max_credits: float | str | None = None,
+        check_quota: bool = False,
+        on_clear: Literal["auto", "new", "reattach"] = "auto",
+        on_unknown_submission: Literal["fail", "resubmit"] = "fail",
+        resubmit_failed: bool = False,
+        reconcile_timeout: timedelta | float = DEFAULT_RECONCILE_TIMEOUT,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -131,6 +156,13 @@ class GenerateVideoOperator(BaseOperator):
         self.poll_interval = poll_interval
         self.timeout = timeout
         self.deferrable = deferrable
+        self.max_credits = max_credits
+        self.check_quota = check_quota
+        self.on_clear = on_clear
+        self.on_unknown_submission = on_unknown_submission
+        self.resubmit_failed = resubmit_failed
+        self.reconcile_timeout = reconcile_timeout
+        self._submission: Submission | None = None
 
     @cached_property
     def hook(self) -> PictoryHook:
@@ -140,34 +172,31 @@ class GenerateVideoOperator(BaseOperator):
         return PictoryHook(self.pictory_conn_id)
 
     def execute(self, context: Context) -> str:
-        """Submit the video and, if asked to, wait for it."""
-        request = self._request()
+        """Submit the video unless there is one already and, if asked to, wait for it."""
         poll_interval = seconds(self.poll_interval, "poll_interval")
         timeout = seconds(self.timeout, "timeout") or DEFAULT_TIMEOUT
-        for warning in request.warnings:
-            self.log.warning(warning)
-        self.log.info("Submitting a video to Pictory: %s", request)
-        job_id: str | None = None
+        submission = self._open_submission(context)
+        submitted = submission.ensure()
+        job_id = submitted.job_id
         try:
-            job_id = self.hook.submit_video(request)
-            # Logged before anything else can fail, so that the id of what is paid for can always be found.
-            self.log.info("Pictory accepted the video as job %s", job_id)
             context["ti"].xcom_push(key="job_id", value=job_id)
+            if submitted.estimated_credits is not None:
+                context["ti"].xcom_push(key="estimated_credits", value=submitted.estimated_credits)
             if not self.wait_for_completion:
                 return job_id
-            deadline = deadline_after(timeout)
-            if self.deferrable:
-                self._defer(job_id, deadline.isoformat(), poll_interval)
-            watch = JobWatch(
-                job_id, deadline=deadline, poll_interval=poll_interval, log=self.log, advice=_advice(job_id)
-            )
-            return self._finish(context, wait_for_job(self.hook, watch))
-        except TaskDeferred:
+            job = submitted.job
+            if job is None:
+                deadline = deadline_after(timeout)
+                if self.deferrable:
+                    self._defer(job_id, deadline.isoformat(), poll_interval)
+                watch = JobWatch(
+                    job_id, deadline=deadline, poll_interval=poll_interval, log=self.log, advice=ADVICE
+                )
+                job = submission.conclude(wait_for_job(self.hook, watch))
+            return self._finish(context, job)
+        except Exception as error:
+            self._say_what_goes_on(error)
             raise
-        except BaseException as error:
-            if job_id is None:
-                raise
-            self._end(job_id, error)
 
     def execute_complete(
         self,
@@ -185,31 +214,60 @@ class GenerateVideoOperator(BaseOperator):
         :param doubts: how often an event left things in doubt before, handed through likewise.
         :param job_id: of the submitted video, handed through likewise.
         """
+        submission = self._open_submission(context)
+        submission.job_id = job_id = job_id or context["ti"].xcom_pull(
+            task_ids=self.task_id, key="job_id", map_indexes=context["ti"].map_index
+        )
+        deadline = deadline or datetime.now(UTC).isoformat()
         try:
-            job_id = job_id or context["ti"].xcom_pull(
-                task_ids=self.task_id, key="job_id", map_indexes=context["ti"].map_index
-            )
-            deadline = deadline or datetime.now(UTC).isoformat()
             job = job_after_event(
-                event,
-                hook=self.hook,
-                job_id=job_id,
-                deadline=deadline,
-                advice=_advice(job_id),
-                doubts=doubts,
+                event, hook=self.hook, job_id=job_id, deadline=deadline, advice=ADVICE, doubts=doubts
             )
             if job is None:
                 self._defer(job_id, deadline, seconds(self.poll_interval, "poll_interval"), doubts + 1)
-            return self._finish(context, job)
-        except TaskDeferred:
+            return self._finish(context, submission.conclude(job))
+        except Exception as error:
+            self._say_what_goes_on(error)
             raise
-        except BaseException as error:  # noqa: BLE001  (whatever it is, Airflow must not submit again)
-            self._end(job_id or "(see the log of its submission)", error)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> str:
         """Take a last look at the job also when Airflow itself gave up on the trigger."""
         arguments = resume_arguments(next_method, next_kwargs, timeout=DEFAULT_TIMEOUT, log=self.log)
         return self.execute_complete(context, **arguments)
+
+    def on_kill(self) -> None:
+        """Say what a killed task leaves behind, since there is no way to cancel it."""
+        submission = self._submission
+        if submission is None:
+            return
+        if submission.job_id is not None:
+            self.log.warning(
+                "This task is being killed. Pictory has no way to cancel a job: job %s goes on and is paid "
+                "for. Clearing this task picks it up while it runs",
+                submission.job_id,
+            )
+        elif submission.is_under_way:
+            self.log.warning(
+                "This task is being killed while its video is being submitted. Pictory may have accepted it, "
+                "and has no way to cancel it then; clearing this task finds out and picks it up"
+            )
+
+    def _open_submission(self, context: Context) -> Submission:
+        # Imported only where it runs, as the hook is.
+        from airflow_provider_pictory.submission import Submission, SubmissionRules
+
+        rules = SubmissionRules.read(
+            on_clear=self.on_clear,
+            on_unknown_submission=self.on_unknown_submission,
+            resubmit_failed=self.resubmit_failed,
+            reconcile_timeout=self.reconcile_timeout,
+            max_credits=self.max_credits,
+            check_quota=self.check_quota,
+        )
+        self._submission = Submission(
+            context=context, hook=self.hook, make_request=self._request, rules=rules, log=self.log
+        )
+        return self._submission
 
     def _request(self) -> VideoRequest:
         try:
@@ -239,31 +297,17 @@ class GenerateVideoOperator(BaseOperator):
         self.defer(**arguments)
 
     def _finish(self, context: Context, job: VideoJob) -> str:
-        require_completed(job)
         context["ti"].xcom_push(key="video", value=job.result)
+        if job.ai_credits_used is not None:
+            context["ti"].xcom_push(key="used_credits", value=job.ai_credits_used)
         self.log.info("Pictory job %s is completed: %s", job.job_id, describe(job))
         return job.job_id
 
-    def _end(self, job_id: str, error: BaseException) -> NoReturn:
-        """End without a retry whatever went wrong, since a retry would submit, and pay for, another video."""
-        if isinstance(error, (PictoryJobError, PictoryJobNotFoundError, PictoryInsufficientCreditsError)):
-            raise error
-        if not isinstance(error, (Exception, AirflowTaskTimeout)):
-            # The task is being killed. Airflow 2 decides by this attribute whether another try follows, and
-            # an error in place of this one would undo a user's "mark as success".
-            self.retries = 0
-            self.log.warning("Pictory job %s goes on and is paid for. %s", job_id, _advice(job_id))
-            raise error
-        raise PictoryJobError(
-            f"Pictory accepted job {job_id}, which goes on and is paid for, but then this task failed "
-            f"({type(error).__name__}: {error}). It is not retried, since that would submit another video. "
-            f"{_advice(job_id)}",
-            job_id=job_id,
-        ) from error
-
-
-def _advice(job_id: str) -> str:
-    return (
-        f"Wait for it with VideoJobSensor(job_id={job_id!r}); clearing this task would submit, and pay for, "
-        "another video."
-    )
+    def _say_what_goes_on(self, error: Exception) -> None:
+        """Name the job that outlives an error which doesn't do so itself."""
+        job_id = self._submission.job_id if self._submission else None
+        if job_id and not isinstance(error, (TaskDeferred, PictoryJobError, PictoryInsufficientCreditsError)):
+            self.log.warning(
+                "Pictory job %s goes on and is paid for; a retry or a clear of this task goes on with it",
+                job_id,
+            )

@@ -89,6 +89,18 @@ class VideoJobTrigger(BaseTrigger):
             await asyncio.sleep(started + SHORTEST_STAY - time.monotonic())
         yield TriggerEvent(event)
 
+    async def on_kill(self) -> None:
+        """
+        Say what a task leaves behind that a person ended while it waited (Airflow 3.3 and later).
+
+        Airflow also calls this when nobody acted, so it says nothing that isn't true then, and does nothing.
+        """
+        self.log.warning(
+            "This wait for Pictory job %s is being ended. Pictory has no way to cancel a job: if it is "
+            "running, it goes on and is paid for. Clearing the task goes on waiting for it",
+            self.job_id,
+        )
+
 
 def ended_event(job: VideoJob) -> dict[str, Any]:
     """Make the event for a job that has ended, however it ended."""

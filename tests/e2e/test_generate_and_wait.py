@@ -69,7 +69,11 @@ def test_the_example_generates_waits_deferred_and_saves_a_video_that_plays(airfl
 
     assert airflow.wait_for_run(EXAMPLE, run_id) == "success"
 
-    assert airflow.xcoms(EXAMPLE, run_id, "generate") == {"job_id": job_id, "return_value": job_id}
+    assert airflow.xcoms(EXAMPLE, run_id, "generate") == {
+        "job_id": job_id,
+        "estimated_credits": 40,
+        "return_value": job_id,
+    }
     video = airflow.xcoms(EXAMPLE, run_id, "wait")["return_value"]
     assert list(video) == RESULT_KEYS
     assert (video["job_id"], video["status"], video["ai_credits_used"]) == (job_id, "completed", 40)
@@ -139,5 +143,8 @@ def test_a_failed_job_fails_the_task_at_its_first_try(airflow, pictory):
     assert (task["state"], task["try_number"], task["max_tries"]) == ("failed", 1, 2)
     path = f"/dags/end_to_end_failure/dagRuns/{run_id}/taskInstances/generate/logs/1"
     assert f"Pictory job {job_id} failed (5002: PROMPT_REFUSED)" in json.dumps(airflow.request("GET", path))
-    assert airflow.xcoms("end_to_end_failure", run_id, "generate") == {"job_id": job_id}
+    assert airflow.xcoms("end_to_end_failure", run_id, "generate") == {
+        "job_id": job_id,
+        "estimated_credits": 8,
+    }
     assert count(pictory, POST) == 1

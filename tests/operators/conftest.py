@@ -2,11 +2,56 @@
 
 from __future__ import annotations
 
+import inspect
 import socket
 import threading
 from datetime import timedelta
 
 import pytest
+
+
+@pytest.fixture(autouse=True)
+def no_waiting_for_the_lists(monkeypatch):
+    """Let the sandbox's lists, which never lag here, be read at once."""
+    monkeypatch.setattr("airflow_provider_pictory.reconciliation.LONGEST_SETTLING", 0.01)
+    monkeypatch.setattr("airflow_provider_pictory.reconciliation.SETTLING_TIME", 0.5)
+    monkeypatch.setattr("airflow_provider_pictory.reconciliation.PAUSE_BETWEEN_LOOKS", 0.05)
+    monkeypatch.setattr("airflow_provider_pictory.ledger.PAUSE_BEFORE_CLAIM_COUNTS", 0.0)
+
+
+@pytest.fixture
+def clear_during_run(monkeypatch):
+    """
+    Let a person clear a task, once, as soon as it has ended and before its DAG run is over.
+
+    The clear is Airflow's own. It is made between two rounds of ``dag.test()``, which itself knows no clears.
+    """
+    from airflow.models.dagrun import DagRun
+    from airflow.models.taskinstance import clear_task_instances
+    from airflow.utils.state import DagRunState
+
+    def clear_during_run(dag, task_id, meanwhile=lambda: None):
+        cleared = []
+        update_state = DagRun.update_state
+
+        def update_after_clear(dag_run, *args, session, **arguments):
+            instance = dag_run.get_task_instance(task_id, session=session)
+            if not cleared and str(instance.state) in ("success", "failed"):
+                cleared.append(instance)
+                meanwhile()
+                # Airflow 3 finds the DAG by itself.
+                of_dag = {} if "run_on_latest_version" in _arguments(clear_task_instances) else {"dag": dag}
+                clear_task_instances([instance], session, dag_run_state=DagRunState.RUNNING, **of_dag)
+                session.commit()
+            return update_state(dag_run, *args, session=session, **arguments)
+
+        monkeypatch.setattr(DagRun, "update_state", update_after_clear)
+
+    return clear_during_run
+
+
+def _arguments(function):
+    return inspect.signature(function).parameters
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException, task
+from airflow.providers.common.compat.sdk import AirflowFailException, AirflowTaskTimeout, task
 
 from airflow_provider_pictory.exceptions import (
     PictoryAPIError,
@@ -14,10 +14,12 @@ from airflow_provider_pictory.exceptions import (
     PictoryJobFailedError,
     PictoryJobTimedOutError,
     PictoryRateLimitedError,
-    PictorySubmissionUnknownError,
+    PictorySpendingLimitError,
+    PictorySubmissionUnresolvedError,
 )
 from airflow_provider_pictory.operators.pictory import GenerateVideoOperator
 from airflow_provider_pictory.sensors.pictory import VideoJobSensor
+from tests.conftest import RENDER_SECONDS
 from tests.dag_runs import a_dag
 from tests.pictory_words import JOB, POST, RESULT_KEYS, count, only_job
 
@@ -34,6 +36,8 @@ def test_it_submits_exactly_one_video_and_ends_with_the_job_id(busy_pictory, run
     assert run.states == {"generate": "success"}
     assert run.xcom("generate") == run.xcom("generate", "job_id") == job["job_id"]
     assert run.xcom("generate", "video") is None
+    assert run.xcom("generate", "estimated_credits") == 8
+    assert run.xcom("generate", "used_credits") is None
     assert job["request"] == {
         "prompt": PROMPT,
         "model": "pixverse5.5",
@@ -59,6 +63,7 @@ def test_with_wait_for_completion_the_result_is_xcom_video_and_the_job_id_still_
     video = run.xcom("generate", "video")
     assert run.states == {"generate": "success"}
     assert run.xcom("generate") == run.xcom("generate", "job_id") == job["job_id"]
+    assert run.xcom("generate", "estimated_credits") == run.xcom("generate", "used_credits") == 12.8
     assert list(video) == RESULT_KEYS
     assert video.pop("url").startswith(pictory.url)
     assert {name: str(video.pop(name)).startswith(pictory.url) for name in RESULT_KEYS if "_url" in name} == {
@@ -241,7 +246,7 @@ def test_it_warns_when_the_price_will_be_another_than_asked_for(busy_pictory, ru
 @pytest.mark.parametrize("deferrable", [False, True], ids=["on the worker", "deferred"])
 def test_a_failed_job_is_not_paid_for_again(busy_pictory, run_dag, deferrable):
     busy_pictory.answer_next(
-        "/v1/jobs",
+        "/v1/jobs/",
         body={
             "success": False,
             "data": {"status": "failed", "error_code": "5002", "error_message": "Unsafe"},
@@ -308,30 +313,69 @@ def test_mapped_and_deferred_each_instance_resumes_with_its_own_job(pictory, run
 
 
 @pytest.mark.parametrize(
-    "answer",
+    ("answer", "posts"),
     [
-        {"status": 500, "body": {"message": "Internal Server Error"}},
-        {"status": 500, "body": {"message": "Internal Server Error"}, "is_processed": True},
-        {"status": 504, "body": "<html>Gateway Time-out</html>", "headers": {"Content-Type": "text/html"}},
-        {"status": 200, "body": {"success": True, "data": {}}, "is_processed": True},
-        {"status": 200, "body": "", "is_processed": True},
-        {"status": 302, "headers": {"Location": "/elsewhere"}},
+        ({"status": 500, "body": {"message": "Internal Server Error"}}, 2),
+        ({"status": 500, "body": {"message": "Internal Server Error"}, "is_processed": True}, 1),
+        ({"status": 504, "body": "<html>", "headers": {"Content-Type": "text/html"}}, 2),
+        ({"status": 200, "body": {"success": True, "data": {}}, "is_processed": True}, 1),
+        ({"status": 200, "body": "", "is_processed": True}, 1),
+        ({"status": 302, "headers": {"Location": "/elsewhere"}}, 2),
     ],
     ids=["500", "500 though accepted", "504", "no job id", "nothing", "redirect"],
 )
-def test_when_nobody_knows_whether_it_was_accepted_it_is_not_submitted_again(busy_pictory, run_dag, answer):
-    busy_pictory.answer_next("/v1/aistudio/videos", method="POST", **answer)
-    with a_dag(retries=3) as dag:
+def test_when_nobody_knows_whether_it_was_accepted_the_retry_finds_out(pictory, run_dag, answer, posts):
+    pictory.answer_next("/v1/aistudio/videos", method="POST", **answer)
+    with a_dag(retries=2) as dag:
         GenerateVideoOperator(task_id="generate", prompt=PROMPT)
 
     run = run_dag(dag)
 
     error = run.error("generate")
-    assert isinstance(error, PictorySubmissionUnknownError)
+    assert isinstance(error, PictorySubmissionUnresolvedError)
     assert "It is not known whether" in str(error)
-    assert "not submitted again by itself" in str(error)
-    assert (run.states["generate"], run.tries("generate")) == ("failed", 1)
-    assert count(busy_pictory, POST) == 1
+    assert "finds out what became of it" in str(error)
+    assert (run.states["generate"], run.tries("generate")) == ("success", 2)
+    assert run.xcom("generate") == run.xcom("generate", "job_id") == only_job(pictory)["job_id"]
+    assert count(pictory, POST) == posts
+
+
+@pytest.mark.parametrize("deferrable", [False, True], ids=["on the worker", "deferred"])
+@pytest.mark.parametrize(
+    ("fault", "posts", "why"),
+    [
+        ("drop-after-processing", 1, "The submission did arrive"),
+        ("drop-before-processing", 2, "The submission never arrived"),
+    ],
+)
+def test_a_connection_that_breaks_costs_a_try_and_no_second_video(
+    pictory, run_dag, fault, posts, why, deferrable
+):
+    pictory.set_faults([f"{fault}:method=POST,count=1"])
+    with a_dag(retries=2) as dag:
+        GenerateVideoOperator(
+            task_id="generate", prompt=PROMPT, wait_for_completion=True, deferrable=deferrable
+        )
+
+    run = run_dag(dag)
+
+    assert isinstance(run.error("generate"), PictorySubmissionUnresolvedError)
+    assert (run.states["generate"], run.tries("generate")) == ("success", 2)
+    assert run.xcom("generate", "video")["job_id"] == only_job(pictory)["job_id"]
+    assert why in run.log
+    assert count(pictory, POST) == posts
+
+
+def test_without_retries_a_lost_answer_is_found_again_within_the_only_try(pictory, run_dag):
+    pictory.set_faults(["drop-after-processing:method=POST,count=1"])
+    with a_dag(retries=0) as dag:
+        GenerateVideoOperator(task_id="generate", prompt=PROMPT)
+
+    run = run_dag(dag)
+
+    assert (run.states["generate"], run.tries("generate")) == ("success", 1)
+    assert run.xcom("generate") == only_job(pictory)["job_id"]
+    assert count(pictory, POST) == 1
 
 
 def test_a_wrong_key_is_not_tried_again(pictory_at, run_dag, connect):
@@ -408,7 +452,7 @@ def test_a_server_that_is_not_there_is_tried_again(pictory_at, run_dag, monkeypa
 
 
 def test_lasting_trouble_after_the_acceptance_never_submits_again(busy_pictory, run_dag):
-    busy_pictory.answer_next("/v1/jobs", status=503, times=1000)
+    busy_pictory.answer_next("/v1/jobs/", status=503, times=1000)
     with a_dag(retries=3, poll_interval=0.03, timeout=0.1, wait_for_completion=True) as dag:
         GenerateVideoOperator(task_id="on_the_worker", prompt=PROMPT)
         GenerateVideoOperator(task_id="deferred", prompt=PROMPT, deferrable=True)
@@ -430,40 +474,146 @@ def test_a_timeout_says_how_to_go_on_without_paying_again(busy_pictory, run_dag)
 
     run = run_dag(dag)
 
-    job_id = only_job(busy_pictory)["job_id"]
     error = run.error("generate")
     assert isinstance(error, PictoryJobTimedOutError)
     assert "it goes on and is paid for" in str(error)
-    assert f"Wait for it with VideoJobSensor(job_id={job_id!r})" in str(error)
-    assert "clearing this task would submit, and pay for, another video" in str(error)
+    assert "Clear this task to go on waiting for it" in str(error)
 
 
-def test_an_execution_timeout_after_the_acceptance_does_not_submit_again(
+def test_an_execution_timeout_after_the_acceptance_is_retried_with_the_same_job(
     busy_pictory, run_dag, execution_timeout
 ):
-    with a_dag(retries=3, execution_timeout=execution_timeout) as dag:
+    with a_dag(retries=1, execution_timeout=execution_timeout) as dag:
         GenerateVideoOperator(task_id="generate", prompt=PROMPT, wait_for_completion=True, poll_interval=30)
 
     run = run_dag(dag)
 
-    error = run.error("generate")
     job_id = only_job(busy_pictory)["job_id"]
-    assert isinstance(error, AirflowFailException)
-    assert f"Pictory accepted job {job_id}" in str(error)
-    assert f"VideoJobSensor(job_id={job_id!r})" in str(error)
-    assert (run.states["generate"], run.tries("generate")) == ("failed", 1)
+    assert [type(error) for error in run.errors("generate")] == [AirflowTaskTimeout] * 2
+    assert (run.states["generate"], run.tries("generate")) == ("failed", 2)
+    assert f"Going on with job {job_id}, which was submitted before; nothing is paid again" in run.log
     assert count(busy_pictory, POST) == 1
 
 
-def test_an_execution_timeout_while_pictory_answers_does_not_submit_again(
-    silent_server, connect, run_dag, execution_timeout
+def test_an_execution_timeout_while_pictory_answers_is_retried_and_finds_the_job(
+    pictory, run_dag, execution_timeout
 ):
-    connect(silent_server.url, "pictai_example")
-    with a_dag(retries=3, execution_timeout=execution_timeout) as dag:
+    pictory.set_faults(["no-answer:method=POST,is-processed=yes,count=1"])
+    with a_dag(retries=2, execution_timeout=execution_timeout) as dag:
         GenerateVideoOperator(task_id="generate", prompt=PROMPT)
 
     run = run_dag(dag)
 
-    assert isinstance(run.error("generate"), PictorySubmissionUnknownError)
+    assert type(run.errors("generate")[0]) is AirflowTaskTimeout
+    assert (run.states["generate"], run.tries("generate")) == ("success", 2)
+    assert run.xcom("generate") == only_job(pictory)["job_id"]
+    assert count(pictory, POST) == 1
+
+
+def test_when_airflow_cannot_keep_the_job_id_the_retry_goes_on_with_the_job(pictory, run_dag, monkeypatch):
+    execute, broken = GenerateVideoOperator.execute, ["job_id"]
+
+    def execute_once_without_xcoms(self, context):
+        instance = context["ti"]
+        push = type(instance).xcom_push
+
+        def fail_once(self, key, value, *arguments, **more):
+            if key in broken:
+                broken.remove(key)
+                raise ConnectionError("no API server")
+            return push(self, key, value, *arguments, **more)
+
+        monkeypatch.setattr(type(instance), "xcom_push", fail_once)
+        return execute(self, context)
+
+    monkeypatch.setattr(GenerateVideoOperator, "execute", execute_once_without_xcoms)
+    with a_dag(retries=1) as dag:
+        GenerateVideoOperator(task_id="generate", prompt=PROMPT)
+
+    run = run_dag(dag)
+
+    assert isinstance(run.error("generate"), ConnectionError)
+    assert (run.states["generate"], run.tries("generate")) == ("success", 2)
+    assert run.xcom("generate", "job_id") == only_job(pictory)["job_id"]
+    assert count(pictory, POST) == 1
+
+
+@pytest.mark.parametrize("deferrable", [False, True], ids=["on the worker", "deferred"])
+def test_with_resubmit_failed_the_retry_pays_for_another_video(pictory_at, run_dag, deferrable):
+    pictory = pictory_at(faults=["job-fails:count=1"])
+    with a_dag(retries=2) as dag:
+        GenerateVideoOperator(
+            task_id="generate",
+            prompt=PROMPT,
+            wait_for_completion=True,
+            deferrable=deferrable,
+            resubmit_failed=True,
+        )
+
+    run = run_dag(dag)
+
+    assert [job["status"] for job in pictory.jobs()] == ["failed", "completed"]
+    assert "with resubmit_failed the next try submits another" in str(run.error("generate"))
+    assert (run.states["generate"], run.tries("generate")) == ("success", 2)
+    assert run.xcom("generate") == pictory.jobs()[1]["job_id"]
+
+
+@pytest.mark.parametrize("deferrable", [False, True], ids=["on the worker", "deferred"])
+def test_a_task_that_is_cleared_while_its_job_runs_goes_on_with_it(
+    busy_pictory, run_dag, clear_during_run, deferrable
+):
+    with a_dag(poll_interval=0.05, timeout=0.2) as dag:
+        GenerateVideoOperator(
+            task_id="generate", prompt=PROMPT, wait_for_completion=True, deferrable=deferrable
+        )
+    clear_during_run(dag, "generate")
+
+    run = run_dag(dag)
+
+    assert [type(error) for error in run.errors("generate")] == [PictoryJobTimedOutError] * 2
+    assert (run.states["generate"], run.tries("generate")) == ("failed", 2)
+    assert run.xcom("generate", "job_id") == only_job(busy_pictory)["job_id"]
+    assert count(busy_pictory, POST) == 1
+
+
+@pytest.mark.parametrize(
+    ("on_clear", "jobs"), [("auto", 2), ("new", 2), ("reattach", 1)], ids=["auto", "new", "reattach"]
+)
+@pytest.mark.parametrize("retries", [0, 2], ids=["no retries", "retries"])
+def test_what_a_clear_after_the_end_of_the_job_means(
+    pictory, run_dag, clear_during_run, on_clear, jobs, retries
+):
+    with a_dag(retries=retries) as dag:
+        GenerateVideoOperator(task_id="generate", prompt=PROMPT, wait_for_completion=True, on_clear=on_clear)
+    clear_during_run(dag, "generate")
+
+    run = run_dag(dag)
+
+    assert (run.states["generate"], run.tries("generate")) == ("success", 2)
+    assert len(pictory.jobs()) == count(pictory, POST) == jobs
+    assert run.xcom("generate") == pictory.jobs()[-1]["job_id"]
+
+
+def test_what_is_no_longer_waited_for_is_looked_at_before_a_clear_pays_again(
+    busy_pictory, run_dag, clear_during_run
+):
+    with a_dag() as dag:
+        GenerateVideoOperator(task_id="generate", prompt=PROMPT)
+    clear_during_run(dag, "generate", meanwhile=lambda: busy_pictory.advance(RENDER_SECONDS))
+
+    run = run_dag(dag)
+
+    assert run.states["generate"] == "success"
+    assert count(busy_pictory, POST) == 2
+
+
+def test_max_credits_is_a_template_and_what_costs_more_is_not_submitted(pictory, run_dag):
+    with a_dag(retries=3) as dag:
+        GenerateVideoOperator(task_id="generate", prompt=PROMPT, max_credits="{{ 3 + 4 }}")
+
+    run = run_dag(dag)
+
+    assert isinstance(run.error("generate"), PictorySpendingLimitError)
+    assert "at most 7 AI credits may be spent" in str(run.error("generate"))
     assert (run.states["generate"], run.tries("generate")) == ("failed", 1)
-    assert silent_server.connections == 1
+    assert count(pictory, POST) == 0

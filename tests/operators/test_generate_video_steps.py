@@ -1,34 +1,69 @@
-"""The operator step by step, without a database: once a video is accepted, nothing submits another."""
+"""The operator step by step, without a database: what each step, try and clear makes of what it finds."""
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
+import json
+import logging
 from datetime import UTC, datetime, timedelta
+from unittest.mock import patch
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
+from airflow_provider_pictory import ledger, reconciliation
 from airflow_provider_pictory.exceptions import (
     PictoryAuthenticationError,
     PictoryConfigurationError,
-    PictoryJobError,
+    PictoryError,
+    PictoryInsufficientCreditsError,
+    PictoryInvalidRequestError,
     PictoryJobFailedError,
     PictoryJobTimedOutError,
+    PictoryLedgerError,
+    PictorySpendingLimitError,
+    PictorySubmissionUnknownError,
+    PictorySubmissionUnresolvedError,
 )
+from airflow_provider_pictory.hooks.pictory import PictoryHook
 from airflow_provider_pictory.operators import pictory as operators
 from airflow_provider_pictory.operators.pictory import GenerateVideoOperator
 from airflow_provider_pictory.sensors.pictory import VideoJobSensor
 from airflow_provider_pictory.triggers.pictory import MOST_DOUBTS
 from tests.bare_tasks import BareTask
+from tests.conftest import API_KEY, RENDER_SECONDS
 from tests.pictory_words import JOB, POST, count, only_job
 
 PROMPT = "A paper boat on a rainy street"
 DOUBT = {"outcome": "doubtful", "job_id": "?", "error": "PictoryError", "message": "?"}
+QUOTA = "GET /pictoryapis/v1/quota"
+DEFERRED_OR_NOT = pytest.mark.parametrize("deferrable", [False, True], ids=["on the worker", "deferred"])
+
+_lines: list[str] = []
 
 
-def a_video(**arguments):
-    arguments = {"wait_for_completion": True, "deferrable": True, **arguments}
-    return BareTask(lambda: GenerateVideoOperator(task_id="generate", prompt=PROMPT, **arguments))
+class Lines(logging.Handler):
+    def emit(self, record):
+        _lines.append(record.getMessage())
+
+
+@pytest.fixture(autouse=True)
+def task_log(monkeypatch):
+    """Keep what the operator logs; Airflow's own loggers differ from one version to the next."""
+    _lines.clear()
+    logger = logging.Logger("steps")
+    logger.addHandler(Lines())
+    monkeypatch.setattr(GenerateVideoOperator, "log", logger)
+
+
+def log_of(video):
+    return "\n".join(_lines)
+
+
+def a_video(retries=0, **arguments):
+    arguments = {"prompt": PROMPT, "wait_for_completion": True, "deferrable": True, **arguments}
+    return BareTask(lambda: GenerateVideoOperator(task_id="generate", **arguments), retries=retries)
 
 
 class FailingXComs(dict):
@@ -42,7 +77,7 @@ def test_the_job_id_is_in_xcom_before_any_waiting(busy_pictory):
     video.execute()
 
     assert video.deferral
-    assert video.xcoms == {"job_id": only_job(busy_pictory)["job_id"]}
+    assert video.xcoms == {"job_id": only_job(busy_pictory)["job_id"], "estimated_credits": 8}
     assert count(busy_pictory, JOB) == 0
 
 
@@ -52,6 +87,7 @@ def test_all_the_way_there_is_one_submission_and_the_job_id_is_the_result(pictor
     assert video.run() == only_job(pictory)["job_id"]
 
     assert video.xcoms["video"]["status"] == "completed"
+    assert video.xcoms["estimated_credits"] == video.xcoms["used_credits"] == 8
     assert count(pictory, POST) == 1
 
 
@@ -96,14 +132,18 @@ def test_in_doubt_it_waits_on_for_the_same_job_until_the_same_deadline(busy_pict
     assert count(busy_pictory, POST) == 1
 
 
-def test_a_triggerer_that_keeps_failing_alone_ends_the_wait_without_a_retry(busy_pictory):
-    video = a_video()
+def test_a_triggerer_that_keeps_failing_alone_ends_the_try_and_a_retry_waits_for_the_same_job(busy_pictory):
+    video = a_video(retries=1)
     video.execute()
     for _ in range(MOST_DOUBTS):
         assert video.resume(DOUBT) is None
 
-    with pytest.raises(PictoryJobError, match="keeps failing"):
+    with pytest.raises(PictoryError, match="keeps failing") as caught:
         video.resume(DOUBT)
+    assert not isinstance(caught.value, AirflowFailException)
+    video.retry()
+    video.execute()
+    assert video.trigger.job_id == only_job(busy_pictory)["job_id"]
     assert count(busy_pictory, POST) == 1
 
 
@@ -138,53 +178,56 @@ def test_when_airflow_gives_up_on_the_trigger_and_the_job_goes_on_the_wait_is_ov
     video = a_video()
     video.execute()
 
-    with pytest.raises(
-        PictoryJobTimedOutError, match="clearing this task would submit, and pay for, another"
-    ):
+    with pytest.raises(PictoryJobTimedOutError, match="Clear this task to go on waiting for it"):
         video.resume_after_failure()
 
 
-@pytest.mark.parametrize("deferrable", [False, True], ids=["on the worker", "deferred"])
+@DEFERRED_OR_NOT
 def test_a_failed_job_keeps_pictorys_own_error(busy_pictory, deferrable):
     busy_pictory.answer_next(
-        "/v1/jobs", body={"data": {"status": "failed", "error_code": "INSUFFICIENT_CREDITS"}}
+        "/v1/jobs/", body={"data": {"status": "failed", "error_code": "INSUFFICIENT_CREDITS"}}
     )
 
     with pytest.raises(AirflowFailException, match="the account is out of AI credits"):
         a_video(deferrable=deferrable).run()
 
-    busy_pictory.answer_next("/v1/jobs", body={"data": {"status": "failed", "error_code": "5002"}})
+    busy_pictory.answer_next("/v1/jobs/", body={"data": {"status": "failed", "error_code": "5002"}})
     with pytest.raises(PictoryJobFailedError, match="5002"):
         a_video(deferrable=deferrable).run()
 
 
-@pytest.mark.parametrize("deferrable", [False, True], ids=["on the worker", "deferred"])
-def test_when_airflow_cannot_keep_the_job_id_the_error_has_it_and_nothing_is_retried(
-    busy_pictory, deferrable
-):
-    video = a_video(deferrable=deferrable)
-    video.instance.xcoms = FailingXComs()
+@DEFERRED_OR_NOT
+def test_when_airflow_cannot_keep_the_job_id_a_retry_goes_on_with_the_job(busy_pictory, deferrable):
+    video = a_video(retries=1, deferrable=deferrable)
+    kept, video.instance.xcoms = video.instance.xcoms, FailingXComs()
 
-    with pytest.raises(PictoryJobError, match="ConnectionError: no API server") as caught:
+    with pytest.raises(ConnectionError, match="no API server"):
         video.execute()
-
     job_id = only_job(busy_pictory)["job_id"]
-    assert isinstance(caught.value, AirflowFailException)
-    assert caught.value.job_id == job_id
-    assert f"Pictory accepted job {job_id}, which goes on and is paid for" in str(caught.value)
-    assert f"VideoJobSensor(job_id={job_id!r})" in str(caught.value)
+    assert f"Pictory job {job_id} goes on and is paid for; a retry or a clear of this task" in log_of(video)
+
+    busy_pictory.advance(RENDER_SECONDS)
+    video.instance.xcoms = kept
+    video.retry()
+    assert video.run() == job_id
+    assert video.xcoms["job_id"] == job_id
+    assert count(busy_pictory, POST) == 1
 
 
-def test_when_airflow_cannot_give_the_job_id_back_nothing_is_retried(pictory, monkeypatch):
-    video = a_video()
+def test_when_airflow_cannot_give_the_job_id_back_a_retry_goes_on_with_the_job(pictory, monkeypatch):
+    video = a_video(retries=1)
     video.execute()
 
     def no_answer(**_):
         raise ConnectionError("no API server")
 
     monkeypatch.setattr(video.instance, "xcom_pull", no_answer)
-    with pytest.raises(AirflowFailException, match="ConnectionError: no API server"):
+    with pytest.raises(ConnectionError, match="no API server"):
         video.resume_after_failure("Trigger timeout")
+
+    video.retry()
+    assert video.run() == only_job(pictory)["job_id"]
+    assert count(pictory, POST) == 1
 
 
 def test_it_goes_on_with_the_job_id_of_the_deferral_where_the_xcom_is_gone(pictory):
@@ -200,44 +243,39 @@ def test_it_goes_on_with_the_job_id_of_the_deferral_where_the_xcom_is_gone(picto
     [PictoryAuthenticationError("The key is wrong"), PictoryConfigurationError("There is no connection")],
     ids=["key", "connection"],
 )
-def test_whatever_goes_wrong_after_the_acceptance_is_told_with_the_job_that_is_paid_for(
+def test_what_goes_wrong_after_the_acceptance_is_raised_as_it_is_and_the_log_has_the_job(
     busy_pictory, monkeypatch, error
 ):
     def broken(self, job_id):
         raise error
 
-    monkeypatch.setattr("airflow_provider_pictory.hooks.pictory.PictoryHook.get_job", broken)
-    video = a_video(deferrable=False)
-
-    with pytest.raises(PictoryJobError) as caught:
-        video.execute()
-    assert only_job(busy_pictory)["job_id"] in str(caught.value)
-    assert "goes on and is paid for" in str(caught.value)
-    assert str(error) in str(caught.value)
+    with monkeypatch.context() as patches:
+        patches.setattr("airflow_provider_pictory.hooks.pictory.PictoryHook.get_job", broken)
+        video = a_video(deferrable=False)
+        with pytest.raises(type(error)) as caught:
+            video.execute()
+    job_id = only_job(busy_pictory)["job_id"]
+    assert caught.value is error
+    assert f"Pictory job {job_id} goes on and is paid for" in log_of(video)
 
 
 class Killed(BaseException):
     """Stands for what Airflow 2 raises in a task that is told to end."""
 
 
-def test_a_task_that_is_killed_while_waiting_is_not_tried_again_by_airflow_2(busy_pictory, monkeypatch):
-    operators_seen = []
-
+def test_a_task_that_is_killed_while_waiting_keeps_its_retries_and_its_job(busy_pictory, monkeypatch):
     def killed(hook, watch):
         raise Killed
 
-    def make():
-        operators_seen.append(
-            GenerateVideoOperator(
-                task_id="generate", prompt="A paper boat", wait_for_completion=True, retries=3
-            )
-        )
-        return operators_seen[-1]
+    video = a_video(retries=3, deferrable=False)
+    with monkeypatch.context() as patches:
+        patches.setattr(operators, "wait_for_job", killed)
+        with pytest.raises(Killed):
+            video.execute()
 
-    monkeypatch.setattr(operators, "wait_for_job", killed)
-    with pytest.raises(Killed):
-        BareTask(make).execute()
-    assert operators_seen[-1].retries == 0
+    busy_pictory.advance(RENDER_SECONDS)
+    video.retry()
+    assert video.execute() == only_job(busy_pictory)["job_id"]
     assert count(busy_pictory, POST) == 1
 
 
@@ -245,18 +283,334 @@ def test_when_airflow_ends_the_wait_with_time_left_it_does_not_claim_that_time_i
     video = a_video()
     video.execute()
 
-    with pytest.raises(PictoryJobError, match=r"keeps failing.*Trigger failure") as caught:
+    with pytest.raises(PictoryError, match=r"keeps failing.*Trigger failure") as caught:
         video.resume_after_failure("Trigger failure")
     assert not isinstance(caught.value, PictoryJobTimedOutError)
 
 
-def test_when_the_result_cannot_be_kept_nothing_is_retried(pictory):
+def test_when_the_result_cannot_be_kept_a_retry_keeps_it(pictory):
+    video = a_video(retries=1)
+    video.execute()
+    kept, video.instance.xcoms = video.instance.xcoms, FailingXComs(video.xcoms)
+
+    with pytest.raises(ConnectionError, match="no API server"):
+        video.resume(video.run_trigger())
+
+    video.instance.xcoms = kept
+    video.retry()
+    assert video.run() == only_job(pictory)["job_id"]
+    assert set(video.xcoms) == {"job_id", "estimated_credits", "video", "used_credits"}
+    assert count(pictory, POST) == 1
+
+
+# What is written down
+
+
+@pytest.mark.parametrize("step", ["read", "write"])
+def test_a_ledger_that_does_not_work_stops_the_task_before_anything_is_paid(pictory, monkeypatch, step):
+    def broken(self, *_):
+        raise OSError("no database")
+
+    for kind in (ledger.TaskStateLedger, ledger.VariableLedger):
+        monkeypatch.setattr(kind, f"_{step}", broken)
+    video = a_video(retries=1)
+
+    with pytest.raises(PictoryLedgerError, match=r"can't be .*OSError: no database"):
+        video.execute()
+    assert count(pictory, POST) == 0
+
+
+def test_neither_the_key_nor_the_prompt_is_written_down(busy_pictory):
     video = a_video()
     video.execute()
-    video.instance.xcoms = FailingXComs(video.xcoms)
 
-    with pytest.raises(AirflowFailException, match="ConnectionError: no API server"):
-        video.resume(video.run_trigger())
+    written = json.dumps([video.state.texts, video.variables.texts])
+    assert only_job(busy_pictory)["job_id"] in written
+    assert API_KEY not in written
+    assert PROMPT not in written
+
+
+# Tries and clears
+
+
+@DEFERRED_OR_NOT
+def test_a_retry_goes_on_with_the_job_whatever_the_request_is_now(busy_pictory, deferrable):
+    prompts = [PROMPT]
+    video = BareTask(
+        lambda: GenerateVideoOperator(
+            task_id="generate",
+            prompt=prompts[-1],
+            wait_for_completion=True,
+            deferrable=deferrable,
+            poll_interval=0.02,
+            timeout=0.05,
+        ),
+        retries=1,
+    )
+    with contextlib.suppress(PictoryJobTimedOutError):
+        video.execute()
+    prompts.append("Something else entirely")
+    busy_pictory.advance(RENDER_SECONDS)
+    video.retry()
+
+    assert video.run() == only_job(busy_pictory)["job_id"]
+    assert "This task now asks for something else" in log_of(video)
+    assert count(busy_pictory, POST) == 1
+
+
+def test_a_failed_job_fails_a_later_try_as_well(busy_pictory):
+    video = a_video(retries=1)
+    video.execute()
+    busy_pictory.set_job(only_job(busy_pictory)["job_id"], "failed", error_code="5002")
+    video.retry()
+
+    with pytest.raises(PictoryJobFailedError, match="5002"):
+        video.execute()
+    assert count(busy_pictory, POST) == 1
+
+
+@DEFERRED_OR_NOT
+def test_with_resubmit_failed_a_failed_job_may_be_retried_and_is_followed_by_another(pictory_at, deferrable):
+    pictory = pictory_at(faults=["job-fails:count=1"])
+    video = a_video(retries=1, deferrable=deferrable, resubmit_failed=True)
+
+    with pytest.raises(PictoryError, match="the next try submits another") as caught:
+        video.run()
+    assert not isinstance(caught.value, AirflowFailException)
+
+    video.retry()
+    first, second = (video.run(), *pictory.jobs())[1:]
+    assert (first["status"], second["status"]) == ("failed", "completed")
+    assert video.xcoms["job_id"] == second["job_id"]
+
+
+@pytest.mark.parametrize("on_clear", ["auto", "reattach"])
+def test_a_clear_while_the_job_runs_goes_on_with_it(busy_pictory, on_clear):
+    video = a_video(on_clear=on_clear)
+    video.execute()
+    video.clear()
+
+    assert video.execute() is None
+    assert video.trigger.job_id == only_job(busy_pictory)["job_id"]
+    assert count(busy_pictory, POST) == 1
+
+
+@pytest.mark.parametrize(("on_clear", "posts"), [("auto", 2), ("new", 2), ("reattach", 1)])
+def test_what_a_clear_after_the_end_of_the_job_means(pictory, on_clear, posts):
+    video = a_video(on_clear=on_clear)
+    video.run()
+    video.clear()
+
+    assert video.run() == pictory.jobs()[-1]["job_id"]
+    assert count(pictory, POST) == posts
+
+
+def test_a_clear_for_a_new_video_does_not_even_keep_a_running_job(busy_pictory):
+    video = a_video(on_clear="new")
+    video.execute()
+    video.clear()
+    video.execute()
+
+    assert video.trigger.job_id == busy_pictory.jobs()[1]["job_id"]
+
+
+def test_a_dag_run_that_was_deleted_and_made_again_starts_anew(busy_pictory):
+    video = a_video(retries=1)
+    video.execute()
+    video.retry()
+    video.execute()
+    video.instance.make_again()
+    video.execute()
+
+    assert count(busy_pictory, POST) == 2
+
+
+# Without an answer
+
+
+def test_without_a_retry_left_what_became_of_a_lost_answer_is_found_out_in_place(busy_pictory):
+    busy_pictory.set_faults(["drop-after-processing:method=POST"])
+    video = a_video(wait_for_completion=False)
+
+    def finish(*_, **__):
+        busy_pictory.advance(RENDER_SECONDS)
+
+    with patch.object(reconciliation.time, "sleep", finish):
+        job_id = video.execute()
+
+    assert job_id == only_job(busy_pictory)["job_id"]
+    assert "There is no retry left to find out what became of it" in log_of(video)
+    assert count(busy_pictory, POST) == 1
+
+
+def test_in_place_it_is_submitted_again_once_where_it_certainly_never_arrived(pictory):
+    pictory.set_faults(["drop-before-processing:method=POST,count=1"])
+    video = a_video(wait_for_completion=False)
+
+    assert video.execute() == only_job(pictory)["job_id"]
+    assert count(pictory, POST) == 2
+
+
+def test_in_place_it_is_not_submitted_a_third_time(pictory):
+    pictory.set_faults(["drop-before-processing:method=POST"])
+
+    with pytest.raises(PictorySubmissionUnresolvedError):
+        a_video().execute()
+    assert count(pictory, POST) == 2
+
+
+def test_a_job_that_may_be_it_and_still_runs_is_left_to_a_later_try(busy_pictory):
+    busy_pictory.set_faults(["drop-after-processing:method=POST"])
+    video = a_video(retries=3, reconcile_timeout=0.1)
+    with pytest.raises(PictorySubmissionUnresolvedError, match="The next try"):
+        video.execute()
+    job_id = only_job(busy_pictory)["job_id"]
+
+    video.retry()
+    with pytest.raises(PictorySubmissionUnresolvedError, match=job_id):
+        video.execute()
+    busy_pictory.advance(RENDER_SECONDS)
+    video.retry()
+    assert video.run() == job_id
+    assert count(busy_pictory, POST) == 1
+
+
+@pytest.mark.parametrize(
+    ("on_unknown_submission", "posts"), [("fail", 1), ("resubmit", 2)], ids=["fail", "resubmit"]
+)
+def test_where_the_evidence_settles_nothing_the_author_of_the_dag_decides(
+    pictory, on_unknown_submission, posts
+):
+    pictory.set_faults(["drop-after-processing:method=POST,count=1", "foreign-jobs:same-prompt=yes"])
+    video = a_video(retries=1, on_unknown_submission=on_unknown_submission, wait_for_completion=False)
+    with pytest.raises(PictorySubmissionUnresolvedError):
+        video.execute()
+    video.retry()
+
+    if on_unknown_submission == "fail":
+        with pytest.raises(PictorySubmissionUnknownError, match="on_unknown_submission='resubmit'") as caught:
+            video.execute()
+        assert all(job["job_id"] in str(caught.value) for job in pictory.jobs())
+    else:
+        video.execute()
+        assert "Submitting again, which may pay twice" in log_of(video)
+    assert count(pictory, POST) == posts
+
+
+# What it may cost
+
+
+@pytest.mark.parametrize("max_credits", [8, 8.5, "8", "9.0", None, ""], ids=repr)
+def test_what_costs_no_more_than_it_may_is_submitted(busy_pictory, max_credits):
+    assert a_video(max_credits=max_credits, wait_for_completion=False).execute()
+
+
+@pytest.mark.parametrize("max_credits", [7.9, "7", 0], ids=repr)
+def test_what_costs_more_than_it_may_is_not_submitted(busy_pictory, max_credits):
+    with pytest.raises(
+        PictorySpendingLimitError, match=r"max_credits: at most .* would be about 8 AI credits"
+    ) as caught:
+        a_video(max_credits=max_credits).execute()
+    assert isinstance(caught.value, AirflowFailException)
+    assert count(busy_pictory, POST) == 0
+
+
+def test_what_has_no_known_price_is_not_submitted_where_there_is_a_limit(busy_pictory):
+    video = a_video(max_credits=1000, extra_fields={"model": "tomorrow1.0"})
+
+    with pytest.raises(PictorySpendingLimitError, match="can't be estimated"):
+        video.execute()
+    assert count(busy_pictory, POST) == 0
+
+
+@pytest.mark.parametrize("credits_left", [8, 7.5, 0])
+def test_the_account_is_asked_first_where_it_shall_be(pictory_at, credits_left):
+    pictory = pictory_at(credits=credits_left)
+    video = a_video(check_quota=True, wait_for_completion=False)
+
+    if credits_left >= 8:
+        assert video.execute()
+    else:
+        with pytest.raises(PictoryInsufficientCreditsError) as caught:
+            video.execute()
+        assert f"0 of {credits_left:g} AI credits are used" in str(caught.value)
+        assert f"{credits_left:g} are left, and this video needs about 8" in str(caught.value)
+    assert count(pictory, POST) == (credits_left >= 8)
+    assert count(pictory, QUOTA) == 1
+
+
+# Killed
+
+
+def test_a_task_that_is_killed_before_it_submits_has_nothing_to_say(pictory):
+    video = a_video()
+    operator = video._make()
+
+    operator.on_kill()
+
+    assert log_of(video) == ""
+
+
+def test_a_task_that_is_killed_while_it_submits_says_that_it_is_not_known(pictory, monkeypatch):
+    video = a_video()
+    killed_in_flight(video, monkeypatch)
+
+    assert "is being killed while its video is being submitted. Pictory may have accepted it" in log_of(video)
+
+
+def test_a_task_that_is_killed_after_the_acceptance_names_the_job(busy_pictory):
+    video = a_video()
+    video.execute()
+    video.operator.on_kill()
+
+    job_id = only_job(busy_pictory)["job_id"]
+    assert f"no way to cancel a job: job {job_id} goes on and is paid for" in log_of(video)
+
+
+def test_a_task_that_is_killed_after_a_refusal_has_nothing_to_say(pictory_at):
+    pictory_at(credits=1)
+    video = a_video()
+    with pytest.raises(PictoryInsufficientCreditsError):
+        video.execute()
+    video.operator.on_kill()
+
+    assert "being killed" not in log_of(video)
+
+
+def killed_in_flight(video, monkeypatch):
+    """Call a task's ``on_kill`` while its POST is under way, as Airflow's signal handler does."""
+    send = PictoryHook._send
+
+    def kill(hook, settings, method, *arguments, **more):
+        if method == "POST":
+            video.operator.on_kill()
+        return send(hook, settings, method, *arguments, **more)
+
+    monkeypatch.setattr(PictoryHook, "_send", kill)
+    video.execute()
+
+
+# Arguments
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"on_clear": "never"},
+        {"on_unknown_submission": None},
+        {"resubmit_failed": "yes"},
+        {"reconcile_timeout": 0},
+        {"check_quota": 1},
+        {"max_credits": "many"},
+        {"max_credits": True},
+        {"max_credits": -1},
+    ],
+    ids=str,
+)
+def test_rules_that_make_no_sense_are_found_before_anything_is_sent(pictory, arguments):
+    with pytest.raises(PictoryInvalidRequestError, match=next(iter(arguments))):
+        a_video(**arguments).execute()
+    assert pictory.counts()["requests"] == {}
 
 
 def test_it_defers_by_default_where_airflow_is_configured_so(monkeypatch):
@@ -288,6 +642,7 @@ def test_every_template_field_is_an_argument_and_an_attribute():
         "webhook": "https://example.com/done",
         "extra_fields": None,
         "pictory_conn_id": "pictory_default",
+        "max_credits": None,
     }
     assert {name: getattr(sensor, name) for name in sensor.template_fields} == {
         "job_id": "{{ some.id }}",

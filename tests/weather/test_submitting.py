@@ -21,6 +21,7 @@ from airflow_provider_pictory.exceptions import (
     PictoryInvalidRequestError,
     PictoryRateLimitedError,
     PictorySubmissionUnknownError,
+    PictorySubmissionUnresolvedError,
 )
 from airflow_provider_pictory.hooks.pictory import SUBMIT_ATTEMPTS, PictoryHook
 from airflow_provider_pictory.operators.pictory import GenerateVideoOperator
@@ -30,10 +31,11 @@ from tests.conftest import API_KEY
 from tests.pictory_words import POST, count
 
 PROMPT = "A paper boat on a rainy street"
+JOBS = "GET /pictoryapis/v1/jobs"
 IMPATIENT = 0.25
 NOTHING_IS_PAID = "nothing was submitted, nothing is paid"
 NOT_KNOWN = "It is not known whether Pictory at http://127.0.0.1:"
-NOT_AGAIN = "so it is not submitted again by itself. Look for it in Pictory's list of videos first"
+FINDS_OUT = "The next try of this task, a retry or a clear, finds out what became of it"
 NEXT_ATTEMPT = "Nothing was submitted yet, the next attempt is in"
 
 
@@ -42,7 +44,7 @@ class Row:
     """
     One row of the table.
 
-    :param fault: what befalls the POST, as the sandbox reads it.
+    :param fault: what befalls the POST and nothing else, as the sandbox reads it.
     :param sees: ``None`` where the task has a job id, or the class of its error.
     :param words: fragments of the error's message.
     :param posts: how many POSTs Pictory saw.
@@ -73,7 +75,7 @@ def refused(fault, sees, *words, **more):
 
 
 def unknown(fault, *words, jobs, **more):
-    return Row(fault, PictorySubmissionUnknownError, (NOT_KNOWN, *words, NOT_AGAIN), jobs=jobs, **more)
+    return Row(fault, PictorySubmissionUnresolvedError, (NOT_KNOWN, *words, FINDS_OUT), jobs=jobs, **more)
 
 
 ACCEPTED = {
@@ -172,18 +174,22 @@ def short_pauses(monkeypatch):
     monkeypatch.setattr(
         "airflow_provider_pictory.hooks.pictory._pause_before_submitting_again", lambda state: 0.01
     )
+    monkeypatch.setattr("airflow_provider_pictory.reconciliation.LONGEST_SETTLING", 0.01)
+    monkeypatch.setattr("airflow_provider_pictory.ledger.PAUSE_BEFORE_CLAIM_COUNTS", 0.0)
+
+
+def on_posts(fault):
+    """Narrow a fault to the POST where it would befall other requests too."""
+    if fault.startswith("job-"):
+        return fault
+    return f"{fault}{',' if ':' in fault else ':'}method=POST"
 
 
 @pytest.mark.parametrize("row", TABLE.values(), ids=TABLE.keys())
 def test_what_a_submitting_user_sees_of(row, pictory_at, connect, log):
-    faults = [row.fault] if row.fault else []
-    pictory = pictory_at(faults=faults, credits=row.credits, seed=7)
+    pictory = pictory_at(faults=[on_posts(row.fault)] if row.fault else [], credits=row.credits, seed=7)
     connect(pictory.url, row.api_key, row.call_timeout)
-    task = BareTask(
-        lambda: GenerateVideoOperator(
-            task_id="generate", prompt=PROMPT, extra_fields=dict(row.extra_fields) or None
-        )
-    )
+    task = a_task(extra_fields=dict(row.extra_fields) or None)
 
     if row.sees is None:
         assert task.execute() == task.xcoms["job_id"]
@@ -200,7 +206,47 @@ def test_what_a_submitting_user_sees_of(row, pictory_at, connect, log):
     assert log.count(NEXT_ATTEMPT) == row.posts - 1
 
 
-def test_no_outcome_that_is_unknown_is_retried_by_airflow():
+@pytest.mark.parametrize("row", UNKNOWN.values(), ids=UNKNOWN.keys())
+def test_the_retry_gets_the_one_job_after(row, pictory_at, connect):
+    pictory = pictory_at(faults=[on_posts(row.fault)], seed=7)
+    connect(pictory.url, API_KEY, row.call_timeout)
+    task = a_task()
+    with pytest.raises(PictorySubmissionUnresolvedError):
+        task.execute()
+
+    pictory.clear_faults()
+    connect(pictory.url, API_KEY)
+    task.retry()
+
+    assert [task.execute()] == [job["job_id"] for job in pictory.jobs()]
+    assert count(pictory, POST) == (1 if row.jobs else 2)
+
+
+@pytest.mark.parametrize("row", REFUSED.values(), ids=REFUSED.keys())
+def test_nothing_is_to_be_found_out_after(row, pictory_at, connect):
+    pictory = pictory_at(faults=[on_posts(row.fault)] if row.fault else [], credits=row.credits, seed=7)
+    connect(pictory.url, row.api_key)
+    task = a_task(extra_fields=dict(row.extra_fields) or None)
+    with pytest.raises(row.sees):
+        task.execute()
+    lists_before = count(pictory, JOBS)
+
+    pictory.clear_faults()
+    task.retry()
+    try:
+        task.execute()
+    except PictoryError as error:
+        assert type(error) is row.sees  # noqa: PT017  (not all of them last)
+
+    # One look for the newest job before each submission, and none for what became of the first.
+    assert count(pictory, JOBS) == 2 * lists_before
+
+
+def a_task(**arguments):
+    return BareTask(lambda: GenerateVideoOperator(task_id="generate", prompt=PROMPT, **arguments), retries=1)
+
+
+def test_no_outcome_that_cannot_be_found_out_is_retried_by_airflow():
     assert issubclass(PictorySubmissionUnknownError, AirflowFailException)
 
 

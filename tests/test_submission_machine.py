@@ -1,0 +1,660 @@
+"""
+One wish, one paid job: whatever crashes, between any two steps, on a service whose lists are late.
+
+The model of the service keeps to what the package counts on, and to nothing more: a job is in its lists two
+minutes after its POST was over, at the latest.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from airflow.providers.common.compat.sdk import AirflowFailException
+from hypothesis import HealthCheck, note, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from airflow_provider_pictory.api import JobStatus, VideoJob, VideoRequest
+from airflow_provider_pictory.api.lists import (
+    Baseline,
+    JobListPage,
+    ListedJob,
+    ListedVideo,
+    NewestJob,
+    VideoListPage,
+)
+from airflow_provider_pictory.exceptions import (
+    PictoryAPIError,
+    PictoryError,
+    PictoryInvalidRequestError,
+    PictoryJobError,
+    PictoryJobNotFoundError,
+    PictoryRateLimitedError,
+    PictorySubmissionUnknownError,
+    PictorySubmissionUnresolvedError,
+)
+from airflow_provider_pictory.submission import Submission, SubmissionRules
+from tests.task_tries import Clock, TaskInstance, Variables, kept_in, passing
+
+BASE_URL = "https://pictory.example/pictoryapis"
+PROMPTS = ("A red fox walks through fresh snow", "A blue whale sings at dawn", "A green parrot reads")
+# The first two wishes are the same.
+WISHES = (0, 0, 1, 2)
+SECONDS_PER_CALL = 30.0
+# Together within the settling time: whoever shows a job later than that can't be helped by any list.
+SLOWEST_SERVICE = (
+    {"appears_after": 20.0, "lag": 100.0},
+    {"appears_after": 100.0, "lag": 20.0},
+)
+JOBS_ON_A_PAGE = 3
+LONGEST_RENDERING = 2000.0
+
+
+class Crash(BaseException):
+    """The end of a worker, as from SIGKILL: nothing in the package may catch it."""
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """What becomes of one POST."""
+
+    outcome: str = "accepted"
+    takes: float = 1.0
+    appears_after: float = 0.0
+    renders: float = 20.0
+    end: str = JobStatus.COMPLETED
+
+
+@dataclass(frozen=True)
+class Foreign:
+    """A job of another client."""
+
+    prompt: int | None = None
+    renders: float = 20.0
+    end: str = JobStatus.COMPLETED
+    is_video: bool = True
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What happens to one try."""
+
+    crash_at: int | None = None
+    attempts: tuple[Attempt, ...] = (Attempt(),)
+    baseline_is_read: bool = True
+    lags: tuple[float, ...] = (0.0,)
+    failing_calls: frozenset[int] = frozenset()
+    # At which sleep something else happens.
+    meanwhile_at: int = 0
+    meanwhile: tuple[object, ...] = ()
+
+
+@dataclass
+class Job:
+    job_id: str
+    prompt: str
+    posted_at: float
+    visible_at: float
+    ends_at: float
+    end: str
+    wish: int | None
+    is_video: bool = True
+    cleaned_at: float | None = None
+    url: str = field(init=False)
+
+    def __post_init__(self):
+        self.url = f"https://video.example/{self.job_id}.mp4"
+
+    def status_at(self, moment):
+        if moment < self.ends_at:
+            return JobStatus.IN_PROGRESS
+        if self.cleaned_at is not None and moment >= self.cleaned_at:
+            return JobStatus.CLEANED
+        return self.end
+
+
+class Service:
+    """Pictory's memory; everybody may look at any moment of the past."""
+
+    def __init__(self, clock, *, appears_after, lag):
+        self.clock = clock
+        self.appears_after = appears_after
+        self.lag = lag
+        self.jobs: dict[str, Job] = {}
+
+    def create(self, prompt, *, wish, posted_at, appears_after, renders, end, is_video=True):
+        job_id = f"job-{len(self.jobs) + 1}"
+        visible_at = posted_at + min(appears_after, self.appears_after)
+        self.jobs[job_id] = Job(
+            job_id, prompt, posted_at, visible_at, posted_at + renders, end, wish, is_video
+        )
+        whose = "another client" if wish is None else f"wish {wish}"
+        self.clock.note(f"{job_id} of {whose} ({prompt}) is visible in {visible_at - self.clock.now:g} s")
+        self.clock.note(f"  and {end} in {posted_at + renders - self.clock.now:g} s")
+        return job_id
+
+    def visible(self, moment):
+        jobs = [job for job in self.jobs.values() if job.visible_at <= moment]
+        return sorted(jobs, key=lambda job: (job.posted_at, job.job_id), reverse=True)
+
+
+class Try:
+    """One try on one worker, which steps and may crash before and after each of them."""
+
+    def __init__(self, machine, wish, plan):
+        self.machine = machine
+        self.wish = wish
+        self.plan = plan
+        self.steps = itertools.count()
+        self.calls = itertools.count()
+        self.sleeps = itertools.count()
+        self.lags = itertools.cycle(plan.lags)
+        self.lines: list[str] = []
+
+    def step(self, effect):
+        self._live_on()
+        result = effect()
+        self._live_on()
+        return result
+
+    def call(self, answer):
+        """Make a call that may fail."""
+        if next(self.calls) in self.plan.failing_calls:
+            raise PictoryAPIError("Pictory answered HTTP 503", status_code=503)
+        return self.step(answer)
+
+    def info(self, message, *arguments):
+        self.lines.append(message % arguments)
+        self.machine.clock.note(f"wish {self.wish.number}: {self.lines[-1]}")
+
+    warning = info
+
+    def _live_on(self):
+        if next(self.steps) == self.plan.crash_at:
+            raise Crash
+
+
+class Hook:
+    """What a try uses of the hook."""
+
+    pictory_conn_id = "pictory_default"
+
+    def __init__(self, a_try):
+        self._try = a_try
+        self._service = a_try.machine.service
+        self._clock = a_try.machine.clock
+
+    def get_base_url(self):
+        return BASE_URL
+
+    def newest_job(self):
+        def answer():
+            if not self._try.plan.baseline_is_read:
+                return NewestJob()
+            jobs = self._service.visible(self._moment_shown())
+            server_time = datetime.fromtimestamp(self._clock.now, UTC)
+            if not jobs:
+                return NewestJob(Baseline.EMPTY, None, server_time)
+            return NewestJob(Baseline.FOUND, jobs[0].job_id, server_time)
+
+        return self._try.step(answer)
+
+    def submit_video(self, request, *, before_attempt):
+        for number, attempt in enumerate(self._try.plan.attempts, 1):
+            before_attempt(datetime.fromtimestamp(self._clock.now + SECONDS_PER_CALL, UTC))
+            try:
+                return self._try.step(lambda attempt=attempt: self._send(request, attempt))
+            except PictoryAPIError as error:
+                is_repeated = isinstance(error, PictoryRateLimitedError) or error.status_code is None
+                if not is_repeated or number == len(self._try.plan.attempts):
+                    raise
+                self._clock.sleep(2.0)
+        raise AssertionError("there is no attempt")
+
+    def _send(self, request, attempt):
+        started_at = self._clock.now
+        # Also if it is lost: what it wants may then come from an identical wish's submission.
+        self._try.wish.has_posted = True
+        if attempt.outcome == "invalid":
+            raise PictoryInvalidRequestError("Refused")
+        if attempt.outcome == "rate-limited":
+            raise PictoryRateLimitedError("Slower", status_code=429)
+        if attempt.outcome == "refused":
+            raise PictoryAPIError("Refused", status_code=403)
+        if attempt.outcome == "never-connected":
+            raise PictoryAPIError("No answer")
+        if attempt.outcome != "lost":
+            job_id = self._service.create(
+                request.payload["prompt"],
+                wish=self._try.wish.number,
+                posted_at=started_at + attempt.takes,
+                appears_after=attempt.appears_after,
+                renders=attempt.renders,
+                end=attempt.end,
+            )
+            self._try.machine.check_payment(self._try)
+        if attempt.outcome == "accepted":
+            # Whoever crashes right here doesn't see it: the job comes about all the same.
+            self._clock.now += attempt.takes
+            return job_id
+        self._clock.now += SECONDS_PER_CALL
+        raise PictorySubmissionUnknownError("It is not known whether Pictory accepted the video.")
+
+    def list_jobs(self, page_key=None):
+        def answer():
+            jobs = self._service.visible(moment := self._moment_shown())
+            if page_key is not None:
+                before = tuple(json.loads(page_key))
+                jobs = [job for job in jobs if (job.posted_at, job.job_id) < before]
+            shown = jobs[:JOBS_ON_A_PAGE]
+            last = shown[-1] if len(jobs) > JOBS_ON_A_PAGE else None
+            return JobListPage(
+                tuple(
+                    ListedJob(
+                        job.job_id,
+                        status := job.status_at(moment),
+                        job.url if status == JobStatus.COMPLETED else None,
+                    )
+                    for job in shown
+                ),
+                json.dumps([last.posted_at, last.job_id]) if last else None,
+            )
+
+        return self._try.call(answer)
+
+    def list_videos(self, page_key=None):
+        def answer():
+            moment = self._moment_shown()
+            return VideoListPage(
+                tuple(
+                    ListedVideo(
+                        url=job.url, prompt=job.prompt, created_at=datetime.fromtimestamp(job.ends_at, UTC)
+                    )
+                    for job in self._service.visible(moment)
+                    if job.is_video and job.status_at(moment) == JobStatus.COMPLETED
+                )
+            )
+
+        return self._try.call(answer)
+
+    def get_job(self, job_id):
+        def answer():
+            job = self._service.jobs.get(job_id)
+            if job is None or job.visible_at > self._clock.now:
+                raise PictoryJobNotFoundError("Pictory knows no such job", status_code=404)
+            status = job.status_at(self._clock.now)
+            return VideoJob(job_id, status, url=job.url if status == JobStatus.COMPLETED else None)
+
+        return self._try.call(answer)
+
+    def _moment_shown(self):
+        return self._clock.now - min(next(self._try.lags), self._service.lag)
+
+
+class SteppingVariables(Variables):
+    """Variables of a worker that may crash before and after each of their steps."""
+
+    def __init__(self):
+        super().__init__()
+        self.tries: list[Try] = []
+
+    def get(self, *arguments):
+        return self._step(lambda: super(SteppingVariables, self).get(*arguments))
+
+    def set(self, *arguments):
+        return self._step(lambda: super(SteppingVariables, self).set(*arguments))
+
+    def _step(self, effect):
+        return self.tries[-1].step(effect)
+
+
+class BusyClock(Clock):
+    """A clock on which others do something while one try sleeps."""
+
+    def __init__(self, machine):
+        super().__init__()
+        self._machine = machine
+        self._began_at = self.now
+
+    def note(self, words):
+        note(f"{self.now - self._began_at:7.1f}  {words}")
+
+    def sleep(self, seconds):
+        super().sleep(seconds)
+        a_try = self._machine.variables.tries[-1]
+        if next(a_try.sleeps) == a_try.plan.meanwhile_at:
+            for event in a_try.plan.meanwhile:
+                event.happen(self._machine)
+        a_try._live_on()
+
+
+class WishState:
+    """A task, and what its person has decided."""
+
+    def __init__(self, number, rules):
+        self.number = number
+        self.request = VideoRequest(PROMPTS[WISHES[number]])
+        self.rules = rules
+        self.instance = TaskInstance(retries=1, task_id=f"film_{number}")
+        self.ledger_key: str | None = None
+        self.has_started = False
+        self.is_running = False
+        self.has_posted = False
+        # What a person asked for and no job was submitted for yet.
+        self.is_cleared = False
+        self.is_made_again = False
+        self.more_videos_wanted = 0
+        self.returned: list[str] = []
+
+
+lags = st.lists(st.sampled_from([0.0, 50.0, 100.0]), min_size=1, max_size=3).map(tuple)
+renderings = st.sampled_from([5.0, 60.0, 300.0, LONGEST_RENDERING])
+ends = st.sampled_from([JobStatus.COMPLETED, JobStatus.COMPLETED, JobStatus.COMPLETED, JobStatus.FAILED])
+foreign_jobs = st.builds(
+    Foreign, st.sampled_from([None, None, None, 0, 1, 2]), renderings, ends, st.booleans()
+)
+attempts = st.builds(
+    Attempt,
+    st.sampled_from(
+        [
+            "accepted",
+            "accepted",
+            "accepted but silent",
+            "accepted but silent",
+            "lost",
+            "lost",
+            "invalid",
+            "refused",
+            "rate-limited",
+            "never-connected",
+        ]
+    ),
+    st.sampled_from([0.0, 1.0, SECONDS_PER_CALL]),
+    st.sampled_from([0.0, 10.0, 100.0]),
+    renderings,
+    ends,
+)
+
+
+@dataclass(frozen=True)
+class SomeTry:
+    """A try of some task."""
+
+    wish: int
+    how: str
+    plan: Plan
+
+    def happen(self, machine):
+        machine.start(machine.wishes[self.wish], self.how, self.plan)
+
+
+@dataclass(frozen=True)
+class SomeForeignJob:
+    """A submission by another client."""
+
+    job: Foreign
+
+    def happen(self, machine):
+        machine.create_foreign(self.job)
+
+
+@dataclass(frozen=True)
+class SomeJobIsCleaned:
+    """A person deletes what a job has made."""
+
+    position: int
+
+    def happen(self, machine):
+        machine.clean(self.position)
+
+
+crashes = st.none() | st.integers(0, 40)
+hows = st.sampled_from(["retry", "retry", "retry", "clear", "clear", "again", "made again"])
+wish_numbers = st.integers(0, len(WISHES) - 1)
+simple_plans = st.builds(
+    Plan,
+    crash_at=crashes,
+    attempts=st.lists(attempts, min_size=1, max_size=2).map(tuple),
+    baseline_is_read=st.sampled_from([True, True, True, False]),
+    lags=lags,
+    failing_calls=st.frozensets(st.integers(0, 12), max_size=3),
+)
+events = st.one_of(
+    st.builds(SomeTry, wish_numbers, hows, simple_plans),
+    st.builds(SomeForeignJob, foreign_jobs),
+    st.builds(SomeJobIsCleaned, st.integers(0, 20)),
+)
+plans = st.builds(
+    Plan,
+    crash_at=crashes,
+    attempts=st.lists(attempts, min_size=1, max_size=2).map(tuple),
+    baseline_is_read=st.sampled_from([True, True, True, False]),
+    lags=lags,
+    failing_calls=st.frozensets(st.integers(0, 12), max_size=3),
+    meanwhile_at=st.integers(0, 3),
+    meanwhile=st.lists(events, max_size=2).map(tuple),
+)
+rules_of_authors = st.builds(
+    SubmissionRules,
+    on_clear=st.sampled_from(["auto", "auto", "new", "reattach"]),
+    on_unknown_submission=st.sampled_from(["fail", "fail", "resubmit"]),
+    resubmit_failed=st.booleans(),
+).map(
+    lambda rules: SubmissionRules.read(
+        on_clear=str(rules.on_clear),
+        on_unknown_submission=str(rules.on_unknown_submission),
+        resubmit_failed=rules.resubmit_failed,
+        reconcile_timeout=900.0,
+        max_credits=None,
+        check_quota=False,
+    )
+)
+
+
+class OneWishOnePaidJob(RuleBasedStateMachine):
+    def __init__(self):
+        super().__init__()
+        self.clock = BusyClock(self)
+        self.variables = SteppingVariables()
+        self._patches = ExitStack()
+        self._patches.enter_context(passing(self.clock))
+        self._patches.enter_context(kept_in(self.variables))
+
+    @initialize(
+        limits=st.sampled_from(SLOWEST_SERVICE),
+        rules=st.tuples(*[rules_of_authors] * len(WISHES)),
+        is_empty=st.booleans(),
+    )
+    def begin(self, limits, rules, is_empty):
+        self.service = Service(self.clock, **limits)
+        self.wishes = [WishState(number, rule) for number, rule in enumerate(rules)]
+        if not is_empty:
+            self.create_foreign(Foreign())
+            self.clock.now += 1000.0
+
+    # What may happen
+
+    @rule(number=wish_numbers, how=hows, plan=plans)
+    def a_try(self, number, how, plan):
+        self.start(self.wishes[number], how, plan)
+
+    @rule(seconds=st.sampled_from([1.0, 60.0, 200.0, 3000.0]))
+    def time_passes(self, seconds):
+        self.clock.now += seconds
+
+    @rule(job=foreign_jobs)
+    def a_foreign_job(self, job):
+        self.create_foreign(job)
+
+    @precondition(lambda self: self.service.jobs)
+    @rule(position=st.integers(0, 20))
+    def a_job_is_cleaned(self, position):
+        self.clean(position)
+
+    def create_foreign(self, job):
+        prompt = f"Something else {len(self.service.jobs)}" if job.prompt is None else PROMPTS[job.prompt]
+        self.service.create(
+            prompt,
+            wish=None,
+            posted_at=self.clock.now,
+            appears_after=0.0,
+            renders=job.renders,
+            end=job.end,
+            is_video=job.is_video,
+        )
+
+    def clean(self, position):
+        ended = [
+            job for job in self.service.jobs.values() if job.status_at(self.clock.now) == JobStatus.COMPLETED
+        ]
+        if ended:
+            job = ended[position % len(ended)]
+            job.cleaned_at = self.clock.now
+            self.clock.note(f"{job.job_id} is cleaned")
+
+    def start(self, wish, how, plan):
+        """Run a try to its end, and give what it ended with."""
+        if wish.is_running:
+            return None
+        instance = wish.instance
+        if not wish.has_started:
+            wish.has_started = True
+        elif how == "clear":
+            instance.clear()
+            wish.is_cleared = True
+        elif how == "made again":
+            instance.make_again()
+            wish.is_made_again = True
+        elif how == "retry":
+            instance.retry()
+        self.clock.note(
+            f"wish {wish.number}: try {instance.try_number}, max_tries {instance.max_tries} ({how})"
+        )
+        a_try = Try(self, wish, plan)
+        self.variables.tries.append(a_try)
+        wish.is_running = True
+        try:
+            submission = Submission(
+                context={"ti": instance},
+                hook=Hook(a_try),
+                make_request=lambda: wish.request,
+                rules=wish.rules,
+                log=a_try,
+            )
+            wish.ledger_key = submission._ledger._key
+            submitted = submission.ensure()
+        except (Crash, PictoryError) as end:
+            self.clock.note(f"wish {wish.number} ended with {end!r}")
+            return end
+        finally:
+            self.variables.tries.remove(a_try)
+            wish.is_running = False
+        wish.is_cleared = wish.is_made_again = False
+        wish.returned.append(submitted.job_id)
+        self.clock.note(f"wish {wish.number} goes on with {submitted.job_id}")
+        return submitted
+
+    # What must be true
+
+    def entry_of(self, wish):
+        text = self.variables.texts.get(wish.ledger_key or "")
+        return json.loads(text) if text else {}
+
+    def recorded_of(self, wish):
+        entry = self.entry_of(wish)
+        return [*(job["job_id"] for job in entry.get("earlier_jobs", ())), entry.get("job_id")]
+
+    def check_payment(self, a_try):
+        """Insist, in the moment of a submission, that it isn't one too many."""
+        wish = a_try.wish
+        if self.is_another_wanted(a_try):
+            wish.more_videos_wanted += 1
+            wish.is_cleared = wish.is_made_again = False
+        same = [other for other in self.wishes if WISHES[other.number] == WISHES[wish.number]]
+        # Of identical wishes whose answers were lost, one may adopt what the other one submitted.
+        most = sum(other.has_posted + other.more_videos_wanted for other in same)
+        ours = [
+            job
+            for job in self.service.jobs.values()
+            if job.wish is not None and job.prompt == wish.request.payload["prompt"]
+        ]
+        # Failed videos cost nothing.
+        paid = [job.job_id for job in ours if job.status_at(self.clock.now) != JobStatus.FAILED]
+        assert len(paid) <= most, f"{paid} were paid for, {most} were wanted; {a_try.lines}"
+
+    def is_another_wanted(self, a_try):
+        wish, now = a_try.wish, self.clock.now
+        if any("which may pay twice" in line for line in a_try.lines):
+            return True
+        if wish.is_made_again:
+            return True
+        earlier = [self.service.jobs[job_id] for job_id in self.recorded_of(wish) if job_id]
+        if not earlier:
+            return False
+        has_ended = earlier[-1].status_at(now) != JobStatus.IN_PROGRESS
+        if wish.is_cleared and (
+            wish.rules.on_clear == "new" or (wish.rules.on_clear == "auto" and has_ended)
+        ):
+            return True
+        return wish.rules.resubmit_failed and earlier[-1].status_at(now) == JobStatus.FAILED
+
+    @invariant()
+    def no_two_wishes_have_the_same_job(self):
+        if not hasattr(self, "wishes"):
+            return
+        held = [job_id for wish in self.wishes for job_id in self.recorded_of(wish) if job_id]
+        assert len(held) == len(set(held)), held
+
+    @invariant()
+    def what_a_try_returned_stays_recorded(self):
+        if not hasattr(self, "wishes"):
+            return
+        for wish in self.wishes:
+            assert set(wish.returned) <= set(self.recorded_of(wish))
+
+    def teardown(self):
+        try:
+            if hasattr(self, "wishes"):
+                self.come_to_an_end()
+        finally:
+            self._patches.close()
+
+    def come_to_an_end(self):
+        self.clock.now += LONGEST_RENDERING
+        for wish in self.wishes:
+            self.assert_good_end(wish)
+        self.no_two_wishes_have_the_same_job()
+        self.what_a_try_returned_stays_recorded()
+
+    def assert_good_end(self, wish):
+        calm = Plan(lags=(self.service.lag, 0.0))
+        for _ in range(5):
+            end = self.start(wish, "retry", calm)
+            if not isinstance(end, PictorySubmissionUnresolvedError):
+                break
+            self.clock.now += LONGEST_RENDERING
+        if isinstance(end, PictorySubmissionUnknownError):
+            assert "on_unknown_submission='resubmit'" in str(end)
+            return
+        if isinstance(end, PictoryJobError):
+            assert isinstance(end, AirflowFailException)
+            assert end.job_id in str(end)
+            job = self.service.jobs[end.job_id]
+        else:
+            assert not isinstance(end, BaseException), repr(end)
+            job = self.service.jobs[end.job_id]
+        assert job.prompt == wish.request.payload["prompt"]
+        assert self.recorded_of(wish)[-1] == job.job_id
+
+
+OneWishOnePaidJob.TestCase.settings = settings(
+    max_examples=150,
+    stateful_step_count=30,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
+)
+TestOneWishOnePaidJob = OneWishOnePaidJob.TestCase
