@@ -16,8 +16,8 @@ with DAG(
     start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
     catchup=False,
     max_active_runs=1,
-    # Retries are for what may pass by itself, such as a rate limit. What a retry can't mend, or what it could
-    # pay for twice, fails at once whatever is set here.
+    # A retry goes on with the video that is there, so none is paid for twice. What no retry can mend fails at
+    # once whatever is set here.
     default_args={"retries": 3, "retry_delay": timedelta(minutes=5), "retry_exponential_backoff": True},
     tags=["example", "pictory"],
 ) as dag:
