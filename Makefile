@@ -12,7 +12,7 @@ UV := .environments/uv/bin/uv
 UV_NEEDED := .environments/uv/.installed
 endif
 
-.PHONY: help demo test test-unit test-tasks test-end-to-end test-oldest chaos check format constraints clean
+.PHONY: help demo test test-unit test-tasks test-end-to-end test-oldest soak chaos chaos-oldest check format constraints clean
 .DELETE_ON_ERROR:
 
 help: ## Say what there is
@@ -35,8 +35,14 @@ test-end-to-end: .venv/.installed ## Run the tests that start a whole Airflow
 test-oldest: $(OLDEST)/.installed ## Run all tests but those that start a whole Airflow, on the oldest versions supported
 	$(OLDEST)/bin/python -m pytest -m "not end_to_end" --numprocesses 2
 
-chaos: .venv/.installed ## Let a thousand jobs wait through a storm of faults, for about five minutes
+soak: .venv/.installed ## Let a thousand jobs wait through a storm of faults, for about five minutes
 	.venv/bin/python -m tests.chaos.soak
+
+chaos: .venv/.installed ## Kill tasks wherever it could hurt, for up to half an hour: each video is paid for once
+	.venv/bin/python -m tests.chaos.crashes
+
+chaos-oldest: $(OLDEST)/.installed ## The kills around the paid POST on the oldest Airflow supported
+	$(OLDEST)/bin/python -m tests.chaos.crashes_on_oldest
 
 check: .venv/.installed ## Lint, check types and imports, build and check the package
 	.venv/bin/ruff check

@@ -45,12 +45,13 @@ WIDEST_GAP_AMONG_SIBLINGS = 10
 
 
 class LedgerState(StrEnum):
-    """How far a submission has come."""
+    """How far a submission has come; the last two are ends that whoever clears the task has seen."""
 
     INTENDED = "intended"
     REFUSED = "refused"
     ACCEPTED = "accepted"
-    ENDED = "ended"
+    FAILED = "failed"
+    DELIVERED = "delivered"
 
 
 class Standing(StrEnum):

@@ -55,6 +55,7 @@ if TYPE_CHECKING:
 
 # How often a job id is tried to be written down before the task goes on without.
 ATTEMPTS_TO_WRITE = 4
+XCOM_RETURN_KEY = "return_value"
 # How often a person's clear looks at a job before it gives up on finding out whether that is still running.
 ATTEMPTS_TO_LOOK = 5
 LONGEST_PAUSE_BETWEEN_LOOKS = 20.0
@@ -158,6 +159,7 @@ class Submission:
     :param make_request: makes the request of this try; only called where it matters what that is.
     :param rules: what the author of the DAG decided.
     :param log: of the task.
+    :param pushes_result: whether Airflow pushes what the task returns.
 
     ``job_id`` is known from the moment of the answer on; ``is_under_way`` says that a POST may have been sent
     whose outcome isn't known.
@@ -171,6 +173,7 @@ class Submission:
         make_request: Callable[[], VideoRequest],
         rules: SubmissionRules,
         log: Logger,
+        pushes_result: bool = True,
     ) -> None:
         task_instance: Any = context["ti"]
         self._ledger = open_ledger(context)
@@ -181,6 +184,10 @@ class Submission:
         self._try_number = int(task_instance.try_number)
         self._max_tries = int(task_instance.max_tries)
         self._task_instance_id = str(getattr(task_instance, "id", None) or "")
+        self._pushes_result = pushes_result
+        # Airflow 3 says which XComs the try before has left, where it says anything.
+        run = getattr(task_instance, "_ti_context_from_server", None)
+        self._former_xcoms = frozenset(getattr(run, "xcom_keys_to_clear", None) or ())
         self.job_id: str | None = None
         self.is_under_way = False
 
@@ -212,7 +219,7 @@ class Submission:
 
     def conclude(self, job: VideoJob) -> VideoJob:
         """
-        Note the end of the task's job, and insist on a video.
+        Insist on a video, and note it if there is none.
 
         :param job: as it was last seen, ended.
         :raises PictoryError: there is no video, as :func:`require_completed`; to be retried if failed jobs
@@ -220,18 +227,26 @@ class Submission:
         """
         self.job_id = job.job_id
         try:
-            entry = self._ledger.read()
-        except PictoryLedgerError as error:
-            self._log.warning("The end of job %s can't be noted: %s", job.job_id, error)
-        else:
-            if entry is not None and entry.job_id == job.job_id:
-                self._record(entry.but(state=LedgerState.ENDED))
-        try:
             return require_completed(job)
-        except PictoryJobFailedError as error:
-            if not self._rules.resubmit_failed:
+        except PictoryError as error:
+            self._note(LedgerState.FAILED)
+            if not isinstance(error, PictoryJobFailedError) or not self._rules.resubmit_failed:
                 raise
             raise PictoryError(f"{error}; with resubmit_failed the next try submits another video") from error
+
+    def note_delivery(self) -> None:
+        """Note that the task has done all it is to do; to be called as late as can be."""
+        self._note(LedgerState.DELIVERED)
+
+    def _note(self, state: LedgerState) -> None:
+        """Write down how the task ended. It ends that way whether or not this can be written."""
+        try:
+            entry = self._ledger.read()
+        except PictoryLedgerError as error:
+            self._log.warning("How job %s ended can't be noted: %s", self.job_id, error)
+            return
+        if entry is not None and entry.job_id == self.job_id:
+            self._record(entry.but(state=state))
 
     def _life(self, entry: LedgerEntry | None) -> _Life:
         if entry is None or entry.try_number > self._try_number:
@@ -249,17 +264,18 @@ class Submission:
             return None
         if life is _Life.RETRY or self._rules.on_clear is OnClear.REATTACH:
             return entry
-        chosen = self._running_after_clear(entry) if self._rules.on_clear is OnClear.AUTO else None
+        chosen = self._wanted_after_clear(entry) if self._rules.on_clear is OnClear.AUTO else None
         if chosen is None:
             self._log.info("This task was cleared, so another video follows job %s", entry.job_id)
         return chosen
 
-    def _running_after_clear(self, entry: LedgerEntry) -> LedgerEntry | None:
+    def _wanted_after_clear(self, entry: LedgerEntry) -> LedgerEntry | None:
         """
-        Find the running job that a person who clears this task goes on with.
+        Find the job that a person who clears this task goes on with.
 
-        Without retries a clear is how people recover, so a job that is still running is kept. One that has
-        ended is what they saw when they cleared, so they want another.
+        Without retries a clear is how people recover, so a job that is still running is kept, and so is a
+        video that the task hasn't delivered. One that it has delivered, and a failed one, is what they saw
+        when they cleared, so they want another.
 
         :raises PictoryError: it can't be found out whether the job is still running.
         """
@@ -272,16 +288,26 @@ class Submission:
         if not is_own:
             self._log.info("Job %s now belongs to another task", job_id)
             return None
-        if entry.state is LedgerState.ENDED:
+        if entry.state is LedgerState.FAILED:
             return None
         seen = self._look_patiently(entry)
         if isinstance(seen, VideoJob):
-            return None if seen.has_ended else entry
+            is_wanted = seen.status == JobStatus.COMPLETED and not self._was_delivered(entry)
+            return entry if is_wanted or not seen.has_ended else None
         if not _is_not_found(seen):
             raise seen
         if self._is_young(entry):
             return entry
         raise _not_found(entry, seen)
+
+    def _was_delivered(self, entry: LedgerEntry) -> bool:
+        """Tell whether an earlier try ended well, as far as anybody can tell afterwards."""
+        if entry.state is not LedgerState.DELIVERED:
+            return False
+        if self._pushes_result and self._former_xcoms:
+            # What a task returns is pushed after it has noted its delivery, so a crash in between shows.
+            return XCOM_RETURN_KEY in self._former_xcoms
+        return True
 
     def _running_job_of_sibling(self, entry: LedgerEntry) -> LedgerEntry | None:
         """
@@ -318,6 +344,7 @@ class Submission:
         """Go on with a job, unless it failed and may be followed by another one."""
         job_id = self.job_id = entry.job_id or ""
         entry = entry.but(
+            state=LedgerState.ACCEPTED,
             try_number=self._try_number,
             max_tries=self._max_tries,
             task_instance_id=self._task_instance_id,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import time
+from types import SimpleNamespace
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowTaskTimeout
@@ -105,6 +106,7 @@ class Task:
         self.connection = "pictory_default"
         self.instance = TaskInstance(**instance)
         self.submission = None
+        self.delivers = True
 
     def make_request(self):
         if isinstance(self.request, Exception):
@@ -112,7 +114,7 @@ class Task:
         return self.request
 
     def run(self, hook=None):
-        """Run the present try as far as the submission goes."""
+        """Run the present try as an operator does that doesn't wait."""
         self.submission = Submission(
             context={"ti": self.instance},
             hook=hook or PictoryHook(self.connection),
@@ -120,7 +122,10 @@ class Task:
             rules=SubmissionRules.read(**self.rules),
             log=self.log,
         )
-        return self.submission.ensure()
+        submitted = self.submission.ensure()
+        if self.delivers:
+            self.submission.note_delivery()
+        return submitted
 
     def finish(self):
         """Wait for the present try's job, which is to have ended, and conclude as an operator does."""
@@ -360,7 +365,7 @@ def test_a_retry_gives_the_result_of_the_job_that_has_completed(task, account, i
     assert submitted.job.status == JobStatus.COMPLETED
     assert submitted.job.url
     assert posts(account) == 1
-    assert task.record["state"] == "ended"
+    assert task.record["state"] == "delivered"
 
 
 def test_a_retry_fails_again_with_the_error_of_the_job_that_failed(task, account):
@@ -822,13 +827,36 @@ def test_a_job_is_written_down_though_the_database_stumbles(task, variables, log
     assert log.warnings == []
 
 
-def test_the_end_of_a_job_that_cannot_be_noted_does_not_stop_the_task(task, account, variables, log):
+def test_an_end_that_cannot_be_noted_does_not_stop_the_task(task, account, variables, log):
+    task.delivers = False
     job_id = task.run().job_id
     account.set_job(job_id, "completed")
     variables.is_readable = False
 
     assert task.finish().job_id == job_id
-    assert f"The end of job {job_id} can't be noted" in log.warnings[0]
+    task.submission.note_delivery()
+    assert f"How job {job_id} ended can't be noted" in log.warnings[0]
+
+
+def test_a_clear_after_a_crash_gives_the_video_that_was_never_delivered(task, account):
+    task.delivers = False
+    job_id = task.run().job_id
+    account.set_job(job_id, "completed")
+
+    assert task.clear().job_id == job_id
+    assert posts(account) == 1
+
+
+@pytest.mark.parametrize(
+    ("former", "posted"), [(["job_id"], 1), (["job_id", "return_value"], 2), ([], 2), (None, 2)]
+)
+def test_airflows_own_traces_tell_a_delivery_from_a_crash_right_before_it(task, account, former, posted):
+    job_id = task.run().job_id
+    account.set_job(job_id, "completed")
+    task.instance._ti_context_from_server = SimpleNamespace(xcom_keys_to_clear=former)
+    task.clear()
+
+    assert posts(account) == posted
 
 
 # An unknown outcome

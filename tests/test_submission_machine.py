@@ -227,6 +227,7 @@ class Hook:
             raise PictoryAPIError("Refused", status_code=403)
         if attempt.outcome == "never-connected":
             raise PictoryAPIError("No answer")
+        self._try.machine.note_what_is_wanted(self._try)
         if attempt.outcome != "lost":
             job_id = self._service.create(
                 request.payload["prompt"],
@@ -547,6 +548,8 @@ class OneWishOnePaidJob(RuleBasedStateMachine):
             )
             wish.ledger_key = submission._ledger._key
             submitted = submission.ensure()
+            wish.returned.append(submitted.job_id)
+            submission.note_delivery()
         except (Crash, PictoryError) as end:
             self.clock.note(f"wish {wish.number} ended with {end!r}")
             return end
@@ -554,7 +557,6 @@ class OneWishOnePaidJob(RuleBasedStateMachine):
             self.variables.tries.remove(a_try)
             wish.is_running = False
         wish.is_cleared = wish.is_made_again = False
-        wish.returned.append(submitted.job_id)
         self.clock.note(f"wish {wish.number} goes on with {submitted.job_id}")
         return submitted
 
@@ -568,12 +570,16 @@ class OneWishOnePaidJob(RuleBasedStateMachine):
         entry = self.entry_of(wish)
         return [*(job["job_id"] for job in entry.get("earlier_jobs", ())), entry.get("job_id")]
 
-    def check_payment(self, a_try):
-        """Insist, in the moment of a submission, that it isn't one too many."""
+    def note_what_is_wanted(self, a_try):
+        """Count that somebody wants another video, when it is sent for, whether or not that arrives."""
         wish = a_try.wish
         if self.is_another_wanted(a_try):
             wish.more_videos_wanted += 1
             wish.is_cleared = wish.is_made_again = False
+
+    def check_payment(self, a_try):
+        """Insist, in the moment of a submission, that it isn't one too many."""
+        wish = a_try.wish
         same = [other for other in self.wishes if WISHES[other.number] == WISHES[wish.number]]
         # Of identical wishes whose answers were lost, one may adopt what the other one submitted.
         most = sum(other.has_posted + other.more_videos_wanted for other in same)
@@ -595,7 +601,10 @@ class OneWishOnePaidJob(RuleBasedStateMachine):
         earlier = [self.service.jobs[job_id] for job_id in self.recorded_of(wish) if job_id]
         if not earlier:
             return False
-        has_ended = earlier[-1].status_at(now) != JobStatus.IN_PROGRESS
+        status = earlier[-1].status_at(now)
+        # A video that no try has delivered is still owed to the person who clears.
+        is_owed = status == JobStatus.COMPLETED and self.entry_of(wish).get("state") != "delivered"
+        has_ended = status != JobStatus.IN_PROGRESS and not is_owed
         if wish.is_cleared and (
             wish.rules.on_clear == "new" or (wish.rules.on_clear == "auto" and has_ended)
         ):

@@ -183,6 +183,7 @@ class GenerateVideoOperator(BaseOperator):
             if submitted.estimated_credits is not None:
                 context["ti"].xcom_push(key="estimated_credits", value=submitted.estimated_credits)
             if not self.wait_for_completion:
+                submission.note_delivery()
                 return job_id
             job = submitted.job
             if job is None:
@@ -193,7 +194,7 @@ class GenerateVideoOperator(BaseOperator):
                     job_id, deadline=deadline, poll_interval=poll_interval, log=self.log, advice=ADVICE
                 )
                 job = submission.conclude(wait_for_job(self.hook, watch))
-            return self._finish(context, job)
+            return self._finish(context, submission, job)
         except Exception as error:
             self._say_what_goes_on(error)
             raise
@@ -225,7 +226,7 @@ class GenerateVideoOperator(BaseOperator):
             )
             if job is None:
                 self._defer(job_id, deadline, seconds(self.poll_interval, "poll_interval"), doubts + 1)
-            return self._finish(context, submission.conclude(job))
+            return self._finish(context, submission, submission.conclude(job))
         except Exception as error:
             self._say_what_goes_on(error)
             raise
@@ -265,7 +266,12 @@ class GenerateVideoOperator(BaseOperator):
             check_quota=self.check_quota,
         )
         self._submission = Submission(
-            context=context, hook=self.hook, make_request=self._request, rules=rules, log=self.log
+            context=context,
+            hook=self.hook,
+            make_request=self._request,
+            rules=rules,
+            log=self.log,
+            pushes_result=self.do_xcom_push,
         )
         return self._submission
 
@@ -296,11 +302,12 @@ class GenerateVideoOperator(BaseOperator):
         arguments["kwargs"]["job_id"] = job_id
         self.defer(**arguments)
 
-    def _finish(self, context: Context, job: VideoJob) -> str:
+    def _finish(self, context: Context, submission: Submission, job: VideoJob) -> str:
         context["ti"].xcom_push(key="video", value=job.result)
         if job.ai_credits_used is not None:
             context["ti"].xcom_push(key="used_credits", value=job.ai_credits_used)
         self.log.info("Pictory job %s is completed: %s", job.job_id, describe(job))
+        submission.note_delivery()
         return job.job_id
 
     def _say_what_goes_on(self, error: Exception) -> None:

@@ -48,12 +48,20 @@ class RealAirflow:
     :param home: an empty folder for everything that it writes; it isn't deleted.
     :param dag_files: copied into its DAGs folder.
     :param environment: further variables for all components, such as ``AIRFLOW__...`` settings.
+    :param is_busy: whether many tasks run while REST changes something. Tasks then have an API server of
+        their own, ``execution-api``: the one that answers REST stops everything else that it does while it
+        waits for SQLite's lock, which one of the tasks' requests may hold. And all wait for that lock longer.
     """
 
     COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer")
 
     def __init__(
-        self, home: Path, dag_files: Iterable[Path], environment: Mapping[str, str] | None = None
+        self,
+        home: Path,
+        dag_files: Iterable[Path],
+        environment: Mapping[str, str] | None = None,
+        *,
+        is_busy: bool = False,
     ) -> None:
         self.home = home
         self.dags_folder = home / "dags"
@@ -62,6 +70,7 @@ class RealAirflow:
         self.answers: list[str] = []
         self._dag_files = list(dag_files)
         self._port = _free_port()
+        self._execution_port = _free_port() if is_busy else self._port
         self._environment = self._make_environment(environment or {})
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._started: dict[str, datetime] = {}
@@ -74,6 +83,10 @@ class RealAirflow:
         """The API server's base URL."""
         return f"http://127.0.0.1:{self._port}"
 
+    @property
+    def _execution_url(self) -> str:
+        return f"http://127.0.0.1:{self._execution_port}/execution/"
+
     def __enter__(self) -> RealAirflow:
         self.dags_folder.mkdir(parents=True)
         (self.home / "logs").mkdir()
@@ -83,6 +96,8 @@ class RealAirflow:
             self._make_database()
             for name in self.COMPONENTS:
                 self.start(name)
+            if self._execution_port != self._port:
+                self.start("execution-api")
             self.wait_until_healthy()
         except BaseException as error:
             error.add_note(self.tail())
@@ -97,16 +112,18 @@ class RealAirflow:
 
     def start(self, name: str) -> None:
         """Start a component, without waiting for it to be healthy."""
-        arguments = {
-            "api-server": ["--host", "127.0.0.1", "--port", str(self._port), "--workers", "1"],
-            "scheduler": ["--skip-serve-logs"],
-            "dag-processor": [],
-            "triggerer": ["--skip-serve-logs"],
+        local = ["--host", "127.0.0.1", "--workers", "1", "--port"]
+        commands = {
+            "api-server": ["api-server", *local, str(self._port)],
+            "execution-api": ["api-server", *local, str(self._execution_port), "--apps", "execution"],
+            "scheduler": ["scheduler", "--skip-serve-logs"],
+            "dag-processor": ["dag-processor"],
+            "triggerer": ["triggerer", "--skip-serve-logs"],
         }
         self._started[name] = datetime.now(UTC)
         with self._output(name).open("ab") as output:
             self._processes[name] = subprocess.Popen(
-                [sys.executable, "-m", "airflow", name, *arguments[name]],
+                [sys.executable, "-m", "airflow", *commands[name]],
                 cwd=self.home,
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
@@ -138,9 +155,14 @@ class RealAirflow:
 
     def wait_until_healthy(self) -> None:
         """Wait until every running component has a fresh sign of life."""
-        names = {name: name.replace("-", "_") for name in self._processes if name != "api-server"}
+        names = {
+            name: name.replace("-", "_")
+            for name in self._processes
+            if name not in ("api-server", "execution-api")
+        }
 
         def signs_of_life() -> dict[str, datetime | None]:
+            self._session.get(f"{self._execution_url}health", timeout=10)
             health = self._session.get(f"{self.url}/api/v2/monitor/health", timeout=10).json()
             beats = {name: health[key][f"latest_{key}_heartbeat"] for name, key in names.items()}
             return {name: datetime.fromisoformat(beat) if beat else None for name, beat in beats.items()}
@@ -151,6 +173,16 @@ class RealAirflow:
             lambda seen: all(beat and beat > self._started[name] for name, beat in seen.items()),
             SECONDS_TO_START,
         )
+
+    def require_components(self, what: str) -> None:
+        """
+        Fail when a component has ended by itself.
+
+        :param what: what is going on, for the message.
+        """
+        for name, process in self._processes.items():
+            if process.poll() is not None:
+                raise AssertionError(f"{what}, but {name} ended by itself ({process.returncode})")
 
     def wait_for(
         self, what: str, look: Callable[[], Seen], is_there: Callable[[Seen], bool], timeout: float
@@ -166,11 +198,7 @@ class RealAirflow:
         deadline = time.monotonic() + timeout
         seen: object = None
         while time.monotonic() < deadline:
-            for name, process in self._processes.items():
-                if process.poll() is not None:
-                    raise AssertionError(
-                        f"Waiting for {what}, but {name} ended by itself ({process.returncode})"
-                    )
+            self.require_components(f"Waiting for {what}")
             try:
                 seen = found = look()
                 if is_there(found):
@@ -194,8 +222,12 @@ class RealAirflow:
         assert answer.ok, f"{method} {path}: HTTP {answer.status_code} {answer.text}"
         return answer.json() if answer.content else None
 
-    def trigger(self, dag_id: str, conf: Mapping[str, Any] | None = None) -> str:
-        """Start a run of a DAG as soon as Airflow has read its file, and give the run's id."""
+    def trigger(self, dag_id: str, conf: Mapping[str, Any] | None = None, run_id: str | None = None) -> str:
+        """
+        Start a run of a DAG as soon as Airflow has read its file, and give the run's id.
+
+        :param run_id: this one, or one of Airflow's making.
+        """
         self.wait_for(
             f"DAG {dag_id} to be read",
             lambda: [dag["dag_id"] for dag in self.request("GET", "/dags?limit=100")["dags"]],
@@ -203,8 +235,34 @@ class RealAirflow:
             60,
         )
         self.request("PATCH", f"/dags/{dag_id}", {"is_paused": False})
-        body = {"logical_date": None, "conf": dict(conf or {})}
+        body: dict[str, Any] = {"logical_date": None, "conf": dict(conf or {})}
+        if run_id is not None:
+            body["dag_run_id"] = run_id
         return str(self.request("POST", f"/dags/{dag_id}/dagRuns", body)["dag_run_id"])
+
+    def clear(
+        self, dag_id: str, run_id: str, task_ids: Iterable[object] | None = None, *, only_failed: bool = True
+    ) -> None:
+        """
+        Clear tasks of a run, as a person would in the UI, and let the run go on.
+
+        :param task_ids: of which tasks, each an id or an id and a map index; of all without it.
+        :param only_failed: leave those alone that haven't failed.
+        """
+        body = {
+            "dry_run": False,
+            "dag_run_id": run_id,
+            "only_failed": only_failed,
+            "reset_dag_runs": True,
+            "include_downstream": task_ids is not None,
+            **({} if task_ids is None else {"task_ids": list(task_ids)}),
+        }
+        self.request("POST", f"/dags/{dag_id}/clearTaskInstances", body)
+
+    def mark_failed(self, dag_id: str, run_id: str, task_id: str) -> None:
+        """Mark a task as failed, as a person would in the UI, whatever it does now."""
+        path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}"
+        self.request("PATCH", path, {"new_state": "failed"})
 
     def task_instances(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
         """Give the task instances of a run as REST shows them, mapped ones in their order."""
@@ -278,6 +336,7 @@ class RealAirflow:
 
     def _make_environment(self, further: Mapping[str, str]) -> dict[str, str]:
         own = {name: value for name, value in os.environ.items() if "AIRFLOW_" not in name}
+        lock_timeout = 5 if self._execution_port == self._port else 60
         return {
             **own,
             "AIRFLOW_HOME": str(self.home),
@@ -288,11 +347,11 @@ class RealAirflow:
             "AIRFLOW__CORE__FERNET_KEY": self.fernet_key,
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
             "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
-            "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{self.url}/execution/",
+            "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": self._execution_url,
             "AIRFLOW__API__BASE_URL": self.url,
             "AIRFLOW__API__SECRET_KEY": secrets.token_hex(32),
             "AIRFLOW__API_AUTH__JWT_SECRET": secrets.token_hex(32),
-            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{self.database}",
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{self.database}?timeout={lock_timeout}",
             "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "5",
             "AIRFLOW__SCHEDULER__SCHEDULER_HEARTBEAT_SEC": "1",
             # After so many seconds another triggerer takes over from one that died.

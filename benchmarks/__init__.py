@@ -1,0 +1,1 @@
+"""What waiting, parsing and running with this provider costs, side by side with its peers."""

@@ -1,0 +1,159 @@
+"""The verdict: what the service was paid for, held against what each wish got."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from enum import StrEnum
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from tests.chaos.gateway import Submission
+    from tests.chaos.wishes import Wish
+
+MOST_REFUSED = 0.02
+
+
+class Outcome(StrEnum):
+    """What became of a wish."""
+
+    ONCE = "paid once"
+    TWICE = "paid twice"
+    LOST = "lost"
+    REFUSED = "refused"
+    WRONG = "wrong"
+
+
+@dataclass
+class End:
+    """
+    How a wish's task ended, as Airflow tells it.
+
+    :param state: of the task instance.
+    :param job_id: what it returned, or pushed last.
+    :param video_id: the job of the video that it got, where it waited for one.
+    :param error: the last try's log.
+    :param tries: how many there were.
+    :param clears: how often somebody had to clear it.
+    :param seconds: from the start of its first try to the end of its run.
+    """
+
+    state: str | None
+    job_id: str | None
+    video_id: str | None
+    error: str
+    tries: int
+    clears: int
+    seconds: float
+
+
+@dataclass
+class Judgement:
+    """
+    A wish, its outcome and why.
+
+    :param wish: the wish.
+    :param end: how its task ended.
+    :param outcome: the outcome.
+    :param reason: says more where something is wrong.
+    :param happened: the points of its kills that happened.
+    :param unreached: the points of its kills that it never came to.
+    """
+
+    wish: Wish
+    end: End
+    outcome: Outcome
+    reason: str = ""
+    happened: list[str] = field(default_factory=list)
+    unreached: list[str] = field(default_factory=list)
+
+
+def judge(
+    ends: Sequence[tuple[Wish, End]],
+    submissions: Iterable[Submission],
+    jobs: Iterable[Mapping[str, Any]],
+    happened: set[str],
+) -> list[Judgement]:
+    """
+    Judge all wishes.
+
+    :param ends: each wish, and how its task ended.
+    :param submissions: what arrived, and for which wish.
+    :param jobs: what the service really has, foreign jobs too.
+    :param happened: the marks of the kills that happened.
+    """
+    by_id = {job["job_id"]: job for job in jobs}
+    paid: dict[int, list[str]] = {}
+    for submission in submissions:
+        if submission.job_id is not None:
+            paid.setdefault(submission.wish, []).append(submission.job_id)
+    judgements = []
+    returned = Counter(end.job_id for _, end in ends if end.state == "success")
+    for wish, end in ends:
+        outcome, reason = _outcome(wish, end, paid.get(wish.number, []), by_id, returned)
+        judgement = Judgement(wish, end, outcome, reason)
+        for index, kill in enumerate(wish.kills):
+            place = judgement.happened if wish.mark(index) in happened else judgement.unreached
+            place.append(kill.point)
+        judgements.append(judgement)
+    return judgements
+
+
+def nobodys_jobs(submissions: Iterable[Submission], jobs: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Give the jobs that the account paid for though no submission of ours made them."""
+    known = {submission.job_id for submission in submissions}
+    return [job["job_id"] for job in jobs if not job["is_foreign"] and job["job_id"] not in known]
+
+
+def _outcome(
+    wish: Wish,
+    end: End,
+    own: list[str],
+    by_id: Mapping[str, Mapping[str, Any]],
+    returned: Mapping[str | None, int],
+) -> tuple[Outcome, str]:
+    if len(own) > 1:
+        return Outcome.TWICE, f"paid for {own}, ended {end.state} with {end.job_id}"
+    if end.state != "success":
+        if "on_unknown_submission" not in end.error:
+            return (Outcome.LOST if own else Outcome.WRONG), f"ended {end.state}: {_last_words(end.error)}"
+        if unnamed := [job_id for job_id in own if job_id not in end.error]:
+            return Outcome.LOST, f"refused, and the error doesn't name {unnamed}: {_last_words(end.error)}"
+        return Outcome.REFUSED, _last_words(end.error)
+    job = by_id.get(end.job_id or "")
+    if job is None or job["prompt"] != wish.prompt:
+        return Outcome.WRONG, f"returned {end.job_id}, which is {job and job['prompt']!r}"
+    if end.video_id is not None and end.video_id != end.job_id:
+        return Outcome.WRONG, f"returned {end.job_id}, but the video of {end.video_id}"
+    if returned[end.job_id] > 1:
+        return Outcome.WRONG, f"returned {end.job_id}, as another wish did"
+    if job["is_foreign"]:
+        return (Outcome.LOST if own else Outcome.WRONG), f"took somebody else's job, paid for {own}"
+    # Of twins one may have got the job that the other paid for, as long as each got one.
+    return Outcome.ONCE, ""
+
+
+def _last_words(log: str) -> str:
+    return log.strip()[-600:]
+
+
+def table(judgements: Sequence[Judgement]) -> list[str]:
+    """Give the lines of the table, a row for each point."""
+    rows = dict.fromkeys(judgement.wish.row for judgement in judgements)
+    heads = ("point", "wishes", "planned", "happened", *(str(outcome) for outcome in Outcome), "median s")
+    lines = [f"{heads[0]:34}" + "".join(f"{head:>12}" for head in heads[1:])]
+    for row in rows:
+        these = [judgement for judgement in judgements if judgement.wish.row == row]
+        counts = Counter(judgement.outcome for judgement in these)
+        numbers = (
+            len(these),
+            sum(len(judgement.wish.kills) for judgement in these),
+            sum(len(judgement.happened) for judgement in these),
+            *(counts[outcome] for outcome in Outcome),
+            round(median(judgement.end.seconds for judgement in these)),
+        )
+        lines.append(f"{row:34}" + "".join(f"{number:>12}" for number in numbers))
+    return lines
