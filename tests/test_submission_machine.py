@@ -127,7 +127,7 @@ class Service:
         self.jobs: dict[str, Job] = {}
 
     def create(self, prompt, *, wish, posted_at, appears_after, renders, end, is_video=True):
-        job_id = f"job-{len(self.jobs) + 1}"
+        job_id = f"job-{len(self.jobs) + 1:04}"
         visible_at = posted_at + min(appears_after, self.appears_after)
         self.jobs[job_id] = Job(
             job_id, prompt, posted_at, visible_at, posted_at + renders, end, wish, is_video
@@ -219,6 +219,7 @@ class Hook:
         started_at = self._clock.now
         # Also if it is lost: what it wants may then come from an identical wish's submission.
         self._try.wish.has_posted = True
+        self._try.machine.note_what_is_wanted(self._try)
         if attempt.outcome == "invalid":
             raise PictoryInvalidRequestError("Refused")
         if attempt.outcome == "rate-limited":
@@ -227,7 +228,6 @@ class Hook:
             raise PictoryAPIError("Refused", status_code=403)
         if attempt.outcome == "never-connected":
             raise PictoryAPIError("No answer")
-        self._try.machine.note_what_is_wanted(self._try)
         if attempt.outcome != "lost":
             job_id = self._service.create(
                 request.payload["prompt"],
@@ -536,6 +536,7 @@ class OneWishOnePaidJob(RuleBasedStateMachine):
             f"wish {wish.number}: try {instance.try_number}, max_tries {instance.max_tries} ({how})"
         )
         a_try = Try(self, wish, plan)
+        a_try.former_state = self.entry_of(wish).get("state")
         self.variables.tries.append(a_try)
         wish.is_running = True
         try:
@@ -603,7 +604,7 @@ class OneWishOnePaidJob(RuleBasedStateMachine):
             return False
         status = earlier[-1].status_at(now)
         # A video that no try has delivered is still owed to the person who clears.
-        is_owed = status == JobStatus.COMPLETED and self.entry_of(wish).get("state") != "delivered"
+        is_owed = status == JobStatus.COMPLETED and a_try.former_state != "delivered"
         has_ended = status != JobStatus.IN_PROGRESS and not is_owed
         if wish.is_cleared and (
             wish.rules.on_clear == "new" or (wish.rules.on_clear == "auto" and has_ended)
