@@ -170,6 +170,11 @@ class Try:
     def info(self, message, *arguments):
         self.lines.append(message % arguments)
         self.machine.clock.note(f"wish {self.wish.number}: {self.lines[-1]}")
+        if "which may pay twice" in self.lines[-1]:
+            rules = self.wish.rules
+            assert rules.on_unknown_submission == "resubmit" or rules.on_clear == "new"
+            # From here on, since the worker may crash before it sends anything.
+            self.wish.may_be_paid_twice = True
 
     warning = info
 
@@ -217,8 +222,6 @@ class Hook:
 
     def _send(self, request, attempt):
         started_at = self._clock.now
-        # Also if it is lost: what it wants may then come from an identical wish's submission.
-        self._try.wish.has_posted = True
         self._try.machine.note_what_is_wanted(self._try)
         if attempt.outcome == "invalid":
             raise PictoryInvalidRequestError("Refused")
@@ -344,10 +347,11 @@ class WishState:
         self.ledger_key: str | None = None
         self.has_started = False
         self.is_running = False
-        self.has_posted = False
+        self.has_tried = False
         # What a person asked for and no job was submitted for yet.
         self.is_cleared = False
         self.is_made_again = False
+        self.may_be_paid_twice = False
         self.more_videos_wanted = 0
         self.returned: list[str] = []
 
@@ -539,6 +543,8 @@ class OneWishOnePaidJob(RuleBasedStateMachine):
         a_try.former_state = self.entry_of(wish).get("state")
         self.variables.tries.append(a_try)
         wish.is_running = True
+        # Also if it never posts: what it wants may then come from an identical wish's submission.
+        wish.has_tried = True
         try:
             submission = Submission(
                 context={"ti": instance},
@@ -576,14 +582,14 @@ class OneWishOnePaidJob(RuleBasedStateMachine):
         wish = a_try.wish
         if self.is_another_wanted(a_try):
             wish.more_videos_wanted += 1
-            wish.is_cleared = wish.is_made_again = False
+            wish.is_cleared = wish.is_made_again = wish.may_be_paid_twice = False
 
     def check_payment(self, a_try):
         """Insist, in the moment of a submission, that it isn't one too many."""
         wish = a_try.wish
         same = [other for other in self.wishes if WISHES[other.number] == WISHES[wish.number]]
         # Of identical wishes whose answers were lost, one may adopt what the other one submitted.
-        most = sum(other.has_posted + other.more_videos_wanted for other in same)
+        most = sum(other.has_tried + other.more_videos_wanted for other in same)
         ours = [
             job
             for job in self.service.jobs.values()
@@ -595,9 +601,7 @@ class OneWishOnePaidJob(RuleBasedStateMachine):
 
     def is_another_wanted(self, a_try):
         wish, now = a_try.wish, self.clock.now
-        if any("which may pay twice" in line for line in a_try.lines):
-            return True
-        if wish.is_made_again:
+        if wish.may_be_paid_twice or wish.is_made_again:
             return True
         earlier = [self.service.jobs[job_id] for job_id in self.recorded_of(wish) if job_id]
         if not earlier:

@@ -7,6 +7,7 @@ Run with that environment's Python. The last line is the summary; the exit statu
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 import tempfile
 import time
@@ -57,6 +58,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--home", type=Path, help="an empty folder that is kept, with all logs")
     arguments = parser.parse_args()
+    # Airflow 2 has its log show every request that the service gets.
+    logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
     with tempfile.TemporaryDirectory(prefix="crashes-", ignore_cleanup_errors=True) as temporary:
         report = run_on_oldest(arguments.home or Path(temporary))
     for line in report.lines:

@@ -63,10 +63,19 @@ class OldestAirflow(RealAirflow):
     ) -> None:
         """Clear tasks of a run, as a person would in the UI, and let the run go on."""
         from airflow.models.dagbag import DagBag
+        from airflow.models.taskinstance import TaskInstance, clear_task_instances
+        from airflow.utils.session import create_session
         from airflow.utils.state import DagRunState
 
         dag = DagBag(read_dags_from_db=True, load_op_links=False).get_dag(dag_id)
         chosen = None if task_ids is None else [tuple(it) if isinstance(it, list) else it for it in task_ids]
         if chosen is not None and "wait" in dag.task_dict:
             chosen.append("wait")
-        dag.clear(task_ids=chosen, run_id=run_id, only_failed=only_failed, dag_run_state=DagRunState.QUEUED)
+        with create_session() as session:
+            instances = [
+                it
+                for it in session.query(TaskInstance).filter_by(dag_id=dag_id, run_id=run_id)
+                if (chosen is None or it.task_id in chosen or (it.task_id, it.map_index) in chosen)
+                and (not only_failed or it.state in ("failed", "upstream_failed"))
+            ]
+            clear_task_instances(instances, session, dag=dag, dag_run_state=DagRunState.QUEUED)

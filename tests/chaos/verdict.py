@@ -122,7 +122,8 @@ def _outcome(
             return (Outcome.LOST if own else Outcome.WRONG), f"ended {end.state}: {_last_words(end.error)}"
         if unnamed := [job_id for job_id in own if job_id not in end.error]:
             return Outcome.LOST, f"refused, and the error doesn't name {unnamed}: {_last_words(end.error)}"
-        return Outcome.REFUSED, _last_words(end.error)
+        _, _, reason = end.error.rpartition("can't be found out: ")
+        return Outcome.REFUSED, reason[:400] or _last_words(end.error)
     job = by_id.get(end.job_id or "")
     if job is None or job["prompt"] != wish.prompt:
         return Outcome.WRONG, f"returned {end.job_id}, which is {job and job['prompt']!r}"

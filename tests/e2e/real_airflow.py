@@ -96,7 +96,7 @@ class RealAirflow:
             self._make_database()
             for name in self.COMPONENTS:
                 self.start(name)
-            if self._execution_port != self._port:
+            if "api-server" in self.COMPONENTS and self._execution_port != self._port:
                 self.start("execution-api")
             self.wait_until_healthy()
         except BaseException as error:
@@ -343,6 +343,8 @@ class RealAirflow:
             "AIRFLOW__CORE__DAGS_FOLDER": str(self.dags_folder),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
             "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+            # Airflow 2 allows SQLite and several workers together only for tests, such as these.
+            "_AIRFLOW__SKIP_DATABASE_EXECUTOR_COMPATIBILITY_CHECK": "1",
             "AIRFLOW__CORE__PARALLELISM": "4",
             "AIRFLOW__CORE__FERNET_KEY": self.fernet_key,
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
