@@ -33,7 +33,10 @@ with DAG("parsed", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=timezon
 """
 # What the file imports, and what its DAG holds.
 FILES = {
-    BARE: ("from airflow.sdk import BaseOperator", ['BaseOperator(task_id="a")', 'BaseOperator(task_id="b")']),
+    BARE: (
+        "from airflow.sdk import BaseOperator",
+        ['BaseOperator(task_id="a")', 'BaseOperator(task_id="b")'],
+    ),
     "pictory": (
         "from airflow_provider_pictory.operators.pictory import GenerateVideoOperator\n"
         "from airflow_provider_pictory.sensors.pictory import VideoJobSensor",

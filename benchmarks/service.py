@@ -168,9 +168,7 @@ async def serve(arguments: argparse.Namespace) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(arguments.certificate, arguments.key)
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(
-        lambda: _Connection(service), "127.0.0.1", 0, ssl=context, backlog=4096
-    )
+    server = await loop.create_server(lambda: _Connection(service), "127.0.0.1", 0, ssl=context, backlog=4096)
     finished = asyncio.Event()
 
     def tell(answer: Any) -> None:

@@ -99,9 +99,7 @@ def run_once(name: str, jobs: int, seed: int, certificates: Certificates, home: 
             give_up = window_end + ENDING + LONGEST_TAIL
             contestant.tell({"start": window_start, "end": window_end, "give_up": give_up})
             own = contestant.hear()
-        seen = server.ask(
-            {"what": "report", "start": window_start, "end": window_end, "interval": INTERVAL}
-        )
+        seen = server.ask({"what": "report", "start": window_start, "end": window_end, "interval": INTERVAL})
     if own["errors"]:
         say(f"{name}: {own['error_count']} of {jobs} waits failed: {own['errors'][0]}")
     finished = {int(number): moment for number, moment in own.pop("finished").items()}
