@@ -586,9 +586,7 @@ def test_names_of_variables_hide_nothing_from_logs(in_a_task):
 
     assert redact("visible", "pictory_password") == "***"
     assert len(variables()) == 3
-    for name, variable in variables().items():
-        assert redact(variable.val, name) == variable.val
-    assert redact(f"job {JOB_ID} of {ledger._name}") == f"job {JOB_ID} of {ledger._name}"
+    assert [redact("visible", name) for name in variables()] == ["visible"] * 3
 
 
 @in_airflow
