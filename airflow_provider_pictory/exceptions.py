@@ -102,11 +102,15 @@ class PictorySubmissionUnresolvedError(PictoryError):
 
     :param message: what is known so far.
     :param retry_after: seconds after which a try can find out.
+    :param candidates: ids of the jobs that may have come from it, where that is what remains open.
     """
 
-    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+    def __init__(
+        self, message: str, *, retry_after: float | None = None, candidates: tuple[str, ...] = ()
+    ) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+        self.candidates = candidates
 
 
 class PictoryJobError(AirflowFailException, PictoryError):

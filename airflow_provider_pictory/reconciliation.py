@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 # For so many seconds after the POST was over, its job may still be on its way into the lists.
 SETTLING_TIME = 120.0
 PAUSE_BETWEEN_LOOKS = 15.0
-# However wrong the clock of the worker was that wrote the entry, nobody waits longer than this, in seconds.
-LONGEST_SETTLING = 600.0
+# The longest timeout of a connection and the settling time, generously, in seconds.
+LONGEST_SETTLING = 25 * 60 * 60.0
 
 # Videos are listed by a date of which it isn't documented what it is the date of.
 MARGIN_OF_DATES = timedelta(minutes=15)
@@ -62,13 +62,6 @@ class Candidate:
     status: str | None
     url: str | None
     completed_at: float | None = None
-
-    @property
-    def needs_look(self) -> bool:
-        """Whether another look may show something new."""
-        if self.status == JobStatus.COMPLETED:
-            return self.url is None
-        return self.status not in (JobStatus.FAILED, JobStatus.CLEANED)
 
 
 @dataclass(frozen=True)
@@ -190,6 +183,7 @@ class Reconciliation:
         self._candidates: dict[str, Candidate] | None = None
         # What this task got before doesn't come from this submission, were the lists even behind.
         self._others = {earlier.job_id for earlier in entry.earlier_jobs}
+        self._listed: set[str] = set()
         self._has_seen_all_jobs = False
         self._are_all = entry.baseline is not Baseline.UNKNOWN
 
@@ -248,7 +242,7 @@ class Reconciliation:
             self._candidates = self._first_look()
         else:
             for job_id, candidate in self._candidates.items():
-                if candidate.needs_look and job_id not in self._others:
+                if self._needs_look(candidate) and job_id not in self._others:
                     self._candidates[job_id] = self._seen(job_id, candidate)
         # Others may have claimed theirs since.
         free = []
@@ -256,7 +250,8 @@ class Reconciliation:
             if job_id in self._others:
                 continue
             standing = self._ledger.standing(job_id)
-            if standing is Standing.OWN:
+            # What isn't certainly newer may have come from a former life of this task, in a run of this name.
+            if standing is Standing.OWN and self._are_all:
                 words = "this task had its answer already"
                 return Verdict(is_final=True, words=words, job_ids=(job_id,), match=job_id)
             if standing is Standing.OTHERS:
@@ -265,6 +260,12 @@ class Reconciliation:
                 free.append(candidate)
         videos = self._videos() if self._candidates or not self._are_all else Videos()
         return weigh(self._entry.wish, free, videos, are_all=self._are_all, now=time.time())
+
+    def _needs_look(self, candidate: Candidate) -> bool:
+        """Tell whether another look at a job may show something new: nothing is new about a listed video."""
+        if candidate.status == JobStatus.COMPLETED:
+            return url_path(candidate.url) not in self._listed
+        return candidate.status not in (JobStatus.FAILED, JobStatus.CLEANED)
 
     def _first_look(self) -> dict[str, Candidate]:
         """
@@ -328,6 +329,14 @@ class Reconciliation:
                 raise PictoryAPIError("an item of Pictory's list of videos can't be read")
             else:
                 without_url.append(video)
+        self._listed = set(by_path)
+        if not self._are_all:
+            # Among jobs of any age, only the dates tell what can't have come from this submission.
+            by_path = {
+                path: video
+                for path, video in by_path.items()
+                if video.created_at is None or video.created_at >= began - MARGIN_OF_DATES
+            }
         candidates = (self._candidates or {}).values()
         own = {url_path(candidate.url) for candidate in candidates}
         strangers = [
@@ -362,8 +371,9 @@ class Reconciliation:
     def _unresolved(self, verdict: Verdict) -> PictorySubmissionUnresolvedError:
         return PictorySubmissionUnresolvedError(
             f"{self._what()} isn't known yet: {_named(verdict)}. Nothing was submitted again. A retry, or a "
-            "clear of this task, looks on.",
+            "clear of this task, looks on. " + (ways_out(verdict.job_ids) if verdict.job_ids else ""),
             retry_after=PAUSE_BETWEEN_LOOKS,
+            candidates=verdict.job_ids,
         )
 
     def _what(self) -> str:
@@ -375,8 +385,11 @@ class Reconciliation:
 
 def settles_in(entry: LedgerEntry) -> float:
     """Give the seconds until the lists tell what became of a submission, not negative."""
-    settled_at = entry.over_at + timedelta(seconds=SETTLING_TIME)
-    return min(max(0.0, (settled_at - datetime.now(UTC)).total_seconds()), LONGEST_SETTLING)
+    settling = timedelta(seconds=SETTLING_TIME)
+    rest = entry.over_at + settling - datetime.now(UTC)
+    # However wrong the clock of the worker was that wrote the entry, it is never more than the whole of it.
+    most = (entry.over_at - entry.intended_at + settling).total_seconds()
+    return max(0.0, min(rest.total_seconds(), most, LONGEST_SETTLING))
 
 
 def ways_out(job_ids: Iterable[str]) -> str:

@@ -134,11 +134,13 @@ class Submitted:
 
     :param job_id: of the job.
     :param estimated_credits: what it was to cost, where known.
+    :param pictory_conn_id: of the connection it was submitted over, which need not be today's.
     :param job: as it was seen just now, when it has its video already.
     """
 
     job_id: str
     estimated_credits: float | None
+    pictory_conn_id: str
     job: VideoJob | None = None
 
 
@@ -190,6 +192,11 @@ class Submission:
         self._former_xcoms = frozenset(getattr(run, "xcom_keys_to_clear", None) or ())
         self.job_id: str | None = None
         self.is_under_way = False
+        self._is_stopped = False
+
+    def stop(self) -> None:
+        """Submit nothing from now on; a task that is being killed may still run for seconds."""
+        self._is_stopped = True
 
     def ensure(self) -> Submitted:
         """
@@ -206,10 +213,14 @@ class Submission:
         entry = self._ledger.read()
         life = self._life(entry)
         if entry is not None and entry.state is LedgerState.INTENDED:
+            self.is_under_way = True
             is_new_wanted = life is _Life.CLEAR and self._rules.on_clear is OnClear.NEW
             entry = self._resolve(entry, is_new_wanted=is_new_wanted)
             # What was in doubt until now can't be what a person has seen the end of.
             life = _Life.CLEAR if is_new_wanted else _Life.RETRY
+            self.is_under_way = False
+        elif entry is not None and life is _Life.NEW:
+            entry = self._begin_anew(entry)
         if entry is not None and entry.job_id is not None:
             chosen = self._chosen(entry, life)
             submitted = self._keep(chosen) if chosen is not None else None
@@ -258,6 +269,25 @@ class Submission:
             return _Life.NEW
         return _Life.RETRY if entry.max_tries == self._max_tries else _Life.CLEAR
 
+    def _begin_anew(self, entry: LedgerEntry) -> LedgerEntry:
+        """
+        Leave a former life behind, of a run that was deleted and made again under its name.
+
+        Written at once, since this life's second try couldn't tell it from the former one's.
+        """
+        anew = entry.but(
+            state=LedgerState.REFUSED,
+            try_number=self._try_number,
+            max_tries=self._max_tries,
+            task_instance_id=self._task_instance_id,
+            job_id=None,
+            accepted_at=None,
+            candidates=None,
+            earlier_jobs=entry.jobs_so_far,
+        )
+        self._ledger.write(anew)
+        return anew
+
     def _chosen(self, entry: LedgerEntry, life: _Life) -> LedgerEntry | None:
         """Give the entry whose job this try goes on with, ``None`` if there is to be another job."""
         if life is _Life.NEW:
@@ -274,8 +304,8 @@ class Submission:
         Find the job that a person who clears this task goes on with.
 
         Without retries a clear is how people recover, so a job that is still running is kept, and so is a
-        video that the task hasn't delivered. One that it has delivered, and a failed one, is what they saw
-        when they cleared, so they want another.
+        video that the task hasn't delivered, unless it asks for another one by now. What it has delivered,
+        and a failed job, is what they saw when they cleared, so they want another.
 
         :raises PictoryError: it can't be found out whether the job is still running.
         """
@@ -292,8 +322,8 @@ class Submission:
             return None
         seen = self._look_patiently(entry)
         if isinstance(seen, VideoJob):
-            is_wanted = seen.status == JobStatus.COMPLETED and not self._was_delivered(entry)
-            return entry if is_wanted or not seen.has_ended else None
+            is_owed = seen.status == JobStatus.COMPLETED and not self._was_delivered(entry)
+            return entry if not seen.has_ended or (is_owed and self._is_same_wish(entry)) else None
         if not _is_not_found(seen):
             raise seen
         if self._is_young(entry):
@@ -363,7 +393,7 @@ class Submission:
             if seen.status == JobStatus.FAILED and self._rules.resubmit_failed:
                 self._log.warning("Job %s failed, so another video is submitted", job_id)
                 return None
-            return Submitted(job_id, entry.estimated_credits, self.conclude(seen))
+            return Submitted(job_id, entry.estimated_credits, entry.wish.pictory_conn_id, self.conclude(seen))
         if isinstance(seen, PictoryError) and _is_not_found(seen):
             if not self._is_young(entry):
                 raise _not_found(entry, seen)
@@ -371,14 +401,17 @@ class Submission:
             raise seen
         elif isinstance(seen, PictoryError):
             self._log.warning("A look at job %s failed, which says nothing about it: %s", job_id, seen)
-        return Submitted(job_id, entry.estimated_credits)
+        return Submitted(job_id, entry.estimated_credits, entry.wish.pictory_conn_id)
 
     def _resolve(self, entry: LedgerEntry, *, is_new_wanted: bool = False) -> LedgerEntry:
         """Find out what became of an intent, and give the entry that says so."""
         try:
             job_id = self._reconciliation(entry).job_id()
-        except PictorySubmissionUnknownError as error:
+        except (PictorySubmissionUnknownError, PictorySubmissionUnresolvedError) as error:
             if not is_new_wanted and self._rules.on_unknown_submission is not OnUnknownSubmission.RESUBMIT:
+                raise
+            if isinstance(error, PictorySubmissionUnresolvedError) and not error.candidates:
+                # Nobody has looked yet.
                 raise
             self._log.warning("Submitting again, which may pay twice: %s", error)
             job_id = None
@@ -386,6 +419,7 @@ class Submission:
             return entry.but(state=LedgerState.REFUSED)
         accepted = entry.but(state=LedgerState.ACCEPTED, job_id=job_id, accepted_at=datetime.now(UTC))
         self._record(accepted)
+        self._ledger.keep_tidy(job_id)
         return accepted
 
     def _reconciliation(self, entry: LedgerEntry) -> Reconciliation:
@@ -411,6 +445,8 @@ class Submission:
         intents: list[LedgerEntry] = []
 
         def write_intent(over_at: datetime) -> None:
+            if self._is_stopped:
+                raise PictoryError("This task is being killed; nothing was submitted")
             # This worker may have been given up and replaced while it was stopped for a while.
             if _progress(self._ledger.read()) != _progress(intents[-1] if intents else earlier):
                 raise PictoryLedgerError("Another try of this task has taken over; nothing was submitted")
@@ -437,7 +473,7 @@ class Submission:
                 self._close(intents[-1])
             raise
         self._accept(intents[-1], job_id)
-        return Submitted(job_id, request.estimated_credits)
+        return Submitted(job_id, request.estimated_credits, wish.pictory_conn_id)
 
     def _intent(
         self,

@@ -86,7 +86,7 @@ class Wish(Written):
         if _prompt_digest(video.prompt) != self.prompt_digest:
             return False
         settings = (
-            _agree(self.model, video.model),
+            _agree(_plain(self.model), _plain(video.model)),
             _agree(self.aspect_ratio, video.aspect_ratio),
             self._is_as_long(video.duration_seconds),
             *(self._has_source(name, video) for name in SOURCES),
@@ -95,10 +95,13 @@ class Wish(Written):
             return False
         return None if None in settings else True
 
-    def _is_as_long(self, seconds: float | None) -> bool:
+    def _is_as_long(self, seconds: float | None) -> bool | None:
         if seconds is None or not self.durations:
             return True
-        return any(abs(seconds - ordered) <= LENGTH_TOLERANCE for ordered in self.durations)
+        if any(abs(seconds - ordered) <= LENGTH_TOLERANCE for ordered in self.durations):
+            return True
+        # What a video is made from can change its length: one that goes on from another may count as a whole.
+        return None if self.sources else False
 
     def _has_source(self, name: str, video: ListedVideo) -> bool | None:
         ours, theirs = self.sources.get(name, ()), _paths(video.sources.get(name))
@@ -119,6 +122,11 @@ def url_path(url: str | None) -> str:
 
 def _agree(ours: str | None, theirs: str | None) -> bool:
     return ours is None or theirs is None or ours == theirs
+
+
+def _plain(name: str | None) -> str | None:
+    # How a list spells a model isn't documented.
+    return name and "".join(mark for mark in name.lower() if mark.isalnum())
 
 
 def _digest(document: Any) -> str:
@@ -159,4 +167,7 @@ def _without_queries(value: Any, name: str = "") -> Any:
 def _without_query(text: str) -> str:
     if not text.lower().startswith(("http://", "https://")):
         return text
-    return text.partition("#")[0].partition("?")[0]
+    scheme, _, rest = text.partition("#")[0].partition("?")[0].partition("://")
+    host, slash, path = rest.partition("/")
+    # A password in front of the host is nobody's business here.
+    return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}"

@@ -129,7 +129,8 @@ def test_an_unknown_submission_carries_what_is_known_about_it():
 
 
 def test_an_unresolved_submission_carries_what_a_retry_policy_needs():
-    error = pickle.loads(pickle.dumps(PictorySubmissionUnresolvedError("One sentence.", retry_after=120.0)))
+    error = PictorySubmissionUnresolvedError("One sentence.", retry_after=120.0, candidates=("job-1",))
+    error = pickle.loads(pickle.dumps(error))
 
-    assert error.retry_after == 120.0
+    assert (error.retry_after, error.candidates) == (120.0, ("job-1",))
     assert PictorySubmissionUnresolvedError("One sentence.").retry_after is None

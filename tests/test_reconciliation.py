@@ -947,7 +947,7 @@ def test_a_video_with_its_prompt_under_a_url_of_no_job_speaks_against_never_arri
         (POST_SECONDS, SETTLING_TIME),
         (POST_SECONDS + SETTLING_TIME, 0),
         (1_000_000, 0),
-        (-1_000_000, LONGEST_SETTLING),
+        (-1_000_000, POST_SECONDS + SETTLING_TIME),
     ],
 )
 def test_the_lists_settle_some_time_after_the_post_is_over_but_a_wrong_clock_is_not_waited_for(

@@ -1122,6 +1122,31 @@ def test_a_crash_after_the_job_id_was_written_down_leaves_no_job_for_others_to_t
     assert other.retry().job_id != task.retry().job_id
 
 
+def test_a_job_deleted_before_its_video_was_seen_in_the_list_is_not_taken_for_one_of_another_kind(
+    make_task, account, clock
+):
+    task = make_task(retries=1)
+    lose_the_answer(account)
+    task.fails(PictorySubmissionUnresolvedError)
+    (job_id,) = job_ids(account)
+    account.set_job(job_id, "completed")
+    account.answer_next(POST, method="GET", status=503)
+    clock.now += HOUR
+    sleep = clock.sleep
+
+    def delete_meanwhile(seconds):
+        sleep(seconds)
+        if job_ids(account) == [job_id]:
+            account.set_job(job_id, "cleaned")
+
+    clock.sleep = delete_meanwhile
+    task.instance.retry()
+    error = task.fails(PictorySubmissionUnknownError)
+
+    assert job_id in str(error)
+    assert posts(account) == 1
+
+
 # Interruptions
 
 

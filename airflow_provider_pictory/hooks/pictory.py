@@ -68,6 +68,8 @@ SHORTEST_TIME_TO_READ_AGAIN = 5.0
 # error of ours: aiohttp's exceptions show the headers that were sent, and an answer may quote the key.
 NO_ANSWER = (requests.RequestException, aiohttp.ClientError, OSError, ValueError)
 
+GAVE_UP_WAITING = (408, 425, 499)
+
 NOTHING_IS_PAID = "nothing was submitted, nothing is paid"
 
 # Far more than any answer about one job. Reading a page of megabytes would block a triggerer's loop.
@@ -196,8 +198,10 @@ class PictoryHook(HttpHook):
             answer = self._send(settings, "POST", SUBMIT_PATH, body)
             accepted.append(read_without_key(settings, answer, read_submission))
         except AnswerError as error:
-            # Only a 4xx, and want of credits under whichever status, say for certain that there is no job.
-            if 400 <= error.status_code < 500 or error.kind is AnswerErrorKind.INSUFFICIENT_CREDITS:
+            # Only a 4xx, and want of credits under whichever status, say for certain that there is no job. Not
+            # those 4xx by which something in between says that it gave up waiting for Pictory.
+            is_refusal = 400 <= error.status_code < 500 and error.status_code not in GAVE_UP_WAITING
+            if is_refusal or error.kind is AnswerErrorKind.INSUFFICIENT_CREDITS:
                 raise_airflow_error(settings, error, consequence=NOTHING_IS_PAID)
             raise submission_unknown(settings, error.message) from None
         except BaseException as error:

@@ -74,8 +74,9 @@ class GenerateVideoOperator(BaseOperator):
         whose cost can't be estimated, isn't submitted. No limit by default. (templated)
     :param check_quota: ask the account first, and submit only what its remaining AI credits cover; off by
         default.
-    :param on_clear: what a person's clear of this task means. ``"auto"`` (default): go on with a job that is
-        still running, otherwise make a new video; ``"new"``: always a new video; ``"reattach"``: never.
+    :param on_clear: what a clear of this task means. ``"auto"`` (default): go on with a job that is still
+        running and deliver a video that was never delivered, otherwise make a new one; ``"new"``: always a
+        new video; ``"reattach"``: never.
     :param on_unknown_submission: what to do where nothing tells whether a submission arrived. ``"fail"``
         (default) or ``"resubmit"``, which may pay twice.
     :param resubmit_failed: let a retry submit another video when the job failed; by default the task fails
@@ -178,6 +179,7 @@ class GenerateVideoOperator(BaseOperator):
         submission = self._open_submission(context)
         submitted = submission.ensure()
         job_id = submitted.job_id
+        self._use_connection(submitted.pictory_conn_id)
         try:
             context["ti"].xcom_push(key="job_id", value=job_id)
             if submitted.estimated_credits is not None:
@@ -206,6 +208,7 @@ class GenerateVideoOperator(BaseOperator):
         deadline: str | None = None,
         doubts: int = 0,
         job_id: str | None = None,
+        pictory_conn_id: str | None = None,
     ) -> str:
         """
         Go on after the trigger.
@@ -214,7 +217,9 @@ class GenerateVideoOperator(BaseOperator):
         :param deadline: the moment when the wait ends, handed through by the deferral.
         :param doubts: how often an event left things in doubt before, handed through likewise.
         :param job_id: of the submitted video, handed through likewise.
+        :param pictory_conn_id: of the connection it was submitted over, handed through likewise.
         """
+        self._use_connection(pictory_conn_id or self.pictory_conn_id)
         submission = self._open_submission(context)
         submission.job_id = job_id = job_id or context["ti"].xcom_pull(
             task_ids=self.task_id, key="job_id", map_indexes=context["ti"].map_index
@@ -241,6 +246,7 @@ class GenerateVideoOperator(BaseOperator):
         submission = self._submission
         if submission is None:
             return
+        submission.stop()
         if submission.job_id is not None:
             self.log.warning(
                 "This task is being killed. Pictory has no way to cancel a job: job %s goes on and is paid "
@@ -249,9 +255,15 @@ class GenerateVideoOperator(BaseOperator):
             )
         elif submission.is_under_way:
             self.log.warning(
-                "This task is being killed while its video is being submitted. Pictory may have accepted it, "
-                "and has no way to cancel it then; clearing this task finds out and picks it up"
+                "This task is being killed while it isn't known whether Pictory accepted its video, and "
+                "Pictory has no way to cancel a job; clearing this task finds out and picks it up"
             )
+
+    def _use_connection(self, pictory_conn_id: str) -> None:
+        """Go on over the connection that the job was submitted over, were another one set since."""
+        if pictory_conn_id != self.pictory_conn_id:
+            self.pictory_conn_id = pictory_conn_id
+            self.__dict__.pop("hook", None)
 
     def _open_submission(self, context: Context) -> Submission:
         # Imported only where it runs, as the hook is.
@@ -299,7 +311,7 @@ class GenerateVideoOperator(BaseOperator):
             poll_interval=poll_interval,
             doubts=doubts,
         )
-        arguments["kwargs"]["job_id"] = job_id
+        arguments["kwargs"].update(job_id=job_id, pictory_conn_id=self.pictory_conn_id)
         self.defer(**arguments)
 
     def _finish(self, context: Context, submission: Submission, job: VideoJob) -> str:

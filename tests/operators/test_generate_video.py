@@ -328,8 +328,9 @@ def test_mapped_and_deferred_each_instance_resumes_with_its_own_job(pictory, run
         ({"status": 200, "body": {"success": True, "data": {}}, "is_processed": True}, 1),
         ({"status": 200, "body": "", "is_processed": True}, 1),
         ({"status": 302, "headers": {"Location": "/elsewhere"}}, 2),
+        ({"status": 408, "is_processed": True}, 1),
     ],
-    ids=["500", "500 though accepted", "504", "no job id", "nothing", "redirect"],
+    ids=["500", "500 though accepted", "504", "no job id", "nothing", "redirect", "408 though accepted"],
 )
 def test_when_nobody_knows_whether_it_was_accepted_the_retry_finds_out(pictory, run_dag, answer, posts):
     pictory.answer_next("/v1/aistudio/videos", method="POST", **answer)

@@ -29,6 +29,7 @@ from airflow_provider_pictory.exceptions import (
 from airflow_provider_pictory.hooks.pictory import PictoryHook
 from airflow_provider_pictory.operators import pictory as operators
 from airflow_provider_pictory.operators.pictory import GenerateVideoOperator
+from airflow_provider_pictory.sandbox.connection import connection_json
 from airflow_provider_pictory.sensors.pictory import VideoJobSensor
 from airflow_provider_pictory.triggers.pictory import MOST_DOUBTS
 from tests.bare_tasks import BareTask
@@ -425,6 +426,35 @@ def test_a_dag_run_that_was_deleted_and_made_again_starts_anew(busy_pictory):
     assert count(busy_pictory, POST) == 2
 
 
+@DEFERRED_OR_NOT
+def test_a_job_is_waited_for_over_the_connection_that_it_was_submitted_over(
+    busy_pictory, monkeypatch, deferrable
+):
+    conn_ids = ["pictory_default"]
+    video = BareTask(
+        lambda: GenerateVideoOperator(
+            task_id="generate",
+            prompt=PROMPT,
+            wait_for_completion=True,
+            deferrable=deferrable,
+            pictory_conn_id=conn_ids[-1],
+            timeout=0.05,
+            poll_interval=0.02,
+        ),
+        retries=1,
+    )
+    with contextlib.suppress(PictoryJobTimedOutError):
+        video.execute()
+    conn_ids.append("other_account")
+    monkeypatch.setenv("AIRFLOW_CONN_OTHER_ACCOUNT", connection_json(busy_pictory.url, "pictai_other"))
+    busy_pictory.advance(RENDER_SECONDS)
+    video.retry()
+
+    assert video.run() == only_job(busy_pictory)["job_id"]
+    assert video.xcoms["video"]["status"] == "completed"
+    assert count(busy_pictory, POST) == 1
+
+
 # Without an answer
 
 
@@ -555,7 +585,21 @@ def test_a_task_that_is_killed_while_it_submits_says_that_it_is_not_known(pictor
     video = a_video()
     killed_in_flight(video, monkeypatch)
 
-    assert "is being killed while its video is being submitted. Pictory may have accepted it" in log_of(video)
+    assert "is being killed while it isn't known whether Pictory accepted its video" in log_of(video)
+
+
+def test_a_task_that_is_killed_but_still_runs_submits_nothing_any_more(pictory, monkeypatch):
+    video = a_video()
+    newest_job = PictoryHook.newest_job
+
+    def kill(hook):
+        video.operator.on_kill()
+        return newest_job(hook)
+
+    monkeypatch.setattr(PictoryHook, "newest_job", kill)
+    with pytest.raises(PictoryError, match="being killed; nothing was submitted"):
+        video.execute()
+    assert count(pictory, POST) == 0
 
 
 def test_a_task_that_is_killed_after_the_acceptance_names_the_job(busy_pictory):

@@ -174,7 +174,7 @@ def short_pauses(monkeypatch):
     monkeypatch.setattr(
         "airflow_provider_pictory.hooks.pictory._pause_before_submitting_again", lambda state: 0.01
     )
-    monkeypatch.setattr("airflow_provider_pictory.reconciliation.LONGEST_SETTLING", 0.01)
+    monkeypatch.setattr("airflow_provider_pictory.reconciliation.settles_in", lambda entry: 0.01)
     monkeypatch.setattr("airflow_provider_pictory.ledger.PAUSE_BEFORE_CLAIM_COUNTS", 0.0)
 
 
