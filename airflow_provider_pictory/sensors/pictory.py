@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -13,6 +14,7 @@ from airflow.providers.common.compat.sdk import (
     BaseSensorOperator,
     PokeReturnValue,
 )
+from airflow.triggers.base import BaseTrigger, StartTriggerArgs
 
 from airflow_provider_pictory.api import InvalidRequestError
 from airflow_provider_pictory.api.checks import job_id as checked_job_id
@@ -27,7 +29,14 @@ from airflow_provider_pictory.polling import (
     seconds,
     timed_out,
 )
-from airflow_provider_pictory.triggers.pictory import deferral, job_after_event, resume_arguments
+from airflow_provider_pictory.triggers.pictory import (
+    backstop_after,
+    deadline_of,
+    deferral,
+    job_after_event,
+    resume_arguments,
+)
+from airflow_provider_pictory.triggers.without_worker import VideoJobTaskTrigger, is_missed_without_worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -44,8 +53,13 @@ class VideoJobSensor(BaseSensorOperator):
     """
     Wait until Pictory has finished a video.
 
-    It defers unless told otherwise, so no worker is held once a first look has shown that there is something
-    to wait for. A failed look at the job, such as a network error, a 429 or a 5xx, is ridden out until the
+    It defers unless told otherwise. On Airflow 3.3 and later it starts in the triggerer and, once there is a
+    video, ends there, so no task process runs at all; whatever else happens goes on on a worker. It defers
+    from a worker, after a first look, where something would be missed otherwise: outlets, callbacks for
+    success, execution or skipping, listeners such as OpenLineage, mapped tasks, a job id that is neither text
+    nor a task's output; and on older versions.
+
+    A failed look at the job, such as a network error, a 429 or a 5xx, is ridden out until the
     timeout; a failed job ends the sensor at once and without retries. Before it declares a timeout it takes
     one last look.
 
@@ -60,6 +74,7 @@ class VideoJobSensor(BaseSensorOperator):
     :param poke_interval: seconds, or a ``timedelta``, between looks. By default our own schedule, 10 to 30
         seconds as Pictory asks for.
     :param timeout: seconds, or a ``timedelta``, to wait; 1 hour by default.
+    :param start_from_trigger: start in the triggerer where Airflow can; ``False`` always starts on a worker.
     :param kwargs: as for any sensor. ``soft_fail`` skips the task whenever there is no video in the end,
         deferred and poking alike.
 
@@ -84,6 +99,7 @@ class VideoJobSensor(BaseSensorOperator):
         deferrable: bool = True,
         poke_interval: timedelta | float | None = None,
         timeout: timedelta | float = 60 * 60,
+        start_from_trigger: bool = True,
         **kwargs: Any,
     ) -> None:
         # The base class refuses None.
@@ -96,6 +112,10 @@ class VideoJobSensor(BaseSensorOperator):
         self.poll_interval = None if poke_interval is None else self.poke_interval
         self._seen: VideoJob | PictoryError | None = None
         self._watch: JobWatch | None = None
+        if deferrable and start_from_trigger:
+            # On the instance, since as class attributes they would apply to mapped tasks too, as they stand.
+            self.start_trigger_args = start_trigger_args(self)
+            self.start_from_trigger = self.start_trigger_args is not None
 
     @cached_property
     def hook(self) -> PictoryHook:
@@ -146,7 +166,7 @@ class VideoJobSensor(BaseSensorOperator):
         """
         try:
             self.job_id = self._checked_job_id()
-            deadline = deadline or datetime.now(UTC).isoformat()
+            deadline = deadline or deadline_of(event) or datetime.now(UTC).isoformat()
             job = job_after_event(
                 event, hook=self.hook, job_id=self.job_id, deadline=deadline, advice=ADVICE, doubts=doubts
             )
@@ -227,3 +247,50 @@ class VideoJobSensor(BaseSensorOperator):
         if self.soft_fail or self.never_fail:
             raise AirflowSkipException(str(error)) from error
         raise error
+
+
+def start_trigger_args(sensor: VideoJobSensor) -> StartTriggerArgs | None:
+    """
+    Say how Airflow starts a sensor in the triggerer, ``None`` where it can't or something would be missed.
+
+    :param sensor: one that defers.
+    """
+    # Came with Airflow 3.3, where starting there began to work with templates.
+    if not hasattr(BaseTrigger, "render_template_fields"):
+        return None
+    templates = {name: _as_template(getattr(sensor, name)) for name in sensor.template_fields}
+    if (
+        # A subclass has an execute or something of its own.
+        type(sensor) is not VideoJobSensor
+        or None in templates.values()
+        or sensor.get_needs_expansion()
+        or sensor._pre_execute_hook is not None
+        or sensor._post_execute_hook is not None
+        or is_missed_without_worker(sensor)
+    ):
+        return None
+    timeout = backstop_after(sensor.timeout)
+    backstop = min(timeout, sensor.execution_timeout) if sensor.execution_timeout else timeout
+    return StartTriggerArgs(
+        trigger_cls=f"{VideoJobTaskTrigger.__module__}.{VideoJobTaskTrigger.__qualname__}",
+        trigger_kwargs={
+            **templates,
+            "timeout": sensor.timeout,
+            "backstop": backstop.total_seconds(),
+            "poll_interval": sensor.poll_interval,
+        },
+        next_method="execute_complete",
+        timeout=timeout,
+    )
+
+
+def _as_template(value: object) -> str | None:
+    """Give a value as a template that a triggerer can render, ``None`` where it can't be one."""
+    if isinstance(value, str):
+        return value
+    from airflow.sdk.definitions.xcom_arg import PlainXComArg
+
+    if not isinstance(value, PlainXComArg) or value.operator.get_needs_expansion():
+        return None
+    task_id, key = json.dumps(value.operator.task_id), json.dumps(value.key)
+    return f"{{{{ ti.xcom_pull(task_ids={task_id}, key={key}, map_indexes=-1) }}}}"

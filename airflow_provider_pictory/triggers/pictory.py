@@ -73,21 +73,42 @@ class VideoJobTrigger(BaseTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Look at the job until it has ended, the deadline has passed, or looking makes no sense any more."""
         started = time.monotonic()
-        watch = JobWatch(
-            self.job_id,
-            deadline=datetime.fromisoformat(self.deadline),
+        outcome = await wait_for_event(
+            job_id=self.job_id,
+            pictory_conn_id=self.pictory_conn_id,
+            deadline=self.deadline,
             poll_interval=self.poll_interval,
             log=self.log,
         )
-        async with shared_poller(self.pictory_conn_id) as poller:
-            try:
-                event = ended_event(await poller.ended(watch))
-            except Exception as error:  # noqa: BLE001  (the worker finds out; raised here, Airflow ends the wait)
-                event = doubtful_event(self.job_id, error)
         # There is no worker to be waited for where dag.test() runs triggers itself, without a task instance.
         if self.task_instance is not None:
             await asyncio.sleep(started + SHORTEST_STAY - time.monotonic())
-        yield TriggerEvent(event)
+        if isinstance(outcome, Exception):
+            yield TriggerEvent(doubtful_event(self.job_id, outcome))
+        else:
+            yield TriggerEvent(ended_event(outcome))
+
+
+async def wait_for_event(
+    *, job_id: str, pictory_conn_id: str, deadline: str, poll_interval: float | None, log: Logger
+) -> VideoJob | Exception:
+    """
+    Wait in a triggerer, with the poller that all its triggers share.
+
+    :param job_id: of the job.
+    :param pictory_conn_id: id of the Airflow connection.
+    :param deadline: the moment when the wait ends.
+    :param poll_interval: seconds between looks, or ``None`` for our own schedule.
+    :param log: of the trigger.
+    :return: the job that has ended, or what kept us from knowing; raised, it would end the task without any
+        look at the job.
+    """
+    watch = JobWatch(job_id, deadline=datetime.fromisoformat(deadline), poll_interval=poll_interval, log=log)
+    async with shared_poller(pictory_conn_id) as poller:
+        try:
+            return await poller.ended(watch)
+        except Exception as error:  # noqa: BLE001  (see above)
+            return error
 
     async def on_kill(self) -> None:
         """
@@ -107,14 +128,24 @@ def ended_event(job: VideoJob) -> dict[str, Any]:
     return {"outcome": "ended", "job": job.to_dict()}
 
 
-def doubtful_event(job_id: str, error: Exception) -> dict[str, Any]:
+def doubtful_event(job_id: str, error: Exception, deadline: str | None = None) -> dict[str, Any]:
     """
     Make the event for a wait that ended without a job's end.
 
     The worker looks once more and finds out by itself what is wrong; the words are for whoever reads the
     event in the database.
+
+    :param job_id: of the job.
+    :param error: why it isn't known.
+    :param deadline: the moment when the wait ends, where only the trigger knows.
     """
-    return {"outcome": "doubtful", "job_id": job_id, "error": type(error).__name__, "message": str(error)}
+    return {
+        "outcome": "doubtful",
+        "job_id": job_id,
+        "error": type(error).__name__,
+        "message": str(error),
+        "deadline": deadline,
+    }
 
 
 def read_event(event: object, job_id: str) -> VideoJob | None:
@@ -171,9 +202,18 @@ def job_after_event(
     return None
 
 
-def backstop(deadline: str) -> timedelta:
-    """Give Airflow's own timeout of a deferral, for when no triggerer is there to keep the deadline."""
-    return datetime.fromisoformat(deadline) - datetime.now(UTC) + timedelta(seconds=BACKSTOP_MARGIN)
+def deadline_of(event: object) -> str | None:
+    """Give the moment that an event says its wait ends at, ``None`` where it says none."""
+    deadline = event.get("deadline") if isinstance(event, Mapping) else None
+    try:
+        return datetime.fromisoformat(deadline or "").astimezone(UTC).isoformat()
+    except (ValueError, TypeError):
+        return None
+
+
+def backstop_after(timeout: float) -> timedelta:
+    """Give Airflow's own timeout of a wait, for when no triggerer is there to keep the deadline."""
+    return timedelta(seconds=timeout + BACKSTOP_MARGIN)
 
 
 def deferral(
@@ -192,7 +232,7 @@ def deferral(
         "trigger": VideoJobTrigger(job_id, pictory_conn_id, deadline, poll_interval),
         "method_name": "execute_complete",
         "kwargs": {"deadline": deadline, **handed_through},
-        "timeout": backstop(deadline),
+        "timeout": backstop_after((datetime.fromisoformat(deadline) - datetime.now(UTC)).total_seconds()),
     }
 
 

@@ -1,0 +1,228 @@
+"""The trigger that does the whole of a sensor's work, so that no task process starts at all (Airflow 3.3)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import threading
+from concurrent.futures import Future
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
+
+from airflow_provider_pictory.api import InvalidRequestError, JobStatus
+from airflow_provider_pictory.api.checks import job_id as checked_job_id
+from airflow_provider_pictory.polling import deadline_after, describe
+from airflow_provider_pictory.triggers.pictory import doubtful_event, ended_event, wait_for_event
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Mapping
+    from datetime import datetime
+
+    from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_pictory.api import VideoJob
+
+Outcome = TypeVar("Outcome")
+
+# For rendering the templates and for handing over the result, each some calls to Airflow's API, in seconds.
+LONGEST_EXCHANGE = 60.0
+
+
+class WorkerNeededError(Exception):
+    """Something about this task can only be done on a worker."""
+
+
+class VideoJobTaskTrigger(BaseTrigger):
+    """
+    Do a :class:`VideoJobSensor`'s work without a worker.
+
+    Airflow starts it in place of a task. It renders the sensor's templates, waits for the job, pushes the
+    result and ends the task. For anything but that it hands over to a worker, with an event that says what it
+    knows: callbacks, listeners, retries and people then see a real task and a real error.
+
+    :param job_id: of the job, or a template that gives it.
+    :param pictory_conn_id: id of the Airflow connection, or a template that gives it.
+    :param timeout: seconds that the wait may take.
+    :param backstop: seconds after which Airflow ends it; when that is, is the only trace of when it began.
+    :param poll_interval: seconds between looks; ``None`` for our own schedule.
+    """
+
+    # Airflow's, which sets it before it runs a trigger.
+    timeout_after: datetime | None = None
+
+    def __init__(
+        self,
+        job_id: str,
+        pictory_conn_id: str,
+        timeout: float,
+        backstop: float,
+        poll_interval: float | None = None,
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.job_id = job_id
+        self.pictory_conn_id = pictory_conn_id
+        self.timeout = timeout
+        self.backstop = backstop
+        self.poll_interval = poll_interval
+        self._context: Mapping[str, Any] | None = None
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Give what is stored in Airflow's database to make this trigger again."""
+        return (
+            f"{type(self).__module__}.{type(self).__qualname__}",
+            {
+                "job_id": self.job_id,
+                "pictory_conn_id": self.pictory_conn_id,
+                "timeout": self.timeout,
+                "backstop": self.backstop,
+                "poll_interval": self.poll_interval,
+            },
+        )
+
+    def render_template_fields(self, context: Any, jinja_env: Any = None) -> None:
+        """
+        Keep the context, to render in :meth:`run`.
+
+        Airflow calls this in the loop that all triggers share, where a template that pulls an XCom could
+        block them all.
+        """
+        self._context = context
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Wait for the job and end the task, or hand over to a worker."""
+        deadline = self._deadline().isoformat()
+        try:
+            await self._prepare()
+        except Exception as error:  # noqa: BLE001  (the worker meets it too, and fails the task with it)
+            yield TriggerEvent(doubtful_event(str(self.job_id), error, deadline))
+            return
+        outcome = await wait_for_event(
+            job_id=self.job_id,
+            pictory_conn_id=self.pictory_conn_id,
+            deadline=deadline,
+            poll_interval=self.poll_interval,
+            log=self.log,
+        )
+        if isinstance(outcome, Exception):
+            yield TriggerEvent(doubtful_event(self.job_id, outcome, deadline))
+        elif outcome.status == JobStatus.COMPLETED and await self._is_handed_over(outcome):
+            self.log.info("Pictory job %s is completed: %s", outcome.job_id, describe(outcome))
+            yield TaskSuccessEvent()
+        else:
+            yield TriggerEvent(ended_event(outcome))
+
+    def _deadline(self) -> datetime:
+        if self.timeout_after is None:
+            return deadline_after(self.timeout)
+        return self.timeout_after + timedelta(seconds=self.timeout - self.backstop)
+
+    async def _prepare(self) -> None:
+        """
+        Render the templates, unless a worker is needed.
+
+        :raises WorkerNeededError: something would be missed if this task ended here.
+        """
+        if self._context is None:
+            raise WorkerNeededError("Airflow gave no context to render templates with")
+        task = self._context["task"]
+        if is_missed_without_worker(task) or await _in_thread(_has_listeners):
+            raise WorkerNeededError("callbacks, outlets or listeners need a worker")
+        await _in_thread(self._render_now)
+        try:
+            self.job_id = checked_job_id(self.job_id)
+        except InvalidRequestError as error:
+            raise WorkerNeededError(str(error)) from error
+
+    def _render_now(self) -> None:
+        context = dict(self._context or {})
+        context["ti"] = context["task_instance"] = _PullsFromUnmappedTasks(context["ti"])
+        super().render_template_fields(cast("Context", context))
+
+    async def _is_handed_over(self, job: VideoJob) -> bool:
+        """Push the result as a worker would; a worker does it if this fails."""
+        task_instance = (self._context or {})["ti"]
+        if not task_instance.task.do_xcom_push:
+            return True
+        try:
+            from airflow.sdk.execution_time.xcom import XCom
+
+            async with asyncio.timeout(LONGEST_EXCHANGE):
+                await XCom.aset(
+                    XCom.XCOM_RETURN_KEY,
+                    job.result,
+                    dag_id=task_instance.dag_id,
+                    task_id=task_instance.task_id,
+                    run_id=task_instance.run_id,
+                    map_index=-1 if task_instance.map_index is None else task_instance.map_index,
+                )
+        except Exception as error:  # noqa: BLE001  (also of somebody's XCom backend)
+            self.log.warning("The result can't be pushed from the triggerer, a worker does it: %r", error)
+            return False
+        return True
+
+
+class _PullsFromUnmappedTasks:
+    """
+    The task instance as templates see it here.
+
+    A pull that doesn't name a map index makes Airflow ask for all of them, which in a triggerer is never
+    answered.
+    """
+
+    def __init__(self, task_instance: Any) -> None:
+        self._task_instance = task_instance
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._task_instance, name)
+
+    def xcom_pull(self, *arguments: Any, map_indexes: Any = -1, **named: Any) -> Any:
+        if not isinstance(map_indexes, int) or named.get("include_prior_dates"):
+            raise WorkerNeededError("this way of pulling an XCom works on a worker only")
+        return self._task_instance.xcom_pull(*arguments, map_indexes=map_indexes, **named)
+
+
+def is_missed_without_worker(task: Any) -> bool:
+    """
+    Tell whether something a task has would never happen if it ended in the triggerer.
+
+    :param task: an operator, as written in a DAG file or as read back from Airflow's database.
+    """
+    return bool(
+        task.outlets
+        or task.has_on_success_callback
+        or task.has_on_execute_callback
+        or task.has_on_skipped_callback
+    )
+
+
+def _has_listeners() -> bool:
+    # Loads the plugins, so it is asked here and not while DAGs are parsed.
+    from airflow.sdk.listener import get_listener_manager
+
+    return bool(get_listener_manager().has_listeners)
+
+
+async def _in_thread(call: Callable[[], Outcome]) -> Outcome:
+    """
+    Make a blocking call beside the loop, in bounded time.
+
+    Not in the loop's own threads: a call that hangs would take one of them away from everybody for good.
+    """
+    future: Future[Outcome] = Future()
+    context = contextvars.copy_context()
+
+    def run() -> None:
+        try:
+            outcome = context.run(call)
+        except BaseException as error:  # noqa: BLE001  (handed to whoever waits)
+            if not future.cancelled():
+                future.set_exception(error)
+        else:
+            if not future.cancelled():
+                future.set_result(outcome)
+
+    threading.Thread(target=run, name="pictory-exchange", daemon=True).start()
+    async with asyncio.timeout(LONGEST_EXCHANGE):
+        return await asyncio.wrap_future(future)
