@@ -146,11 +146,14 @@ class JobPoller:
         waits = self._waits.setdefault(watch.job_id, [])
         waits.append(wait)
         # Others may be there who have heard of the end of the job and not left yet.
-        if watch.job_id not in self._planned and watch.job_id not in self._in_flight:
+        if watch.job_id not in self._in_flight:
             spread = min(len(self._waits) / FIRST_LOOKS_PER_SECOND, LONGEST_FIRST_DELAY)
             # A handful of jobs is looked at without delay.
             delay = random.uniform(0, spread) if spread > 0.2 else 0.0  # noqa: S311  (no secret)
-            self._plan(watch.job_id, delay)
+            delay = max(delay, watch.first_pause)
+            planned = self._planned.get(watch.job_id)
+            if planned is None or self._loop.time() + delay < planned:
+                self._plan(watch.job_id, delay)
         try:
             # Looks may hang or have to queue, and a deadline must not wait for them.
             async with asyncio.timeout(watch.remaining + LONGEST_LAST_LOOK):

@@ -15,7 +15,14 @@ from airflow_provider_pictory.api import VideoJob
 from airflow_provider_pictory.api.jobs import UnreadableJobError
 from airflow_provider_pictory.exceptions import PictoryError
 from airflow_provider_pictory.poller import shared_poller
-from airflow_provider_pictory.polling import JobWatch, deadline_after, look, may_pass, timed_out
+from airflow_provider_pictory.polling import (
+    JobWatch,
+    deadline_after,
+    first_look_at,
+    look,
+    may_pass,
+    timed_out,
+)
 
 if TYPE_CHECKING:
     from airflow_provider_pictory.hooks.pictory import PictoryHook
@@ -47,16 +54,23 @@ class VideoJobTrigger(BaseTrigger):
     :param pictory_conn_id: id of the Airflow connection.
     :param deadline: the moment when the wait ends, in ISO 8601 with its offset from UTC.
     :param poll_interval: seconds between looks; ``None`` for our own schedule of 10 to 30 s.
+    :param first_look: the moment of the first look, likewise; at once without it.
     """
 
     def __init__(
-        self, job_id: str, pictory_conn_id: str, deadline: str, poll_interval: float | None = None
+        self,
+        job_id: str,
+        pictory_conn_id: str,
+        deadline: str,
+        poll_interval: float | None = None,
+        first_look: str | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.job_id = job_id
         self.pictory_conn_id = pictory_conn_id
         self.deadline = deadline
         self.poll_interval = poll_interval
+        self.first_look = first_look
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Give what is stored in Airflow's database to make this trigger again."""
@@ -67,30 +81,48 @@ class VideoJobTrigger(BaseTrigger):
                 "pictory_conn_id": self.pictory_conn_id,
                 "deadline": self.deadline,
                 "poll_interval": self.poll_interval,
+                "first_look": self.first_look,
             },
         )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Look at the job until it has ended, the deadline has passed, or looking makes no sense any more."""
         started = time.monotonic()
+        # Where dag.test() runs triggers itself, without a task instance, no worker is to be waited for, but
+        # a person who waits.
+        is_test = self.task_instance is None
         outcome = await wait_for_event(
             job_id=self.job_id,
             pictory_conn_id=self.pictory_conn_id,
             deadline=self.deadline,
             poll_interval=self.poll_interval,
+            first_look=None if is_test else self.first_look,
             log=self.log,
         )
-        # There is no worker to be waited for where dag.test() runs triggers itself, without a task instance.
-        if self.task_instance is not None:
+        if not is_test:
             await asyncio.sleep(started + SHORTEST_STAY - time.monotonic())
         if isinstance(outcome, Exception):
             yield TriggerEvent(doubtful_event(self.job_id, outcome))
         else:
             yield TriggerEvent(ended_event(outcome))
 
+    async def on_kill(self) -> None:
+        """
+        Say what a task leaves behind that a person ended while it waited (Airflow 3.3 and later).
+
+        Airflow also calls this when nobody acted, so it says nothing that isn't true then, and does nothing.
+        """
+        say_what_goes_on(self.job_id, self.log)
+
 
 async def wait_for_event(
-    *, job_id: str, pictory_conn_id: str, deadline: str, poll_interval: float | None, log: Logger
+    *,
+    job_id: str,
+    pictory_conn_id: str,
+    deadline: str,
+    poll_interval: float | None,
+    first_look: str | None,
+    log: Logger,
 ) -> VideoJob | Exception:
     """
     Wait in a triggerer, with the poller that all its triggers share.
@@ -99,28 +131,32 @@ async def wait_for_event(
     :param pictory_conn_id: id of the Airflow connection.
     :param deadline: the moment when the wait ends.
     :param poll_interval: seconds between looks, or ``None`` for our own schedule.
+    :param first_look: the moment of the first look; at once without it.
     :param log: of the trigger.
     :return: the job that has ended, or what kept us from knowing; raised, it would end the task without any
         look at the job.
     """
-    watch = JobWatch(job_id, deadline=datetime.fromisoformat(deadline), poll_interval=poll_interval, log=log)
+    watch = JobWatch(
+        job_id,
+        deadline=datetime.fromisoformat(deadline),
+        poll_interval=poll_interval,
+        first_look=datetime.fromisoformat(first_look) if first_look else None,
+        log=log,
+    )
     async with shared_poller(pictory_conn_id) as poller:
         try:
             return await poller.ended(watch)
         except Exception as error:  # noqa: BLE001  (see above)
             return error
 
-    async def on_kill(self) -> None:
-        """
-        Say what a task leaves behind that a person ended while it waited (Airflow 3.3 and later).
 
-        Airflow also calls this when nobody acted, so it says nothing that isn't true then, and does nothing.
-        """
-        self.log.warning(
-            "This wait for Pictory job %s is being ended. Pictory has no way to cancel a job: if it is "
-            "running, it goes on and is paid for. Clearing the task goes on waiting for it",
-            self.job_id,
-        )
+def say_what_goes_on(job_id: str, log: Logger) -> None:
+    """Tell whoever reads the log of a wait that was ended what became of the job."""
+    log.warning(
+        "This wait for Pictory job %s is being ended. Pictory has no way to cancel a job: if it is running, it "
+        "goes on and is paid for. Clearing the task goes on waiting for it",
+        job_id,
+    )
 
 
 def ended_event(job: VideoJob) -> dict[str, Any]:
@@ -228,8 +264,9 @@ def deferral(
     :param poll_interval: seconds between looks, or ``None`` for our own schedule.
     :param handed_through: what ``execute_complete`` gets besides the event and the deadline.
     """
+    first_look = first_look_at(datetime.now(UTC), poll_interval).isoformat()
     return {
-        "trigger": VideoJobTrigger(job_id, pictory_conn_id, deadline, poll_interval),
+        "trigger": VideoJobTrigger(job_id, pictory_conn_id, deadline, poll_interval, first_look),
         "method_name": "execute_complete",
         "kwargs": {"deadline": deadline, **handed_through},
         "timeout": backstop_after((datetime.fromisoformat(deadline) - datetime.now(UTC)).total_seconds()),

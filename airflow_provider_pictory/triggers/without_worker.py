@@ -13,8 +13,13 @@ from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
 
 from airflow_provider_pictory.api import InvalidRequestError, JobStatus
 from airflow_provider_pictory.api.checks import job_id as checked_job_id
-from airflow_provider_pictory.polling import deadline_after, describe
-from airflow_provider_pictory.triggers.pictory import doubtful_event, ended_event, wait_for_event
+from airflow_provider_pictory.polling import deadline_after, describe, first_look_at
+from airflow_provider_pictory.triggers.pictory import (
+    doubtful_event,
+    ended_event,
+    say_what_goes_on,
+    wait_for_event,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -103,6 +108,7 @@ class VideoJobTaskTrigger(BaseTrigger):
             pictory_conn_id=self.pictory_conn_id,
             deadline=deadline,
             poll_interval=self.poll_interval,
+            first_look=self._first_look(),
             log=self.log,
         )
         if isinstance(outcome, Exception):
@@ -113,10 +119,25 @@ class VideoJobTaskTrigger(BaseTrigger):
         else:
             yield TriggerEvent(ended_event(outcome))
 
+    async def on_kill(self) -> None:
+        """Say what a task leaves behind that a person ended while it waited."""
+        say_what_goes_on(self.job_id, self.log)
+
     def _deadline(self) -> datetime:
         if self.timeout_after is None:
             return deadline_after(self.timeout)
         return self.timeout_after + timedelta(seconds=self.timeout - self.backstop)
+
+    def _first_look(self) -> str | None:
+        """
+        Give the moment of the first look at a job that was probably submitted just before.
+
+        A retry or a clear looks at once. A restart of the triggerer doesn't move the moment, but for jitter.
+        """
+        if self.task_instance is None or self.task_instance.try_number > 1:
+            return None
+        began = self._deadline() - timedelta(seconds=self.timeout)
+        return first_look_at(began, self.poll_interval).isoformat()
 
     async def _prepare(self) -> None:
         """
