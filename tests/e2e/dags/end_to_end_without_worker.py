@@ -1,0 +1,46 @@
+"""Sensors that can do without a worker, and some that can't."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from airflow.sdk import DAG, Asset
+
+from airflow_provider_pictory.operators.pictory import GenerateVideoOperator
+from airflow_provider_pictory.sensors.pictory import VideoJobSensor
+
+
+def say_so(context):
+    """Leave a trace in the task's log."""
+    print("The callback was called")
+
+
+with DAG(
+    "end_to_end_without_worker",
+    schedule=None,
+    start_date=datetime(2026, 1, 1),
+    default_args={"retries": 0},
+) as dag:
+    generate = GenerateVideoOperator(task_id="generate", prompt="A red fox in snow")
+    sensors = {
+        "by_output": {"job_id": generate.output},
+        "by_template": {"job_id": "{{ ti.xcom_pull('generate') }}"},
+        "by_list": {"job_id": "{{ ti.xcom_pull(task_ids=['generate'])[0] }}"},
+        "without_xcom": {"job_id": "{{ ti.xcom_pull('generate', key='nothing') }}"},
+        "with_callback": {"job_id": generate.output, "on_success_callback": say_so},
+        "with_outlet": {"job_id": generate.output, "outlets": [Asset("pictory_end_to_end")]},
+        "switched_off": {"job_id": generate.output, "start_from_trigger": False},
+        "without_push": {"job_id": generate.output, "do_xcom_push": False},
+    }
+    for task_id, arguments in sensors.items():
+        generate >> VideoJobSensor(task_id=task_id, poke_interval=2, **arguments)
+    generate >> VideoJobSensor.partial(task_id="mapped", poke_interval=2).expand(job_id=[generate.output])
+
+with DAG("end_to_end_given_job", schedule=None, start_date=datetime(2026, 1, 1)) as given:
+    VideoJobSensor(
+        task_id="wait",
+        job_id="{{ dag_run.conf['job_id'] }}",
+        poke_interval=2,
+        retries=1,
+        retry_delay=timedelta(seconds=1),
+    )

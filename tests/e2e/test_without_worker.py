@@ -1,0 +1,168 @@
+"""A sensor on a real Airflow that starts and ends in the triggerer, and what brings a worker in."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+
+import pytest
+
+from airflow_provider_pictory.sandbox.background import PictorySandbox
+from tests.conftest import API_KEY, RENDER_SECONDS
+from tests.pictory_words import POST, RESULT_KEYS, count, only_job
+
+pytestmark = pytest.mark.end_to_end
+
+DAG_ID = "end_to_end_without_worker"
+GIVEN = "end_to_end_given_job"
+
+LISTENER = """
+import sys
+
+from airflow.plugins_manager import AirflowPlugin
+from airflow.sdk._shared.listeners import hookimpl
+
+
+@hookimpl
+def on_task_instance_success(previous_state, task_instance):
+    print("The listener heard of", task_instance.task_id)
+
+
+class ListeningPlugin(AirflowPlugin):
+    name = "listening"
+    listeners = [sys.modules[__name__]]
+"""
+
+
+def task_processes(airflow, run_id, task_id):
+    """Count how often a worker started on a task: each time it first reads the DAG's file."""
+    return sum(
+        text.count('"event":"DAG bundles loaded')
+        for name, text in airflow.log_files().items()
+        if f"run_id={run_id}/task_id={task_id}/" in name and ".trigger" not in name
+    )
+
+
+@pytest.fixture(scope="module")
+def account(connected):
+    """Start a Pictory for all tests of this module, since a run of theirs is looked at by several."""
+    with PictorySandbox(render_seconds=RENDER_SECONDS, api_key=API_KEY) as pictory:
+        connected.request(
+            "PATCH",
+            "/connections/pictory_default?update_mask=host",
+            {"connection_id": "pictory_default", "conn_type": "pictory", "host": pictory.url},
+        )
+        yield pictory
+
+
+@pytest.fixture(scope="module")
+def finished(connected, account):
+    """Run the DAG once; its job ends while all wait for it."""
+    run_id = connected.trigger(DAG_ID)
+    for task_id in ("by_output", "by_template", "with_callback", "with_outlet", "switched_off", "mapped"):
+        connected.wait_for_state(DAG_ID, run_id, task_id, "deferred")
+    job_id = only_job(account)["job_id"]
+    account.advance(RENDER_SECONDS)
+    assert connected.wait_for_run(DAG_ID, run_id) == "failed"
+    states = {it["task_id"]: it["state"] for it in connected.task_instances(DAG_ID, run_id)}
+    return SimpleNamespace(run_id=run_id, states=states, job_id=job_id, posts=count(account, POST))
+
+
+@pytest.mark.parametrize("task_id", ["by_output", "by_template", "by_list"])
+def test_a_sensor_whose_job_succeeds_needs_no_task_process_at_all(airflow, finished, task_id):
+    assert finished.states[task_id] == "success"
+    assert task_processes(airflow, finished.run_id, task_id) == 0
+    xcoms = airflow.xcoms(DAG_ID, finished.run_id, task_id)
+    assert list(xcoms) == ["return_value"]
+    video = xcoms["return_value"]
+    assert list(video) == RESULT_KEYS
+    assert (video["job_id"], video["status"]) == (finished.job_id, "completed")
+    # The very same as what a worker pushes.
+    assert xcoms == airflow.xcoms(DAG_ID, finished.run_id, "switched_off")
+
+
+def test_the_line_at_the_end_is_in_the_tasks_log(airflow, finished):
+    path = f"/dags/{DAG_ID}/dagRuns/{finished.run_id}/taskInstances/by_output/logs/1"
+    shown = json.dumps(airflow.request("GET", path))
+
+    assert f"Pictory job {finished.job_id} is completed: 5 s, 640x360, 8 AI credits used" in shown
+
+
+def test_a_sensor_that_pushes_nothing_pushes_nothing(airflow, finished):
+    assert finished.states["without_push"] == "success"
+    assert task_processes(airflow, finished.run_id, "without_push") == 0
+    assert airflow.xcoms(DAG_ID, finished.run_id, "without_push") == {}
+
+
+@pytest.mark.parametrize("task_id", ["with_callback", "with_outlet", "switched_off", "mapped"])
+def test_where_something_would_be_missed_a_worker_defers_and_a_worker_resumes(airflow, finished, task_id):
+    assert finished.states[task_id] == "success"
+    assert task_processes(airflow, finished.run_id, task_id) == 2
+
+
+def test_a_success_callback_is_called_and_an_asset_event_is_there(airflow, finished):
+    logs = [text for name, text in airflow.log_files().items() if "task_id=with_callback/" in name]
+    assert any("The callback was called" in text for text in logs)
+    events = airflow.request("GET", "/assets/events?limit=100")["asset_events"]
+    assert [it["source_task_id"] for it in events if it["source_run_id"] == finished.run_id] == [
+        "with_outlet"
+    ]
+
+
+def test_a_missing_xcom_fails_on_a_worker_with_a_clear_error(airflow, finished):
+    path = f"/dags/{DAG_ID}/dagRuns/{finished.run_id}/taskInstances/without_xcom/logs/1"
+
+    assert finished.states["without_xcom"] == "failed"
+    assert task_processes(airflow, finished.run_id, "without_xcom") == 1
+    assert "PictoryInvalidRequestError" in json.dumps(airflow.request("GET", path))
+
+
+def test_a_failed_job_fails_on_a_worker_without_a_retry(airflow, account, finished):
+    account.set_job(finished.job_id, "failed", error_code="5002", error_message="PROMPT_REFUSED")
+    run_id = airflow.trigger(GIVEN, {"job_id": finished.job_id})
+
+    assert airflow.wait_for_run(GIVEN, run_id) == "failed"
+
+    (task,) = airflow.task_instances(GIVEN, run_id)
+    path = f"/dags/{GIVEN}/dagRuns/{run_id}/taskInstances/wait/logs/1"
+    assert task["try_number"] == 1
+    assert task_processes(airflow, run_id, "wait") == 1
+    assert "failed (5002: PROMPT_REFUSED)" in json.dumps(airflow.request("GET", path))
+
+
+def test_a_triggerer_that_dies_takes_up_what_it_had_started(airflow, account, finished):
+    account.set_job(finished.job_id, "in-progress")
+    run_id = airflow.trigger(GIVEN, {"job_id": finished.job_id})
+    airflow.wait_for_state(GIVEN, run_id, "wait", "deferred")
+    airflow.kill("triggerer")
+    account.set_job(finished.job_id, "completed")
+    airflow.start("triggerer")
+
+    assert airflow.wait_for_run(GIVEN, run_id) == "success"
+    assert task_processes(airflow, run_id, "wait") == 0
+
+
+def test_with_a_listener_a_worker_defers_and_a_worker_resumes(airflow, account, finished):
+    account.set_job(finished.job_id, "in-progress")
+    plugins = airflow.home / "plugins"
+    plugins.mkdir(exist_ok=True)
+    (plugins / "listening.py").write_text(LISTENER)
+    airflow.restart("triggerer")
+    try:
+        run_id = airflow.trigger(GIVEN, {"job_id": finished.job_id})
+        airflow.wait_for(
+            "a worker to have deferred",
+            lambda: task_processes(airflow, run_id, "wait"),
+            lambda processes: processes == 1,
+            60,
+        )
+        airflow.wait_for_state(GIVEN, run_id, "wait", "deferred")
+        account.set_job(finished.job_id, "completed")
+
+        assert airflow.wait_for_run(GIVEN, run_id) == "success"
+        assert task_processes(airflow, run_id, "wait") == 2
+        logs = [text for name, text in airflow.log_files().items() if f"run_id={run_id}" in name]
+        assert any("The listener heard of wait" in text for text in logs)
+    finally:
+        (plugins / "listening.py").unlink()
+        airflow.restart("triggerer")
