@@ -43,7 +43,10 @@ def get_provider_info() -> dict[str, Any]:
         "triggers": [
             {
                 "integration-name": integration,
-                "python-modules": ["airflow_provider_pictory.triggers.pictory"],
+                "python-modules": [
+                    "airflow_provider_pictory.triggers.pictory",
+                    "airflow_provider_pictory.triggers.without_worker",
+                ],
             }
         ],
         "connection-types": [

@@ -143,6 +143,11 @@ def has_task_state() -> bool:
     return True
 
 
+def until(trigger: VideoJobTrigger) -> dict[str, Any]:
+    """Give all that a trigger waits by, but for its next look."""
+    return {**trigger.serialize()[1], "first_look": None}
+
+
 async def first_event(trigger: VideoJobTrigger) -> Any:
     """Run a trigger until it fires, and give the payload as it comes out of the database."""
     events = trigger.run()

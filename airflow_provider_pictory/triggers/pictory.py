@@ -153,8 +153,8 @@ async def wait_for_event(
 def say_what_goes_on(job_id: str, log: Logger) -> None:
     """Tell whoever reads the log of a wait that was ended what became of the job."""
     log.warning(
-        "This wait for Pictory job %s is being ended. Pictory has no way to cancel a job: if it is running, it "
-        "goes on and is paid for. Clearing the task goes on waiting for it",
+        "This wait for Pictory job %s is being ended. Pictory has no way to cancel a job: if it is running, "
+        "it goes on and is paid for. Clearing the task goes on waiting for it",
         job_id,
     )
 

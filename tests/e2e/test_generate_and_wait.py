@@ -14,7 +14,7 @@ from tests.pictory_words import JOB, POST, RESULT_KEYS, count, only_job
 pytestmark = pytest.mark.end_to_end
 
 EXAMPLE = "example_pictory_generate_video"
-TRIGGER = "airflow_provider_pictory.triggers.pictory.VideoJobTrigger"
+TRIGGER = "airflow_provider_pictory.triggers.without_worker.VideoJobTaskTrigger"
 
 
 @pytest.fixture(autouse=True)
@@ -62,9 +62,9 @@ def test_the_example_generates_waits_deferred_and_saves_a_video_that_plays(airfl
     job_id = only_job(pictory)["job_id"]
     ((classpath, kwargs),) = stored_triggers(airflow)
     assert deferred["trigger"]["classpath"] == classpath == TRIGGER
-    assert job_id in kwargs
+    assert "xcom_pull" in kwargs
     assert API_KEY not in kwargs
-    airflow.wait_for("the triggerer to look", lambda: count(pictory, JOB), lambda looks: looks == 2, 30)
+    airflow.wait_for("the triggerer to look", lambda: count(pictory, JOB), lambda looks: looks == 1, 60)
     pictory.advance(RENDER_SECONDS)
 
     assert airflow.wait_for_run(EXAMPLE, run_id) == "success"

@@ -32,7 +32,7 @@ from airflow_provider_pictory.operators.pictory import GenerateVideoOperator
 from airflow_provider_pictory.sandbox.connection import connection_json
 from airflow_provider_pictory.sensors.pictory import VideoJobSensor
 from airflow_provider_pictory.triggers.pictory import MOST_DOUBTS
-from tests.bare_tasks import BareTask
+from tests.bare_tasks import BareTask, until
 from tests.conftest import API_KEY, RENDER_SECONDS
 from tests.pictory_words import JOB, POST, count, only_job
 
@@ -125,11 +125,11 @@ def test_by_default_it_waits_for_an_hour(busy_pictory, arguments):
 def test_in_doubt_it_waits_on_for_the_same_job_until_the_same_deadline(busy_pictory):
     video = a_video()
     video.execute()
-    first = video.trigger.serialize()
+    first = until(video.trigger)
 
     assert video.resume(DOUBT) is None
 
-    assert video.trigger.serialize() == first
+    assert until(video.trigger) == first
     assert count(busy_pictory, POST) == 1
 
 

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from airflow_provider_pictory.triggers.pictory import VideoJobTrigger, backstop
+from airflow_provider_pictory.triggers.pictory import VideoJobTrigger, backstop_after
 from tests.bare_tasks import first_event
 from tests.conftest import API_KEY
 from tests.pictory_words import JOB, count, submit
@@ -22,6 +22,7 @@ ARGUMENTS = {
     "pictory_conn_id": "pictory_default",
     "deadline": "2026-01-01T12:00:00.123456+00:00",
     "poll_interval": None,
+    "first_look": None,
 }
 
 
@@ -62,7 +63,7 @@ def test_its_arguments_survive_the_database(airflow_database):
 def test_its_arguments_are_plain_and_hold_no_secret(pictory):
     _, arguments = a_trigger(submit()).serialize()
 
-    assert set(arguments) == {"job_id", "pictory_conn_id", "deadline", "poll_interval"}
+    assert set(arguments) == {"job_id", "pictory_conn_id", "deadline", "poll_interval", "first_look"}
     assert API_KEY not in json.dumps(arguments)
 
 
@@ -195,4 +196,4 @@ def test_many_wait_in_one_event_loop(pictory_at):
 
 
 def test_airflows_own_timeout_comes_well_after_the_triggers_deadline():
-    assert timedelta(seconds=350) < backstop(in_seconds(60)) <= timedelta(seconds=360)
+    assert backstop_after(60) == timedelta(seconds=360)

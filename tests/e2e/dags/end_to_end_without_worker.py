@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+import logging
+from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import DAG, Asset
 
@@ -12,13 +13,13 @@ from airflow_provider_pictory.sensors.pictory import VideoJobSensor
 
 def say_so(context):
     """Leave a trace in the task's log."""
-    print("The callback was called")
+    logging.getLogger(__name__).info("The callback was called")
 
 
 with DAG(
     "end_to_end_without_worker",
     schedule=None,
-    start_date=datetime(2026, 1, 1),
+    start_date=datetime(2026, 1, 1, tzinfo=UTC),
     default_args={"retries": 0},
 ) as dag:
     generate = GenerateVideoOperator(task_id="generate", prompt="A red fox in snow")
@@ -36,7 +37,7 @@ with DAG(
         generate >> VideoJobSensor(task_id=task_id, poke_interval=2, **arguments)
     generate >> VideoJobSensor.partial(task_id="mapped", poke_interval=2).expand(job_id=[generate.output])
 
-with DAG("end_to_end_given_job", schedule=None, start_date=datetime(2026, 1, 1)) as given:
+with DAG("end_to_end_given_job", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=UTC)) as given:
     VideoJobSensor(
         task_id="wait",
         job_id="{{ dag_run.conf['job_id'] }}",

@@ -1,0 +1,244 @@
+"""The trigger that does a sensor's work alone, and the sensors that may leave it to that trigger."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+
+import pytest
+from airflow.triggers.base import BaseTrigger, TaskSuccessEvent
+
+from airflow_provider_pictory.operators.pictory import GenerateVideoOperator
+from airflow_provider_pictory.sensors.pictory import VideoJobSensor
+from airflow_provider_pictory.triggers import without_worker
+from airflow_provider_pictory.triggers.without_worker import VideoJobTaskTrigger, is_missed_without_worker
+from tests.conftest import API_KEY
+from tests.dag_runs import a_dag
+from tests.pictory_words import submit
+
+pytestmark = pytest.mark.skipif(
+    not hasattr(BaseTrigger, "render_template_fields"),
+    reason="this Airflow starts no templates in a triggerer",
+)
+
+
+def a_task(**changes):
+    """Make what a triggerer knows of a sensor that it can do without a worker."""
+    plain = {
+        "outlets": [],
+        "has_on_success_callback": False,
+        "has_on_execute_callback": False,
+        "has_on_skipped_callback": False,
+        "do_xcom_push": False,
+    }
+    return SimpleNamespace(**{**plain, **changes})
+
+
+def a_trigger(job_id, *, task=None, try_number=2, **arguments):
+    """Make a trigger as a triggerer has it when it runs; a retry's, unless told otherwise, looks at once."""
+    trigger = VideoJobTaskTrigger(
+        job_id, "pictory_default", **{"timeout": 60.0, "backstop": 360.0, **arguments}
+    )
+    trigger._task_instance = SimpleNamespace(try_number=try_number)
+    task = task or a_task()
+    trigger.render_template_fields({"task": task, "ti": SimpleNamespace(task=task)})
+    trigger._render_now = lambda: None
+    return trigger
+
+
+def event_of(trigger):
+    async def first():
+        async for event in trigger.run():
+            return event
+
+    return asyncio.run(first())
+
+
+@pytest.fixture(autouse=True)
+def _no_listeners(monkeypatch):
+    monkeypatch.setattr(without_worker, "_has_listeners", lambda: False)
+
+
+def sensor_of(**arguments):
+    with a_dag():
+        return VideoJobSensor(task_id="wait", **{"job_id": "{{ ti.xcom_pull('generate') }}", **arguments})
+
+
+def test_a_sensor_starts_in_the_triggerer_by_itself():
+    sensor = sensor_of(timeout=100, poke_interval=7)
+
+    assert sensor.start_from_trigger is True
+    assert sensor.start_trigger_args.trigger_cls == f"{VideoJobTaskTrigger.__module__}.VideoJobTaskTrigger"
+    assert sensor.start_trigger_args.trigger_kwargs == {
+        "job_id": "{{ ti.xcom_pull('generate') }}",
+        "pictory_conn_id": "pictory_default",
+        "timeout": 100.0,
+        "backstop": 400.0,
+        "poll_interval": 7.0,
+    }
+    assert sensor.start_trigger_args.timeout == timedelta(seconds=400)
+
+
+def test_an_operators_output_becomes_a_template_that_names_its_map_index():
+    with a_dag():
+        generate = GenerateVideoOperator(task_id="generate", prompt="A red fox in snow")
+        sensor = VideoJobSensor(task_id="wait", job_id=generate.output)
+
+    assert sensor.upstream_task_ids == {"generate"}
+    assert sensor.start_trigger_args.trigger_kwargs["job_id"] == (
+        '{{ ti.xcom_pull(task_ids="generate", key="return_value", map_indexes=-1) }}'
+    )
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"start_from_trigger": False},
+        {"deferrable": False},
+        {"outlets": [object()]},
+        {"on_success_callback": print},
+        {"on_execute_callback": print},
+        {"on_skipped_callback": print},
+        {"pre_execute": print},
+        {"post_execute": print},
+        {"job_id": 7},
+    ],
+    ids=lambda arguments: next(iter(arguments)),
+)
+def test_where_something_would_be_missed_it_starts_on_a_worker(arguments):
+    if "outlets" in arguments:
+        from airflow.sdk import Asset
+
+        arguments = {"outlets": [Asset("videos")]}
+    sensor = sensor_of(**arguments)
+
+    assert sensor.start_from_trigger is False
+    assert sensor.start_trigger_args is None
+
+
+def test_a_subclass_starts_on_a_worker():
+    class Own(VideoJobSensor):
+        pass
+
+    with a_dag():
+        assert Own(task_id="wait", job_id="{{ 1 }}").start_from_trigger is False
+
+
+def test_mapped_tasks_and_those_of_mapped_upstreams_start_on_a_worker():
+    with a_dag():
+        mapped = VideoJobSensor.partial(task_id="mapped").expand(job_id=["a", "b"])
+        several = GenerateVideoOperator.partial(task_id="several").expand(
+            prompt=["A red fox", "A blue whale"]
+        )
+        one = VideoJobSensor(task_id="one", job_id=several.output)
+
+    assert mapped.start_from_trigger is False
+    assert one.start_from_trigger is False
+
+
+def test_an_execution_timeout_ends_it_earlier_and_moves_no_deadline():
+    sensor = sensor_of(timeout=100, execution_timeout=timedelta(seconds=50))
+    trigger = VideoJobTaskTrigger(**sensor.start_trigger_args.trigger_kwargs)
+    trigger.timeout_after = datetime(2026, 1, 1, 0, 0, 50, tzinfo=UTC)
+
+    assert trigger._deadline() == datetime(2026, 1, 1, 0, 1, 40, tzinfo=UTC)
+
+
+def test_it_can_be_made_again_from_what_is_stored_and_holds_no_secret(pictory):
+    trigger = a_trigger("{{ ti.xcom_pull('generate') }}")
+    path, arguments = trigger.serialize()
+
+    assert path == f"{VideoJobTaskTrigger.__module__}.VideoJobTaskTrigger"
+    assert VideoJobTaskTrigger(**json.loads(json.dumps(arguments))).serialize() == (path, arguments)
+    assert API_KEY not in json.dumps(arguments)
+
+
+def test_it_ends_the_task_once_there_is_a_video(pictory):
+    assert isinstance(event_of(a_trigger(submit())), TaskSuccessEvent)
+
+
+def test_a_failed_job_goes_to_a_worker(busy_pictory):
+    job_id = submit()
+    busy_pictory.set_job(job_id, "failed", error_code="5002")
+    event = event_of(a_trigger(job_id))
+
+    assert not isinstance(event, TaskSuccessEvent)
+    assert event.payload["outcome"] == "ended"
+    assert event.payload["job"]["error_code"] == "5002"
+
+
+def test_a_timeout_goes_to_a_worker_with_the_deadline(busy_pictory):
+    event = event_of(a_trigger(submit(), timeout=0.3))
+
+    assert event.payload["outcome"] == "doubtful"
+    assert event.payload["error"] == "PictoryJobTimedOutError"
+    assert datetime.fromisoformat(event.payload["deadline"]) <= datetime.now(UTC)
+
+
+@pytest.mark.parametrize(
+    "task",
+    [a_task(outlets=[object()]), a_task(has_on_success_callback=True), a_task(has_on_execute_callback=True)],
+)
+def test_what_a_policy_gave_the_task_later_brings_a_worker_in(busy_pictory, task):
+    event = event_of(a_trigger(submit(), task=task))
+
+    assert (event.payload["outcome"], event.payload["error"]) == ("doubtful", "WorkerNeededError")
+    assert busy_pictory.counts()["requests"].get("GET /pictoryapis/v1/jobs/{job_id}", 0) == 0
+
+
+def test_listeners_bring_a_worker_in(busy_pictory, monkeypatch):
+    monkeypatch.setattr(without_worker, "_has_listeners", lambda: True)
+
+    assert event_of(a_trigger(submit())).payload["error"] == "WorkerNeededError"
+
+
+@pytest.mark.parametrize("job_id", ["None", "", "{{ unrendered }}"])
+def test_what_is_no_job_id_goes_to_a_worker_that_says_so(pictory, job_id):
+    assert event_of(a_trigger(job_id)).payload["error"] == "WorkerNeededError"
+
+
+def test_a_template_that_hangs_hangs_nobody_else(pictory, monkeypatch):
+    monkeypatch.setattr(without_worker, "LONGEST_EXCHANGE", 0.2)
+    trigger = a_trigger(submit())
+    trigger._render_now = lambda: time.sleep(2)
+    started = time.monotonic()
+
+    assert event_of(trigger).payload["error"] == "TimeoutError"
+    assert time.monotonic() - started < 1.5
+
+
+def test_a_result_that_cannot_be_pushed_goes_to_a_worker(pictory):
+    # No Airflow is there to take it.
+    event = event_of(a_trigger(submit(), task=a_task(do_xcom_push=True)))
+
+    assert event.payload["outcome"] == "ended"
+
+
+@pytest.mark.parametrize(
+    "arguments", [{"map_indexes": None}, {"map_indexes": [1]}, {"include_prior_dates": True}]
+)
+def test_pulls_that_a_triggerer_never_answers_are_refused(arguments):
+    pulls = without_worker._PullsFromUnmappedTasks(
+        SimpleNamespace(xcom_pull=lambda *_, **named: named, run_id="r")
+    )
+
+    with pytest.raises(without_worker.WorkerNeededError):
+        pulls.xcom_pull("generate", **arguments)
+    assert pulls.xcom_pull("generate") == {"map_indexes": -1}
+    assert pulls.run_id == "r"
+
+
+def test_the_first_look_of_a_first_try_is_late(busy_pictory):
+    trigger = a_trigger(submit(), try_number=1)
+    trigger.timeout_after = datetime.now(UTC) + timedelta(seconds=360)
+    first_look = datetime.fromisoformat(trigger._first_look())
+
+    assert timedelta(seconds=35) < first_look - datetime.now(UTC) < timedelta(seconds=45)
+    assert a_trigger(submit(), try_number=2)._first_look() is None
+
+
+def test_nothing_is_missed_of_a_plain_task():
+    assert not is_missed_without_worker(a_task())
