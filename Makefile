@@ -3,6 +3,8 @@
 
 PYTHON ?= python3
 OLDEST := .environments/airflow-2.11
+# What is measured against, and what draws the picture; aiofiles is what the Databricks provider forgets to ask for.
+PEERS := apache-airflow-providers-dbt-cloud apache-airflow-providers-databricks aiofiles matplotlib
 TASK_TESTS := tests/operators tests/sensors tests/triggers tests/example_dags tests/weather
 
 # An installed uv is used; where there is none, one is put into an environment of its own.
@@ -12,7 +14,7 @@ UV := .environments/uv/bin/uv
 UV_NEEDED := .environments/uv/.installed
 endif
 
-.PHONY: help demo test test-unit test-tasks test-end-to-end test-oldest soak chaos chaos-oldest check format constraints clean
+.PHONY: help demo test test-unit test-tasks test-end-to-end test-oldest soak chaos chaos-oldest bench check format constraints clean
 .DELETE_ON_ERROR:
 
 help: ## Say what there is
@@ -44,6 +46,9 @@ chaos: .venv/.installed ## Kill tasks wherever it could hurt, for up to half an 
 chaos-oldest: $(OLDEST)/.installed ## The kills around the paid POST on the oldest Airflow supported
 	$(OLDEST)/bin/python -m tests.chaos.crashes_on_oldest
 
+bench: .environments/benchmarks/.installed ## Measure side by side with the peers, for half an hour (BENCH=waiting: one question)
+	.environments/benchmarks/bin/python -W ignore -m benchmarks $(BENCH)
+
 check: .venv/.installed ## Lint, check types and imports, build and check the package
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
@@ -67,6 +72,10 @@ constraints: $(UV_NEEDED) ## Choose today's versions of all dependencies anew
 	$(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --no-header --no-annotate \
 		--extra sandbox --group test --constraint /dev/stdin \
 		--output-file constraints/airflow-2.11.txt pyproject.toml
+	printf '%s\n' $(PEERS) | \
+	$(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --no-header --no-annotate \
+		--extra sandbox --constraint constraints/airflow-3.3.txt \
+		--output-file constraints/benchmarks.txt pyproject.toml -
 
 clean: ## Remove everything that these targets made
 	rm -rf .venv .environments demo-output dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
@@ -89,4 +98,11 @@ $(OLDEST)/.installed: pyproject.toml constraints/airflow-2.11.txt $(UV_NEEDED)
 	$(UV) venv --quiet --allow-existing --python '>=3.11,<3.13' $(OLDEST)
 	$(UV) pip install --quiet --python $(OLDEST) --constraint constraints/airflow-2.11.txt \
 		--editable '.[sandbox]' --group test
+	@touch $@
+
+# Without Python 3.13, for which pandas would have to be compiled in the version that Databricks' client asks for.
+.environments/benchmarks/.installed: pyproject.toml constraints/benchmarks.txt $(UV_NEEDED)
+	$(UV) venv --quiet --allow-existing --python '>=3.11,<3.13' .environments/benchmarks
+	$(UV) pip install --quiet --python .environments/benchmarks --constraint constraints/benchmarks.txt \
+		--editable '.[sandbox]' $(PEERS)
 	@touch $@

@@ -170,6 +170,8 @@ async def compete(arguments: argparse.Namespace) -> None:
     def listen() -> None:
         for line in sys.stdin:
             loop.call_soon_threadsafe(orders.put_nowait, json.loads(line))
+        # Nobody is there any more to tell anything to.
+        os._exit(1)
 
     threading.Thread(target=listen, daemon=True).start()
     wait = CONTESTANTS[arguments.contestant](arguments)

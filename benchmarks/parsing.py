@@ -63,10 +63,10 @@ FILES = {
     ),
     "databricks": (
         "from airflow.providers.databricks.operators.databricks import DatabricksRunNowOperator\n"
-        "from airflow.providers.databricks.sensors.databricks import DatabricksSensor",
+        "from airflow.providers.databricks.sensors.databricks import DatabricksSQLStatementsSensor",
         [
             'DatabricksRunNowOperator(task_id="a", job_id=1)',
-            'DatabricksSensor(task_id="b", run_id=1, deferrable=True)',
+            'DatabricksSQLStatementsSensor(task_id="b", warehouse_id="w", statement_id="s", deferrable=True)',
         ],
     ),
 }

@@ -179,7 +179,9 @@ async def serve(arguments: argparse.Namespace) -> None:
         if question["what"] == "seen":
             tell(len(service.seen))
         elif question["what"] == "ends":
-            service.ends = ends(arguments.jobs, question["seed"], question["first"], question["span"])
+            numbers = slice(question.get("from", 0), question.get("to", arguments.jobs))
+            count = len(service.ends[numbers])
+            service.ends[numbers] = ends(count, question["seed"], question["first"], question["span"])
             tell(True)
         else:
             tell(service.report(question["start"], question["end"], question["interval"]))

@@ -74,7 +74,7 @@ def summary(runs: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
 
 def run_once(name: str, jobs: int, seed: int, certificates: Certificates, home: str) -> dict[str, Any]:
     """Let one contestant wait for so many jobs against a server of its own."""
-    with talking("benchmarks.service", *_server_arguments(jobs, certificates)) as server:
+    with talking("benchmarks.service", *server_arguments(jobs, certificates)) as server:
         port = server.hear()["port"]
         authority = str(certificates.authority)
         environment = without_settings(
@@ -182,7 +182,8 @@ def talking(module: str, *arguments: object, environment: dict[str, str] | None 
         process.wait()
 
 
-def _server_arguments(jobs: int, certificates: Certificates) -> tuple[object, ...]:
+def server_arguments(jobs: int, certificates: Certificates) -> tuple[object, ...]:
+    """Give the server's arguments for so many jobs."""
     certificate, key = certificates.server
     return ("--jobs", jobs, "--certificate", certificate, "--key", key)
 

@@ -180,7 +180,6 @@ class Harness:
         self._airflow_class = airflow_class
         self._stack = ExitStack()
         self._runs: dict[str, Progress] = {}
-        self._triggerer_is_due = False
         self.deaths = 0
 
     def __enter__(self) -> Harness:
@@ -301,7 +300,7 @@ class Harness:
                 progress.has_ended = True
             elif states.get(run_id) == "failed":
                 self._recover(progress, generating)
-        self._kill_triggerer_when_due(open_runs, tasks)
+        self._kill_triggerer_when_due(open_runs)
 
     def _tasks(self) -> dict[str, dict[int, tuple[str | None, int]]]:
         """Give state and try number of all generating tasks, by run and map index."""
@@ -357,9 +356,7 @@ class Harness:
             self._airflow.mark_failed(order.dag_id, order.run_id, "generate")
         progress.event_done = True
 
-    def _kill_triggerer_when_due(
-        self, open_runs: dict[str, Progress], tasks: dict[str, dict[int, tuple[str | None, int]]]
-    ) -> None:
+    def _kill_triggerer_when_due(self, open_runs: dict[str, Progress]) -> None:
         """Kill the triggerer as soon as one that it shall be killed for waits, and start another."""
         waiting = [
             progress

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from statistics import median
@@ -90,10 +92,16 @@ def judge(
     for submission in submissions:
         if submission.job_id is not None:
             paid.setdefault(submission.wish, []).append(submission.job_id)
+    # Of twins one may get the job that the other paid for, so they are counted together.
+    wishes = Counter(wish.prompt for wish, _ in ends)
+    payments = Counter()
+    for wish, _ in ends:
+        payments[wish.prompt] += len(paid.get(wish.number, []))
     judgements = []
     returned = Counter(end.job_id for _, end in ends if end.state == "success")
     for wish, end in ends:
-        outcome, reason = _outcome(wish, end, paid.get(wish.number, []), by_id, returned)
+        is_overpaid = payments[wish.prompt] > wishes[wish.prompt]
+        outcome, reason = _outcome(wish, end, paid.get(wish.number, []), by_id, returned, is_overpaid)
         judgement = Judgement(wish, end, outcome, reason)
         for index, kill in enumerate(wish.kills):
             place = judgement.happened if wish.mark(index) in happened else judgement.unreached
@@ -103,8 +111,8 @@ def judge(
 
 
 def nobodys_jobs(submissions: Iterable[Submission], jobs: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Give the jobs that the account paid for though no submission of ours made them."""
-    known = {submission.job_id for submission in submissions}
+    """Give the jobs that the account paid for though no submission of a wish made them."""
+    known = {submission.job_id for submission in submissions if submission.wish >= 0}
     return [job["job_id"] for job in jobs if not job["is_foreign"] and job["job_id"] not in known]
 
 
@@ -114,13 +122,14 @@ def _outcome(
     own: list[str],
     by_id: Mapping[str, Mapping[str, Any]],
     returned: Mapping[str | None, int],
+    is_overpaid: bool,
 ) -> tuple[Outcome, str]:
-    if len(own) > 1:
+    if len(own) > 1 and is_overpaid:
         return Outcome.TWICE, f"paid for {own}, ended {end.state} with {end.job_id}"
     if end.state != "success":
         if "on_unknown_submission" not in end.error:
             return (Outcome.LOST if own else Outcome.WRONG), f"ended {end.state}: {_last_words(end.error)}"
-        if unnamed := [job_id for job_id in own if job_id not in end.error]:
+        if unnamed := [job_id for job_id in own if job_id not in end.error and not returned[job_id]]:
             return Outcome.LOST, f"refused, and the error doesn't name {unnamed}: {_last_words(end.error)}"
         _, _, reason = end.error.rpartition("can't be found out: ")
         return Outcome.REFUSED, reason[:400] or _last_words(end.error)
@@ -138,6 +147,11 @@ def _outcome(
 
 
 def _last_words(log: str) -> str:
+    """Give the last exception of a log, which Airflow 3 writes as JSON, or its end where there is none."""
+    for line in reversed(log.splitlines()):
+        with suppress(ValueError, AttributeError, TypeError):
+            if details := json.loads(line).get("error_detail"):
+                return f"{details[0]['exc_type']}: {details[0]['exc_value']}"[:600]
     return log.strip()[-600:]
 
 

@@ -178,6 +178,11 @@ def short_plan() -> Plan:
 def table_plan() -> Plan:
     """Choose each point in each mode where it exists, with a clear and with retries, and each event."""
     plan = Plan()
+    # First, since what they do must meet a task while it waits, and those at the end are queued for minutes.
+    for event, modes in EVENTS.items():
+        for mode in modes:
+            for recovery in RECOVERIES:
+                plan.with_event(event, mode, recovery)
     for point in POINTS:
         for mode in ("deferred",) if point in ONLY_DEFERRED else MODES:
             for recovery in RECOVERIES:
@@ -185,10 +190,6 @@ def table_plan() -> Plan:
     for point in ON_A_MACHINE:
         for recovery in RECOVERIES:
             plan.at_point(point, "deferred", recovery, is_of_machine=True)
-    for event, modes in EVENTS.items():
-        for mode in modes:
-            for recovery in RECOVERIES:
-                plan.with_event(event, mode, recovery)
     return plan
 
 
