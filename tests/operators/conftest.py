@@ -57,7 +57,7 @@ def _arguments(function):
 @pytest.fixture
 def execution_timeout():
     """Give a timeout that Airflow enforces, long enough for a submission."""
-    return timedelta(seconds=0.5)
+    return timedelta(seconds=2.5)
 
 
 class SilentServer:
