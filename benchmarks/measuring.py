@@ -65,7 +65,7 @@ def without_settings(**further: str) -> dict[str, str]:
 
 def keep(name: str, results: Mapping[str, Any]) -> None:
     """Keep what was measured for the report."""
-    RAW_RESULTS.mkdir(exist_ok=True)
+    RAW_RESULTS.mkdir(parents=True, exist_ok=True)
     (RAW_RESULTS / f"{name}.json").write_text(json.dumps(results, indent=1) + "\n")
 
 

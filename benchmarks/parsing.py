@@ -112,7 +112,13 @@ def parse_often(files: dict[str, Path], rounds: int) -> dict[str, dict[str, floa
             if number:
                 runs[name].append(run)
     return {
-        name: {key: statistics.median(run[key] for run in own) for key in own[0]}
+        name: {
+            **{key: statistics.median(run[key] for run in own) for key in own[0]},
+            # Of neighbours in time, since a machine's speed drifts.
+            "ratio": statistics.median(
+                run["cpu"] / bare["cpu"] for run, bare in zip(own, runs[BARE], strict=True)
+            ),
+        }
         for name, own in runs.items()
     }
 
@@ -154,9 +160,8 @@ def measure_here(rounds: int) -> dict[str, Any]:
     return {
         name: {
             **alone[name],
-            "ratio": alone[name]["cpu"] / alone[BARE]["cpu"],
             "imported_cpu": imported[name][name]["cpu"],
-            "imported_ratio": imported[name][name]["cpu"] / imported[name][BARE]["cpu"],
+            "imported_ratio": imported[name][name]["ratio"],
         }
         for name in files
     }
