@@ -344,6 +344,10 @@ class Harness:
         event = str(order.event)
         if event == "cleared-in-flight":
             is_due = (self._folder / "signals" / wish.mark(0)).exists()
+            if is_due and state != "running":
+                # On a busy machine the POST is over before anybody can clear the task.
+                progress.event_done = True
+                return
         elif event == "triggerer-killed":
             return
         else:
