@@ -50,14 +50,12 @@ class Gateway:
     :param service: the service's base URL.
     :param folder: where the signals go.
     :param lateness: seconds after which a late submission reaches the service when its sender is gone.
-    :param slowness: seconds that the answer takes where a clear shall come first.
     """
 
-    def __init__(self, service: str, folder: Path, lateness: float, slowness: float = 4.0) -> None:
+    def __init__(self, service: str, folder: Path, lateness: float) -> None:
         self._service = service
         self._folder = folder
         self._lateness = lateness
-        self._slowness = slowness
         self._loop = asyncio.new_event_loop()
         self._end = asyncio.Event()
         self._thread = threading.Thread(target=self._run, name="gateway", daemon=True)
@@ -109,7 +107,9 @@ class Gateway:
             await self._wait_until_left(request)
         elif mishap == "cleared-in-flight":
             self._signal(request)
-            await asyncio.sleep(self._slowness)
+            # The harness clears the task now, and writes down that it has.
+            cleared = self._folder / "cleared" / request.headers["X-Mark"]
+            await self._wait_until_left(request, unless=cleared)
         elif mishap == "answer-dropped":
             self._signal(request)
             if request.transport is not None:
@@ -137,11 +137,13 @@ class Gateway:
     def _signal(self, request: web.Request) -> None:
         (self._folder / "signals" / request.headers["X-Mark"]).touch()
 
-    async def _wait_until_left(self, request: web.Request) -> None:
+    async def _wait_until_left(self, request: web.Request, unless: Path | None = None) -> None:
         deadline = self._loop.time() + LONGEST_HOLD
 
         # Nothing tells when a client leaves, so this looks again and again.
         def is_there() -> bool:
+            if unless is not None and unless.exists():
+                return False
             return request.transport is not None and not request.transport.is_closing()
 
         while is_there() and self._loop.time() < deadline:  # noqa: ASYNC110
