@@ -40,7 +40,7 @@ test-oldest: $(OLDEST)/.installed ## Run all tests but those that start a whole 
 soak: .venv/.installed ## Let a thousand jobs wait through a storm of faults, for about five minutes
 	.venv/bin/python -m tests.chaos.soak
 
-chaos: .venv/.installed ## Kill tasks wherever it could hurt, for up to half an hour: each video is paid for once
+chaos: .venv/.installed ## Kill tasks wherever it could hurt, for a quarter of an hour: each video is paid for once
 	.venv/bin/python -m tests.chaos.crashes
 
 chaos-oldest: $(OLDEST)/.installed ## The kills around the paid POST on the oldest Airflow supported

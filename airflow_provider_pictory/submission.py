@@ -11,7 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, TypeVar
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowFailException
 from tenacity import (
@@ -23,9 +24,6 @@ from tenacity import (
 )
 
 from airflow_provider_pictory.api import JobStatus, VideoJob
-from airflow_provider_pictory.api.checks import is_absent
-from airflow_provider_pictory.api.faults import listed, shown
-from airflow_provider_pictory.api.jobs import read_number
 from airflow_provider_pictory.exceptions import (
     PictoryAPIError,
     PictoryError,
@@ -40,8 +38,9 @@ from airflow_provider_pictory.exceptions import (
 )
 from airflow_provider_pictory.hooks.pictory import PictoryHook
 from airflow_provider_pictory.ledger import LedgerEntry, LedgerState, Standing, open_ledger
-from airflow_provider_pictory.polling import NOT_FOUND_GRACE, look, may_pass, require_completed, seconds
+from airflow_provider_pictory.polling import NOT_FOUND_GRACE, look, may_pass, require_completed
 from airflow_provider_pictory.reconciliation import Reconciliation, settles_in, ways_out
+from airflow_provider_pictory.submission_rules import OnClear, OnUnknownSubmission
 from airflow_provider_pictory.wish import Wish
 
 if TYPE_CHECKING:
@@ -52,6 +51,7 @@ if TYPE_CHECKING:
     from airflow_provider_pictory.api import VideoRequest
     from airflow_provider_pictory.api.lists import NewestJob
     from airflow_provider_pictory.polling import Logger
+    from airflow_provider_pictory.submission_rules import SubmissionRules
 
 # How often a job id is tried to be written down before the task goes on without.
 ATTEMPTS_TO_WRITE = 4
@@ -59,72 +59,6 @@ XCOM_RETURN_KEY = "return_value"
 # How often a person's clear looks at a job before it gives up on finding out whether that is still running.
 ATTEMPTS_TO_LOOK = 5
 LONGEST_PAUSE_BETWEEN_LOOKS = 20.0
-
-
-Choice = TypeVar("Choice", bound=StrEnum)
-
-
-class OnClear(StrEnum):
-    """What a person's clear of the task means."""
-
-    AUTO = "auto"
-    NEW = "new"
-    REATTACH = "reattach"
-
-
-class OnUnknownSubmission(StrEnum):
-    """What to do where nothing tells whether a submission arrived."""
-
-    FAIL = "fail"
-    RESUBMIT = "resubmit"
-
-
-@dataclass(frozen=True)
-class SubmissionRules:
-    """
-    What the author of a DAG decides about submitting.
-
-    :param on_clear: what a person's clear means.
-    :param on_unknown_submission: what to do where nothing tells whether a submission arrived.
-    :param resubmit_failed: whether a failed job may be followed by another one.
-    :param reconcile_timeout: seconds to wait for jobs that may have come from a lost submission.
-    :param max_credits: the most that a video may cost, in AI credits.
-    :param check_quota: whether to ask the account first whether it has enough credits.
-    """
-
-    on_clear: OnClear = OnClear.AUTO
-    on_unknown_submission: OnUnknownSubmission = OnUnknownSubmission.FAIL
-    resubmit_failed: bool = False
-    reconcile_timeout: float = 900.0
-    max_credits: float | None = None
-    check_quota: bool = False
-
-    @classmethod
-    def read(
-        cls,
-        *,
-        on_clear: object,
-        on_unknown_submission: object,
-        resubmit_failed: object,
-        reconcile_timeout: object,
-        max_credits: object,
-        check_quota: object,
-    ) -> SubmissionRules:
-        """
-        Check what an operator was given.
-
-        :raises PictoryInvalidRequestError: for what makes no sense, by the argument's name.
-        """
-        return cls(
-            on_clear=_choice(OnClear, on_clear, "on_clear"),
-            on_unknown_submission=_choice(
-                OnUnknownSubmission, on_unknown_submission, "on_unknown_submission"
-            ),
-            resubmit_failed=_switch(resubmit_failed, "resubmit_failed"),
-            reconcile_timeout=seconds(reconcile_timeout, "reconcile_timeout") or cls.reconcile_timeout,
-            max_credits=_credits(max_credits, "max_credits"),
-            check_quota=_switch(check_quota, "check_quota"),
-        )
 
 
 @dataclass(frozen=True)
@@ -345,7 +279,7 @@ class Submission:
 
         When the order of what a task is mapped over changes before a clear, the wishes change places.
         """
-        wish = self._wish()
+        wish = self._wish
         for sibling in self._ledger.siblings() if wish else ():
             for earlier in reversed(sibling.jobs_so_far):
                 if wish is None or earlier.fingerprint != wish.fingerprint:
@@ -542,11 +476,12 @@ class Submission:
         """Refuse what costs too much, before anything is paid."""
         needed, most = request.estimated_credits, self._rules.max_credits
         if most is not None and (needed is None or needed > most):
-            cost = "can't be estimated" if needed is None else f"would be about {needed:g} AI credits"
+            cost = "what this video costs can't be estimated"
+            if needed is not None:
+                cost = f"this video would cost about {needed:g} AI credits"
             raise PictorySpendingLimitError(
-                f"max_credits: at most {most:g} AI credits may be spent, and the cost of this video {cost} "
-                f"({request}). Nothing was submitted; choose a shorter duration or a cheaper model, or raise "
-                "max_credits"
+                f"max_credits: {cost} ({request}), and at most {most:g} AI credits may be spent. Nothing was "
+                "submitted; choose a shorter duration or a cheaper model, or raise max_credits"
             )
         if not self._rules.check_quota:
             return
@@ -591,6 +526,7 @@ class Submission:
             return self._hook
         return PictoryHook(entry.wish.pictory_conn_id)
 
+    @cached_property
     def _wish(self) -> Wish | None:
         """Describe what this try asks for, ``None`` where that makes no request."""
         try:
@@ -600,7 +536,7 @@ class Submission:
         return Wish.of(request, self._hook.pictory_conn_id, self._hook.get_base_url())
 
     def _is_same_wish(self, entry: LedgerEntry) -> bool:
-        wish = self._wish()
+        wish = self._wish
         return wish is not None and wish.fingerprint == entry.wish.fingerprint
 
     def _is_young(self, entry: LedgerEntry) -> bool:
@@ -611,35 +547,6 @@ class Submission:
 
 def _progress(entry: LedgerEntry | None) -> tuple[datetime, str | None] | None:
     return (entry.intended_at, entry.job_id) if entry else None
-
-
-def _choice(choices: type[Choice], given: object, field: str) -> Choice:
-    try:
-        return choices(str(given))
-    except ValueError:
-        raise PictoryInvalidRequestError(
-            f"Nothing was submitted: {field}: got {shown(given)}, but it must be one of {listed(choices)}"
-        ) from None
-
-
-def _switch(given: object, field: str) -> bool:
-    if isinstance(given, bool):
-        return given
-    raise PictoryInvalidRequestError(
-        f"Nothing was submitted: {field}: got {shown(given)}, but it must be True or False"
-    )
-
-
-def _credits(given: object, field: str) -> float | None:
-    if is_absent(given):
-        return None
-    number = None if isinstance(given, bool) else read_number(given)
-    if number is None:
-        raise PictoryInvalidRequestError(
-            f"Nothing was submitted: {field}: got {shown(given)}, but a number of AI credits is needed, such "
-            "as 20"
-        )
-    return number
 
 
 def _is_not_found(seen: VideoJob | PictoryError) -> bool:

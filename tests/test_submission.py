@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import asdict
 from types import SimpleNamespace
 
 import pytest
@@ -32,7 +33,8 @@ from airflow_provider_pictory.exceptions import (
 from airflow_provider_pictory.hooks.pictory import PictoryHook
 from airflow_provider_pictory.sandbox.connection import connection_json
 from airflow_provider_pictory.sandbox.service import Clock as SandboxClock
-from airflow_provider_pictory.submission import OnClear, OnUnknownSubmission, Submission, SubmissionRules
+from airflow_provider_pictory.submission import Submission
+from airflow_provider_pictory.submission_rules import SubmissionRules
 from tests.conftest import API_KEY, RENDER_SECONDS
 from tests.task_tries import Clock, TaskInstance, Variables, kept_in, passing
 
@@ -43,14 +45,6 @@ JOB_LIST = "/v1/jobs"
 UNKNOWN_JOB = {"success": False, "data": {"error_code": "5000", "error_message": "JOB_NOT_FOUND"}}
 MINUTE = 60.0
 HOUR = 3600.0
-RULES = {
-    "on_clear": "auto",
-    "on_unknown_submission": "fail",
-    "resubmit_failed": False,
-    "reconcile_timeout": 900.0,
-    "max_credits": None,
-    "check_quota": False,
-}
 
 
 class Log:
@@ -102,7 +96,7 @@ class Task:
         self.variables = variables
         self.log = log
         self.request = request
-        self.rules = dict(RULES)
+        self.rules = {}
         self.connection = "pictory_default"
         self.instance = TaskInstance(**instance)
         self.submission = None
@@ -119,7 +113,7 @@ class Task:
             context={"ti": self.instance},
             hook=hook or PictoryHook(self.connection),
             make_request=self.make_request,
-            rules=SubmissionRules.read(**self.rules),
+            rules=SubmissionRules.read(**{**asdict(SubmissionRules()), **self.rules}),
             log=self.log,
         )
         submitted = self.submission.ensure()
@@ -1349,55 +1343,3 @@ def test_the_quota_is_not_asked_for_unless_the_author_says_so(task, account):
     task.run()
 
     assert "GET /pictoryapis/v1/quota" not in account.counts()["requests"]
-
-
-# What an author may say
-
-
-def test_rules_are_read_as_an_operator_hands_them_over():
-    rules = SubmissionRules.read(**RULES)
-
-    assert rules == SubmissionRules()
-
-
-def test_rules_may_come_out_of_templates():
-    rules = SubmissionRules.read(
-        **{**RULES, "on_clear": "new", "on_unknown_submission": "resubmit", "max_credits": "20.5"}
-    )
-
-    assert rules.on_clear is OnClear.NEW
-    assert rules.on_unknown_submission is OnUnknownSubmission.RESUBMIT
-    assert rules.max_credits == 20.5
-
-
-@pytest.mark.parametrize("nothing", [None, "", "None"])
-def test_no_max_credits_is_no_limit(nothing):
-    assert SubmissionRules.read(**{**RULES, "max_credits": nothing}).max_credits is None
-
-
-@pytest.mark.parametrize(
-    ("field", "value", "words"),
-    [
-        ("on_clear", "always", ["'always'", "auto", "new", "reattach"]),
-        ("on_clear", None, ["None", "reattach"]),
-        ("on_unknown_submission", "ignore", ["'ignore'", "fail", "resubmit"]),
-        ("on_unknown_submission", True, ["True", "resubmit"]),
-        ("resubmit_failed", "yes", ["'yes'", "True or False"]),
-        ("resubmit_failed", None, ["None", "True or False"]),
-        ("check_quota", 1, ["1", "True or False"]),
-        ("max_credits", "many", ["'many'", "20"]),
-        ("max_credits", -1, ["-1", "20"]),
-        ("max_credits", True, ["True", "20"]),
-        ("max_credits", float("nan"), ["nan", "20"]),
-        ("max_credits", float("inf"), ["inf", "20"]),
-        ("reconcile_timeout", 0, ["0", "positive number of seconds"]),
-        ("reconcile_timeout", "900", ["'900'", "positive number of seconds"]),
-    ],
-)
-def test_a_rule_that_makes_no_sense_is_refused_by_its_name(field, value, words):
-    with pytest.raises(PictoryInvalidRequestError) as caught:
-        SubmissionRules.read(**{**RULES, field: value})
-
-    assert field in str(caught.value)
-    for word in words:
-        assert word in str(caught.value)

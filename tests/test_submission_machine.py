@@ -37,7 +37,8 @@ from airflow_provider_pictory.exceptions import (
     PictorySubmissionUnknownError,
     PictorySubmissionUnresolvedError,
 )
-from airflow_provider_pictory.submission import Submission, SubmissionRules
+from airflow_provider_pictory.submission import Submission
+from airflow_provider_pictory.submission_rules import SubmissionRules
 from tests.task_tries import Clock, TaskInstance, Variables, kept_in, passing
 
 BASE_URL = "https://pictory.example/pictoryapis"

@@ -267,7 +267,8 @@ class GenerateVideoOperator(BaseOperator):
 
     def _open_submission(self, context: Context) -> Submission:
         # Imported only where it runs, as the hook is.
-        from airflow_provider_pictory.submission import Submission, SubmissionRules
+        from airflow_provider_pictory.submission import Submission
+        from airflow_provider_pictory.submission_rules import SubmissionRules
 
         rules = SubmissionRules.read(
             on_clear=self.on_clear,

@@ -538,7 +538,7 @@ def test_what_costs_no_more_than_it_may_is_submitted(busy_pictory, max_credits):
 @pytest.mark.parametrize("max_credits", [7.9, "7", 0], ids=repr)
 def test_what_costs_more_than_it_may_is_not_submitted(busy_pictory, max_credits):
     with pytest.raises(
-        PictorySpendingLimitError, match=r"max_credits: at most .* would be about 8 AI credits"
+        PictorySpendingLimitError, match=r"max_credits: this video would cost about 8 AI credits .* at most"
     ) as caught:
         a_video(max_credits=max_credits).execute()
     assert isinstance(caught.value, AirflowFailException)

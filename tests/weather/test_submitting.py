@@ -222,6 +222,20 @@ def test_the_retry_gets_the_one_job_after(row, pictory_at, connect):
     assert count(pictory, POST) == (1 if row.jobs else 2)
 
 
+@pytest.mark.parametrize("status", [408, 425, 499])
+def test_a_gateway_that_gave_up_says_nothing_about_the_video(status, pictory_at, connect):
+    pictory = pictory_at()
+    connect(pictory.url, API_KEY)
+    pictory.answer_next("/v1/aistudio/videos", status=status)
+    task = a_task()
+    with pytest.raises(PictorySubmissionUnresolvedError, match=NOT_KNOWN):
+        task.execute()
+    task.retry()
+
+    assert [task.execute()] == [job["job_id"] for job in pictory.jobs()]
+    assert count(pictory, POST) == 2
+
+
 @pytest.mark.parametrize("row", REFUSED.values(), ids=REFUSED.keys())
 def test_nothing_is_to_be_found_out_after(row, pictory_at, connect):
     pictory = pictory_at(faults=[on_posts(row.fault)] if row.fault else [], credits=row.credits, seed=7)
