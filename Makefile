@@ -14,7 +14,7 @@ UV := .environments/uv/bin/uv
 UV_NEEDED := .environments/uv/.installed
 endif
 
-.PHONY: help demo test test-unit test-tasks test-end-to-end test-oldest soak chaos chaos-oldest bench check format constraints clean
+.PHONY: help demo ui test test-unit test-tasks test-end-to-end test-oldest soak chaos chaos-oldest bench check format constraints clean
 .DELETE_ON_ERROR:
 
 help: ## Say what there is
@@ -22,6 +22,9 @@ help: ## Say what there is
 
 demo: .venv/.installed ## Generate, await and save a video on the local sandbox (REAL=1: at Pictory, for credits)
 	@.venv/bin/python scripts/demo.py $(if $(REAL),--real)
+
+ui: .venv/.installed ## Show the examples in Airflow's UI, with the sandbox, until ctrl-C (PORT=8080)
+	@.venv/bin/python scripts/ui.py $(if $(PORT),--port $(PORT))
 
 test: test-unit test-tasks test-end-to-end ## Run all tests on the newest Airflow
 

@@ -8,20 +8,25 @@ import os
 import re
 import signal
 import sqlite3
-import subprocess
 import sys
 import time
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from local_programs import (
+    PROGRAMS,
+    PROJECT,
+    NotStartedError,
+    airflow_environment,
+    child,
+    sandbox,
+    say,
+    shown,
+)
 
 from airflow_provider_pictory.api import VideoRequest
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-PROJECT = Path(__file__).resolve().parent.parent
-PROGRAMS = Path(sys.executable).parent
 AIRFLOW_HOME = PROJECT / ".environments" / "demo"
 OUTPUT = PROJECT / "demo-output"
 LOG = AIRFLOW_HOME / "demo.log"
@@ -51,7 +56,7 @@ def main() -> int:
         signal.signal(end_signal, signal.default_int_handler)
     try:
         run_demo(real=real)
-    except DemoFailedError as error:
+    except (DemoFailedError, NotStartedError) as error:
         say(f"The demo failed: {error}")
         return 1
     except FileNotFoundError as error:
@@ -79,44 +84,14 @@ def run_demo(*, real: bool) -> None:
             say(f"At Pictory, this video ({request}) will now be paid for. Ctrl-C within 5 s stops it.")
             time.sleep(5)
         else:
-            connection = stack.enter_context(sandbox())
+            connection = stack.enter_context(sandbox(SANDBOX_SECONDS))
             say(f"The sandbox is ready at {connection['host']}; no account, no credits.")
-        environment = airflow_environment(connection)
+        environment = airflow_environment(AIRFLOW_HOME, connection)
         prepare_database(environment)
         say(f"Running {DAG_ID} in a real Airflow; its whole log is in {shown(LOG)}")
         run_dag(environment)
         values = results()
     show(values, wall_time=time.monotonic() - started)
-
-
-@contextmanager
-def sandbox() -> Iterator[dict[str, Any]]:
-    """Start the sandbox on a free port, give an Airflow connection to it, and end it."""
-    with child(
-        PROGRAMS / "pictory-sandbox", "--port", "0", "--render-seconds", str(SANDBOX_SECONDS)
-    ) as process:
-        assert process.stdout is not None  # noqa: S101  (child gives it a pipe)
-        lines = []
-        for line in process.stdout:
-            lines.append(line.strip())
-            if line.startswith("export AIRFLOW_CONN_"):
-                yield json.loads(line.split("=", 1)[1].strip().strip("'"))
-                return
-        raise DemoFailedError(f"the sandbox did not start: {' '.join(lines) or 'it said nothing'}")
-
-
-def airflow_environment(connection: dict[str, Any]) -> dict[str, str]:
-    """Give the environment of a small Airflow of the demo's own, whatever the user's own is set to."""
-    own = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
-    return {
-        **own,
-        "AIRFLOW_HOME": str(AIRFLOW_HOME),
-        "AIRFLOW__CORE__DAGS_FOLDER": str(PROJECT / "example_dags"),
-        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-        "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
-        "AIRFLOW_CONN_PICTORY_DEFAULT": json.dumps(connection),
-        "NO_COLOR": "1",
-    }
 
 
 def prepare_database(environment: dict[str, str]) -> None:
@@ -155,34 +130,6 @@ def airflow(environment: dict[str, str], *arguments: str) -> int:
         return process.wait(timeout=LONGEST_RUN)
 
 
-@contextmanager
-def child(*command: str | Path, environment: dict[str, str] | None = None) -> Iterator[subprocess.Popen[str]]:
-    """Run a program in a process group of its own, of which nothing is left behind."""
-    process = subprocess.Popen(  # noqa: S603  (the programs are our own)
-        [str(word) for word in command],
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        start_new_session=True,
-    )
-    try:
-        yield process
-    finally:
-        for end_signal in (signal.SIGTERM, signal.SIGKILL):
-            try:
-                os.killpg(process.pid, end_signal)
-                process.wait(timeout=10)
-            except ProcessLookupError:
-                break
-            except subprocess.TimeoutExpired:
-                continue
-        process.wait()
-        if process.stdout:
-            process.stdout.close()
-
-
 def results() -> dict[str, Any]:
     """Read what the tasks returned."""
     with closing(database()) as connection:
@@ -211,17 +158,6 @@ def show(values: dict[str, Any], *, wall_time: float) -> None:
     say("")
     for name, value in rows.items():
         say(f"{name:<10} {value}")
-
-
-def shown(path: Path) -> str:
-    """Give a path as a person in the project's folder would type it."""
-    return str(path.relative_to(PROJECT)) if path.is_relative_to(PROJECT) else str(path)
-
-
-def say(words: str) -> None:
-    """Tell the user something, at once also where the output goes into a file."""
-    sys.stdout.write(f"{words}\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -1,0 +1,116 @@
+"""A whole Airflow with its UI, the example DAGs and the sandbox, until ctrl-C."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import socket
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from local_programs import (
+    PROGRAMS,
+    PROJECT,
+    NotStartedError,
+    airflow_environment,
+    child,
+    sandbox,
+    say,
+    shown,
+)
+
+if TYPE_CHECKING:
+    import subprocess
+
+SANDBOX_SECONDS = 45
+SECONDS_TO_START = 240
+
+
+def main() -> int:
+    """Run the UI and give the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--port", type=int, default=8080, help="of the UI on this machine (8080)")
+    parser.add_argument(
+        "--home", type=Path, default=PROJECT / ".environments" / "ui", help="of Airflow, kept between calls"
+    )
+    parser.add_argument(
+        "--render-seconds", type=float, default=SANDBOX_SECONDS, help="that a job of the sandbox takes"
+    )
+    arguments = parser.parse_args()
+    # Ending like after ctrl-C gives everything below the chance to clean up.
+    for end_signal in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(end_signal, signal.default_int_handler)
+    try:
+        run_ui(arguments.home, arguments.port, arguments.render_seconds)
+    except NotStartedError as error:
+        say(f"The UI failed: {error}")
+        return 1
+    except FileNotFoundError as error:
+        say(f"The UI failed: {error.filename} is missing; make clean, then make ui, sets all up anew")
+        return 1
+    except KeyboardInterrupt:
+        say("The UI was stopped.")
+    return 0
+
+
+def run_ui(home: Path, port: int, render_seconds: float) -> None:
+    """Start all, say where it is, and go on until somebody ends it."""
+    require_free(port)
+    home.mkdir(parents=True, exist_ok=True)
+    log = home / "standalone.log"
+    with sandbox(render_seconds) as connection, log.open("w") as output:
+        environment = {
+            **airflow_environment(home, connection),
+            # No login; so it listens on this machine alone.
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
+            "AIRFLOW__API__HOST": "127.0.0.1",
+            "AIRFLOW__API__PORT": str(port),
+            "AIRFLOW__API__BASE_URL": f"http://127.0.0.1:{port}",
+            "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{port}/execution/",
+        }
+        say(f"Starting Airflow, which takes about a minute; its log is in {shown(log)}")
+        with child(PROGRAMS / "airflow", "standalone", environment=environment, output=output) as airflow:
+            wait_until_ready(airflow, port, shown(log))
+            say(f"Airflow is ready at http://127.0.0.1:{port}/dags, with the sandbox at {connection['host']}")
+            say("No login, no account, no credits. Ctrl-C ends it.")
+            airflow.wait()
+        raise NotStartedError(f"Airflow ended by itself; see {shown(log)}")
+
+
+def require_free(port: int) -> None:
+    """Make sure that nothing else answers on a port."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except (OSError, OverflowError) as error:
+            raise NotStartedError(
+                f"port {port} can't be used ({error}); choose another with make ui PORT=8090"
+            ) from None
+
+
+def wait_until_ready(airflow: subprocess.Popen[str], port: int, log: str) -> None:
+    """Wait until the API server says that all components live."""
+    # A proxy in the environment is not for this machine.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    give_up_at = time.monotonic() + SECONDS_TO_START
+    while time.monotonic() < give_up_at:
+        if airflow.poll() is not None:
+            raise NotStartedError(f"Airflow did not start; see {log}")
+        try:
+            with opener.open(f"http://127.0.0.1:{port}/api/v2/monitor/health", timeout=5) as answer:
+                text = answer.read().decode()
+            if text.count('"healthy"') >= len(("metadatabase", "scheduler", "triggerer", "dag_processor")):
+                return
+        except OSError:
+            pass
+        time.sleep(0.5)
+    raise NotStartedError(f"Airflow did not start within {SECONDS_TO_START} s; see {log}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
