@@ -125,11 +125,13 @@ class Ledger(ABC):
     The ledger of one task instance, whatever its tries.
 
     :param place: DAG id, run id, task id and map index, which name the task instance.
+
+    ``name`` tells it from all others.
     """
 
     def __init__(self, place: tuple[str, str, str, int]) -> None:
         self._place = place
-        self._name = _digest(*place)
+        self.name = _digest(*place)
 
     def read(self) -> LedgerEntry | None:
         """
@@ -198,7 +200,7 @@ class Ledger(ABC):
             raise PictoryLedgerError(f"Variable {key} can't be read ({_words(error)})") from error
         if owner is None:
             return Standing.FREE
-        return Standing.OWN if owner == self._name else Standing.OTHERS
+        return Standing.OWN if owner == self.name else Standing.OTHERS
 
     def keep_tidy(self, job_id: str) -> None:
         """
@@ -242,7 +244,7 @@ class Ledger(ABC):
         """
         text = Variable.get(key, None)
         if text is None:
-            probe, token = PROBE_PREFIX + self._name, secrets.token_hex(8)
+            probe, token = PROBE_PREFIX + self.name, secrets.token_hex(8)
             Variable.set(probe, token, "Whether Variables can be read; may be deleted")
             if Variable.get(probe, None) != token:
                 raise PictoryLedgerError("a Variable that was just written can't be read")
@@ -264,7 +266,7 @@ class Ledger(ABC):
     def _write_claim(self, job_id: str) -> None:
         key = _claim_key(job_id)
         try:
-            Variable.set(key, self._name, f"Pictory job {job_id} belongs to {self._described()}"[:1000])
+            Variable.set(key, self.name, f"Pictory job {job_id} belongs to {self._described()}"[:1000])
         except Exception as error:
             raise PictoryLedgerError(f"Variable {key} can't be written ({_words(error)})") from error
 
@@ -325,7 +327,7 @@ class VariableLedger(Ledger):
 
     @property
     def _key(self) -> str:
-        return VARIABLE_PREFIX + self._name
+        return VARIABLE_PREFIX + self.name
 
     def _read(self) -> str | None:
         return self._read_variable(self._key)

@@ -7,12 +7,13 @@ Nothing here spends anything. Failing to look never counts as there being nothin
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from airflow_provider_pictory.api import JobStatus
 from airflow_provider_pictory.api.lists import Baseline
+from airflow_provider_pictory.division import Division
 from airflow_provider_pictory.exceptions import (
     PictoryAPIError,
     PictoryError,
@@ -75,6 +76,7 @@ class Verdict:
     :param match: the job that has the video, where exactly one has.
     :param never_arrived: whether it is certain that there is no job.
     :param is_settling: whether it is sure to become final within the settling time.
+    :param are_alike: whether any of several jobs would do, if nobody else submitted one of them.
     """
 
     is_final: bool
@@ -83,6 +85,7 @@ class Verdict:
     match: str | None = None
     never_arrived: bool = False
     is_settling: bool = False
+    are_alike: bool = False
 
 
 @dataclass(frozen=True)
@@ -143,9 +146,8 @@ def weigh(
     if match:
         return Verdict(is_final=True, words="one video has its prompt", job_ids=(match,), match=match)
     if matching:
-        return Verdict(
-            is_final=True, words="several jobs made a video of its prompt", job_ids=tuple(matching)
-        )
+        words = "several jobs made a video of its prompt"
+        return Verdict(is_final=True, words=words, job_ids=tuple(matching), are_alike=True)
     if unclear:
         return Verdict(is_final=True, words="these videos may be it", job_ids=tuple(unclear))
     if gone:
@@ -180,6 +182,7 @@ class Reconciliation:
         self._ledger = ledger
         self._timeout = timeout
         self._log = log
+        self._division = Division(entry.wish.fingerprint, ledger.name)
         self._candidates: dict[str, Candidate] | None = None
         # What this task got before doesn't come from this submission, were the lists even behind.
         self._others = {earlier.job_id for earlier in entry.earlier_jobs}
@@ -195,6 +198,12 @@ class Reconciliation:
         :raises PictorySubmissionUnknownError: it can't be found out.
         :raises PictoryError: the account can't be asked, and time won't mend that.
         """
+        try:
+            return self._job_id()
+        finally:
+            self._division.leave()
+
+    def _job_id(self) -> str | None:
         self._wait_until_settled()
         give_up_at = time.time() + self._timeout
         reported_at = time.time()
@@ -206,6 +215,10 @@ class Reconciliation:
                     raise
                 verdict = Verdict(is_final=False, words=f"the account can't be asked ({error})")
             is_over = time.time() >= give_up_at and not verdict.is_settling
+            if verdict.are_alike:
+                # Those who submitted the others may be about to find out as well.
+                share = self._division.share(verdict.job_ids)
+                verdict = replace(verdict, match=share, is_final=bool(share) or is_over)
             if verdict.match and (verdict.is_final or is_over):
                 if self._ledger.claim(verdict.match):
                     self._log.info(

@@ -14,7 +14,7 @@ from unittest.mock import patch
 
 import tenacity.nap
 
-from airflow_provider_pictory import ledger, polling, reconciliation, submission
+from airflow_provider_pictory import division, ledger, polling, reconciliation, submission
 from airflow_provider_pictory.hooks import pictory as pictory_hook
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ def passing(clock: Clock) -> Iterator[None]:
             return datetime.fromtimestamp(clock.time(), tz)
 
     with ExitStack() as patches:
-        for module in (ledger, reconciliation, polling, tenacity.nap):
+        for module in (division, ledger, reconciliation, polling, tenacity.nap):
             patches.enter_context(patch.object(module, "time", clock))
         for module in (ledger, reconciliation, polling, submission, pictory_hook):
             if hasattr(module, "datetime"):
@@ -135,6 +135,6 @@ def passing(clock: Clock) -> Iterator[None]:
 
 @contextmanager
 def kept_in(variables: Variables) -> Iterator[None]:
-    """Let ledgers keep their entries and claims in such Variables."""
-    with patch.object(ledger, "Variable", variables):
+    """Let ledgers keep their entries and claims in such Variables, and tasks meet there."""
+    with patch.object(ledger, "Variable", variables), patch.object(division, "Variable", variables):
         yield

@@ -11,8 +11,8 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 from hypothesis import given
 from hypothesis import strategies as st
 
+from airflow_provider_pictory import division, reconciliation
 from airflow_provider_pictory import ledger as ledger_module
-from airflow_provider_pictory import reconciliation
 from airflow_provider_pictory.api import JobStatus, VideoRequest
 from airflow_provider_pictory.api.lists import Baseline, ListedVideo, NewestJob
 from airflow_provider_pictory.exceptions import (
@@ -41,6 +41,7 @@ from airflow_provider_pictory.wish import Wish
 from tests.conftest import API_KEY
 from tests.ledgers import OTHER_PLACE, PROMPT, MemoryLedger, Shelf, a_wish, an_intent
 from tests.pictory_words import JOB, POST, count
+from tests.task_tries import Variables
 
 JOB_LIST = "GET /pictoryapis/v1/jobs"
 VIDEO_LIST = "GET /pictoryapis/v1/aistudio/videos"
@@ -335,6 +336,8 @@ def clock(monkeypatch):
     monkeypatch.setattr(reconciliation, "time", clock)
     monkeypatch.setattr(reconciliation, "datetime", ClocksDatetime)
     monkeypatch.setattr(ledger_module, "time", clock)
+    monkeypatch.setattr(division, "time", clock)
+    monkeypatch.setattr(division, "Variable", Variables())
     return clock
 
 
@@ -638,6 +641,58 @@ def test_of_two_videos_alike_none_is_taken_and_both_are_named(account):
     message = unknown(account)
 
     assert all(job_id in message for job_id in twins)
+
+
+def test_two_tasks_that_lost_the_same_submission_get_one_video_each(account):
+    ours = account.intend()
+    twins = {account.post(), account.post()}
+    theirs = []
+
+    def find_out_as_another_task():
+        another = MemoryLedger(account.shelf, OTHER_PLACE)
+        theirs.append(account.find_out(ours, ledger=another))
+
+    account.clock.after(POST_SECONDS + SETTLING_TIME + 20, find_out_as_another_task)
+
+    assert {account.find_out(), *theirs} == twins
+    assert sorted(account.shelf.owners) == sorted(twins)
+
+
+def test_of_three_tasks_alike_the_one_whose_submission_never_arrived_may_submit(account):
+    ours = account.intend()
+    twins = {account.post(), account.post()}
+    places = [("videos", "manual__2026-01-01", "generate", index) for index in range(2)]
+    found = []
+
+    def find_out_as(place):
+        found.append(account.find_out(ours, ledger=MemoryLedger(account.shelf, place)))
+
+    for number, place in enumerate(places):
+        pause = POST_SECONDS + SETTLING_TIME + 20 + number
+        account.clock.after(pause, lambda place=place: find_out_as(place))
+    found.append(account.find_out())
+
+    assert {job_id for job_id in found if job_id} == twins
+    assert found.count(None) == 1
+
+
+def test_a_job_too_many_is_somebody_elses_and_none_is_taken(account):
+    ours = account.intend()
+    for _ in range(3):
+        account.post()
+    another = MemoryLedger(account.shelf, OTHER_PLACE)
+    others = []
+
+    def find_out_as_another_task():
+        with pytest.raises(PictorySubmissionUnknownError) as raised:
+            account.find_out(ours, ledger=another)
+        others.append(raised.value)
+
+    account.clock.after(POST_SECONDS + SETTLING_TIME + 20, find_out_as_another_task)
+
+    unknown(account)
+    assert others
+    assert account.clock.slept < 3 * TIMEOUT
 
 
 @pytest.mark.parametrize("status", ["failed", "cleaned"])

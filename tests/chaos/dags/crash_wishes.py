@@ -17,6 +17,8 @@ MODES = {
     "deferred": {"wait_for_completion": True, "deferrable": True, "poll_interval": 1},
 }
 RETRIES = {"clear": 0, "retry": 3}
+# Others that may account for a job too many start within that time, if they are there.
+TIME = {"reconcile_timeout": 90}
 # Before all that are queued, so that there is still something to wait for.
 WAIT = {"poke_interval": 1, "priority_weight": 100}
 
@@ -45,13 +47,13 @@ for mode, arguments in MODES.items():
     for recovery, retries in RETRIES.items():
         with dag(f"crashes_{mode}_{recovery}", retries) as single:
             generate = GenerateVideoOperator(
-                task_id="generate", prompt="{{ dag_run.conf['wishes'][0]['prompt'] }}", **arguments
+                task_id="generate", prompt="{{ dag_run.conf['wishes'][0]['prompt'] }}", **TIME, **arguments
             )
             if mode == "submit":
                 VideoJobSensor(task_id="wait", job_id=generate.output, **WAIT)
         with dag(f"crashes_{mode}_{recovery}_mapped", retries) as mapped:
             prompts = Prompts(task_id="prompts", retries=5)
-            generate_all = GenerateVideoOperator.partial(task_id="generate", **arguments).expand(
+            generate_all = GenerateVideoOperator.partial(task_id="generate", **TIME, **arguments).expand(
                 prompt=prompts.output
             )
             if mode == "submit":
