@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import heapq
+import math
 import random
 from collections import deque
 from contextlib import asynccontextmanager
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from airflow_provider_pictory.polling import JobWatch
 
 MAXIMUM_IN_FLIGHT = 50
+# Looks begin together, at moments that are so many seconds apart: the loop then wakes up for many of them at
+# once, sends them together, and often finds their answers together. Nobody minds so small a delay.
+TICK = 0.05
 # How long after its deadline a wait is still for the last look to come through, in seconds.
 LONGEST_LAST_LOOK = 60.0
 # Looks per second to spread the first looks of many jobs over, after a restart for instance, and the longest
@@ -177,20 +181,20 @@ class JobPoller:
 
     def _plan(self, job_id: str, delay: float) -> None:
         due = self._loop.time() + delay
+        if delay > 0:
+            due = math.ceil(due / TICK) * TICK
         self._planned[job_id] = due
         heapq.heappush(self._due, (due, job_id))
         self._start_due_looks()
 
     def _start_due_looks(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
         while self._due and len(self._in_flight) < MAXIMUM_IN_FLIGHT:
             due, job_id = self._due[0]
             now = self._loop.time()
+            # The pace is kept to exactly: it would become slower than Pictory allows.
             start = max(due, self._pace.ready_at)
             if start > now:
-                self._timer = self._loop.call_at(start, self._start_due_looks)
+                self._wake_up_at(start)
                 return
             heapq.heappop(self._due)
             if self._planned.get(job_id) != due:
@@ -199,6 +203,18 @@ class JobPoller:
             if job_id in self._waits and job_id not in self._in_flight:
                 self._pace.sent(now)
                 self._in_flight[job_id] = self._loop.create_task(self._look(job_id))
+
+    def _wake_up_at(self, moment: float) -> None:
+        """Look at the schedule again then; who wakes up too early sees that, and no timer is made twice."""
+        if self._timer is not None:
+            if self._timer.when() <= moment:
+                return
+            self._timer.cancel()
+        self._timer = self._loop.call_at(moment, self._wake_up)
+
+    def _wake_up(self) -> None:
+        self._timer = None
+        self._start_due_looks()
 
     async def _look(self, job_id: str) -> None:
         sent_at = self._loop.time()

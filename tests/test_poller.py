@@ -11,16 +11,17 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from airflow_provider_pictory import poller as poller_module
-from airflow_provider_pictory.api import JobStatus, VideoRequest
+from airflow_provider_pictory.api import JobStatus, VideoJob, VideoRequest
 from airflow_provider_pictory.exceptions import (
     PictoryAPIError,
     PictoryAuthenticationError,
     PictoryJobTimedOutError,
 )
 from airflow_provider_pictory.hooks.pictory import PictoryHook
-from airflow_provider_pictory.poller import JobPoller, Pace, shared_poller
+from airflow_provider_pictory.poller import MAXIMUM_IN_FLIGHT, TICK, JobPoller, Pace, shared_poller
 from airflow_provider_pictory.polling import JobWatch
 from airflow_provider_pictory.sandbox.testing import PictorySandbox
+from tests.fast_time import run_fast
 
 GET_JOB = "GET /pictoryapis/v1/jobs/{job_id}"
 QUIET = logging.getLogger("quiet")
@@ -360,6 +361,131 @@ def test_first_looks_of_many_jobs_are_spread(sandbox, monkeypatch):
     assert planned[0] == 0
     assert max(planned) <= poller_module.LONGEST_FIRST_DELAY
     assert sum(delay < 1 for delay in planned) < 250
+
+
+class SlowHook:
+    """Answers after some time that every job is in progress, and notes when it was asked for which."""
+
+    def __init__(self, seconds):
+        self._seconds = seconds
+        self.asked = []
+        self.in_flight = self.most_in_flight = 0
+
+    async def aget_job(self, job_id):
+        self.asked.append((asyncio.get_running_loop().time(), job_id))
+        self.in_flight += 1
+        self.most_in_flight = max(self.most_in_flight, self.in_flight)
+        try:
+            await asyncio.sleep(self._seconds)
+        finally:
+            self.in_flight -= 1
+        return VideoJob(job_id, JobStatus.IN_PROGRESS)
+
+    async def aclose(self):
+        pass
+
+
+def look_for(seconds, hook, *, jobs, poll_interval, prepare=lambda poller: None):
+    """Let so many jobs be waited for in vain, and give how many timers the poller set."""
+
+    async def scenario():
+        loop = asyncio.get_running_loop()
+        poller = JobPoller(hook)
+        prepare(poller)
+        waits = [
+            asyncio.create_task(
+                poller.ended(watch(f"job-{number}", timeout=600, poll_interval=poll_interval))
+            )
+            for number in range(jobs)
+        ]
+        before = loop.timers
+        await asyncio.sleep(seconds)
+        # Of the hook, of each wait's own deadline, and of the line above.
+        others = len(hook.asked) + jobs + 1
+        timers = loop.timers - before - others
+        for wait in waits:
+            wait.cancel()
+        await asyncio.gather(*waits, return_exceptions=True)
+        await poller.aclose()
+        return timers
+
+    return run_fast(scenario())
+
+
+class TestTicks:
+    def test_looks_begin_together_but_never_early_and_little_late(self):
+        hook = SlowHook(0.01)
+
+        look_for(20.0, hook, jobs=200, poll_interval=2.0)
+
+        looks_of = {}
+        for moment, job_id in hook.asked:
+            looks_of.setdefault(job_id, []).append(moment)
+        assert len(looks_of) == 200
+        pauses = [
+            later - earlier for moments in looks_of.values() for earlier, later in itertools.pairwise(moments)
+        ]
+        assert len(pauses) >= 200 * 7
+        assert min(pauses) >= 2.0
+        assert max(pauses) <= 2.0 + 0.01 + TICK + 1e-6
+        # All but the very first, which is not to be waited for.
+        assert all(round(moment / TICK, 3).is_integer() for moment, _ in hook.asked)
+
+    def test_the_first_look_at_a_job_comes_at_once(self):
+        hook = SlowHook(0.0)
+
+        def between_two_ticks(poller):
+            poller._loop.now += TICK / 3
+
+        look_for(0.001, hook, jobs=1, poll_interval=2.0, prepare=between_two_ticks)
+
+        assert hook.asked == [(pytest.approx(TICK / 3), "job-0")]
+
+    def test_a_pause_for_all_is_kept_to_exactly(self):
+        hook = SlowHook(0.0)
+
+        def pause(poller):
+            poller._pace.ready_at = 7.0123
+
+        look_for(7.1, hook, jobs=3, poll_interval=60.0, prepare=pause)
+
+        assert [moment for moment, _ in hook.asked] == [pytest.approx(7.0123)] * 3
+
+    def test_an_earlier_look_is_not_missed_for_a_later_one(self):
+        hook = SlowHook(0.0)
+
+        async def scenario():
+            poller = JobPoller(hook)
+            late = asyncio.create_task(poller.ended(watch("late", timeout=600, poll_interval=100.0)))
+            await asyncio.sleep(1.0)
+            early = asyncio.create_task(poller.ended(watch("early", timeout=600, poll_interval=1.0)))
+            await asyncio.sleep(9.5)
+            for wait in (late, early):
+                wait.cancel()
+            await asyncio.gather(late, early, return_exceptions=True)
+            await poller.aclose()
+
+        run_fast(scenario())
+
+        assert [job_id for _, job_id in hook.asked].count("early") == 10
+
+    def test_timers_are_few_whatever_the_number_of_jobs(self):
+        few, many = SlowHook(0.01), SlowHook(0.01)
+
+        look_for(20.0, few, jobs=100, poll_interval=2.0)
+        timers = look_for(20.0, many, jobs=500, poll_interval=2.0)
+
+        assert len(many.asked) > 4 * len(few.asked)
+        assert timers <= 20.0 / TICK + 10
+
+    def test_the_number_of_requests_in_flight_is_bounded_and_nobody_is_left_out(self):
+        hook = SlowHook(0.5)
+
+        look_for(60.0, hook, jobs=500, poll_interval=10.0)
+
+        assert hook.most_in_flight == MAXIMUM_IN_FLIGHT
+        assert len({job_id for _, job_id in hook.asked}) == 500
+        assert len(hook.asked) >= 500 * 4
 
 
 class TestPace:

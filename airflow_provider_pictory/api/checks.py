@@ -190,6 +190,8 @@ def job_id(value: object) -> str:
 
     :raises InvalidRequestError: naming what was given instead, often the ``None`` of a missing XCom.
     """
+    if isinstance(value, str) and not is_absent(value) and _JOB_ID.fullmatch(value.strip()):
+        return value.strip()
     given = shown(value)
     if is_absent(value):
         allowed = (
@@ -198,10 +200,8 @@ def job_id(value: object) -> str:
     elif not isinstance(value, str):
         given = f"{type(value).__name__} {given}"
         allowed = "it must be the job id alone, a text"
-    elif not _JOB_ID.fullmatch(value.strip()):
-        allowed = "a job id looks like '4a09edf9-d071-4847-bda5-8dea913d80fe'"
     else:
-        return value.strip()
+        allowed = "a job id looks like '4a09edf9-d071-4847-bda5-8dea913d80fe'"
     raise InvalidRequestError([FieldFault("job_id", given, allowed)])
 
 

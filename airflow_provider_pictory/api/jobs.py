@@ -167,7 +167,9 @@ def read_text(value: object) -> str | None:
         text = str(value)
     except ValueError:  # a whole number of thousands of digits
         return None
-    return " ".join("".join(mark if mark.isprintable() else " " for mark in text).split()) or None
+    if not text.isprintable():
+        text = "".join(mark if mark.isprintable() else " " for mark in text)
+    return " ".join(text.split()) or None
 
 
 def read_number(value: object) -> float | None:

@@ -42,7 +42,7 @@ from airflow_provider_pictory.hooks.errors import (
 )
 from airflow_provider_pictory.hooks.newest_job import JOB_LIST_PATH, look_for_newest_job
 from airflow_provider_pictory.hooks.receiving import Arrival, receive
-from airflow_provider_pictory.hooks.transport import asynchronous_transport, synchronous_session
+from airflow_provider_pictory.hooks.transport import asynchronous_transport, parsed_url, synchronous_session
 from airflow_provider_pictory.hooks.watched_body import WatchedBody
 
 if TYPE_CHECKING:
@@ -363,7 +363,7 @@ class PictoryHook(HttpHook):
         self._transport = None
         self._replaced_transports.clear()
         for transport in transports:
-            await transport.session.close()
+            await transport.aclose()
 
     async def __aenter__(self) -> PictoryHook:
         return self
@@ -450,7 +450,8 @@ class PictoryHook(HttpHook):
         return arrival.answer
 
     async def _aget(self, path: str) -> tuple[AsynchronousTransport, Answer]:
-        transport = await self._get_transport()
+        # Nobody has to wait for the lock while there is nothing to open, as there isn't for nearly all calls.
+        transport = self._transport or await self._get_transport()
         answer = await _aget_once(transport, path)
         if answer.status_code == 401:
             renewed = await self._get_transport(refused=transport)
@@ -490,14 +491,15 @@ class PictoryHook(HttpHook):
 
 async def _aget_once(transport: AsynchronousTransport, path: str) -> Answer:
     try:
-        async with transport.session.get(
-            transport.settings.url(path), allow_redirects=False, **transport.options
-        ) as response:
-            body = bytearray()
-            async for piece in response.content.iter_any():
-                body += piece
-                if len(body) > LARGEST_ANSWER:
-                    raise ValueError(f"the answer is larger than {LARGEST_ANSWER:,} bytes")
+        with transport.time_limit.call():
+            async with transport.session.get(
+                parsed_url(transport.settings.url(path)), allow_redirects=False, **transport.options
+            ) as response:
+                body = bytearray()
+                async for piece in response.content.iter_any():
+                    body += piece
+                    if len(body) > LARGEST_ANSWER:
+                        raise ValueError(f"the answer is larger than {LARGEST_ANSWER:,} bytes")
     except NO_ANSWER as error:
         failure = no_answer(transport.settings, error)
     else:

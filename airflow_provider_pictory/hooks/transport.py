@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -13,8 +14,10 @@ import aiohttp
 import requests
 from requests.auth import AuthBase
 from requests.utils import DEFAULT_CA_BUNDLE_PATH, select_proxy
+from yarl import URL
 
 from airflow_provider_pictory.exceptions import PictoryConfigurationError
+from airflow_provider_pictory.hooks.time_limit import TimeLimit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,13 +52,20 @@ class AsynchronousTransport:
     An open aiohttp session and what each of its requests needs besides.
 
     :param settings: the connection it was made from.
-    :param session: to be closed by whoever asked for it.
+    :param session: has no time limits of its own.
     :param options: keyword arguments of every request: the key, the proxy and the TLS context.
+    :param time_limit: of every request.
     """
 
     settings: ConnectionSettings
     session: aiohttp.ClientSession
     options: Mapping[str, Any] = field(repr=False)
+    time_limit: TimeLimit
+
+    async def aclose(self) -> None:
+        """Close the session, to be called by whoever asked for it."""
+        self.time_limit.close()
+        await self.session.close()
 
 
 def synchronous_session(settings: ConnectionSettings, adapter: HTTPAdapter | None) -> requests.Session:
@@ -97,9 +107,19 @@ async def asynchronous_transport(
         # Reading the authorities takes tens of milliseconds, which every other trigger would wait for.
         options["ssl"] = await asyncio.to_thread(_tls_context, environment["verify"], settings.cert)
     session = aiohttp.ClientSession(
-        headers=headers, timeout=aiohttp.ClientTimeout(total=settings.timeout), trust_env=False
+        headers=headers, timeout=aiohttp.ClientTimeout(total=None), trust_env=False
     )
-    return AsynchronousTransport(settings, session, options)
+    return AsynchronousTransport(settings, session, options, TimeLimit(settings.timeout))
+
+
+@lru_cache(maxsize=4096)
+def parsed_url(url: str) -> URL:
+    """
+    Give a URL as aiohttp takes it.
+
+    Jobs are asked about again and again, many by turns, and parsing costs a twentieth of a request.
+    """
+    return URL(url)
 
 
 def _environment(session: requests.Session, settings: ConnectionSettings) -> Any:

@@ -558,6 +558,35 @@ def test_looks_that_are_refused_at_the_same_time_fetch_the_connection_once_more_
     assert fetched == ["pictory_default"] * 2
 
 
+def test_while_the_connection_is_read_again_for_one_look_the_others_go_on(serve, connect, monkeypatch):
+    server = serve(answer(IN_PROGRESS), answer(UNAUTHORIZED, 401), answer(IN_PROGRESS))
+    connect(server.url)
+    original = module.get_async_connection
+
+    async def look():
+        is_reading, may_read = asyncio.Event(), asyncio.Event()
+
+        async def read_slowly(connection_id):
+            is_reading.set()
+            await may_read.wait()
+            return await original(connection_id)
+
+        async with PictoryHook() as hook:
+            await hook.aget_job(JOB_ID)
+            monkeypatch.setattr(module, "get_async_connection", read_slowly)
+            connect(server.url, NEW_KEY)
+            refused = asyncio.create_task(hook.aget_job(JOB_ID))
+            await is_reading.wait()
+            async with asyncio.timeout(5):
+                job = await hook.aget_job(JOB_ID)
+            assert not refused.done()
+            may_read.set()
+            return [job, await refused]
+
+    assert {job.status for job in asyncio.run(look())} == {JobStatus.IN_PROGRESS}
+    assert [request.header("authorization") for request in server.requests] == [KEY, KEY, KEY, NEW_KEY]
+
+
 def test_a_look_can_be_cancelled(serve, connect):
     connect(serve(answer(IN_PROGRESS)).url)
 

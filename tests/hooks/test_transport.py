@@ -12,6 +12,7 @@ import pytest
 from airflow_provider_pictory.api import JobStatus
 from airflow_provider_pictory.exceptions import PictoryAPIError, PictoryConfigurationError, PictoryError
 from airflow_provider_pictory.hooks.connection import ConnectionSettings
+from airflow_provider_pictory.hooks.pictory import PictoryHook
 from airflow_provider_pictory.hooks.transport import asynchronous_transport
 from tests.hooks.clients import IN_PROGRESS, JOB_ID, KEY
 from tests.hooks.loopback import answer, keep_silent, stop_talking
@@ -291,6 +292,40 @@ def test_a_kind_of_proxy_that_is_not_supported_is_refused_before_anything_is_sen
 
 
 # Asynchronous only
+
+
+def test_a_look_without_an_answer_is_given_up_alone(serve, connect):
+    server = serve(keep_silent, stop_talking, answer(IN_PROGRESS))
+    connect(server.url, extra={"timeout": 0.5})
+
+    async def look():
+        async with PictoryHook() as hook:
+            seen = await asyncio.gather(*(hook.aget_job(JOB_ID) for _ in range(20)), return_exceptions=True)
+            return [*seen, await hook.aget_job(JOB_ID)]
+
+    *seen, afterwards = asyncio.run(look())
+
+    failed = [error for error in seen if isinstance(error, PictoryAPIError)]
+    assert len(failed) == 2
+    assert all("TimeoutError: no complete answer within 0.5 s" in str(error) for error in failed)
+    assert {job.status for job in seen if job not in failed} == {JobStatus.IN_PROGRESS}
+    assert afterwards.status is JobStatus.IN_PROGRESS
+
+
+def test_a_look_that_is_cancelled_is_no_look_without_an_answer(serve, connect):
+    server = serve(keep_silent)
+    connect(server.url, extra={"timeout": 5})
+
+    async def look():
+        async with PictoryHook() as hook:
+            task = asyncio.create_task(hook.aget_job(JOB_ID))
+            while not server.requests:  # noqa: ASYNC110  (the server has no event of this loop)
+                await asyncio.sleep(0.01)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            return task.cancelled()
+
+    assert asyncio.run(look())
 
 
 def test_a_transport_does_not_show_the_passwords_of_proxies():
