@@ -49,6 +49,10 @@ def get_provider_info() -> dict[str, Any]:
                 ],
             }
         ],
+        "extra-links": [
+            "airflow_provider_pictory.links.pictory.PlayVideoLink",
+            "airflow_provider_pictory.links.pictory.PictoryDashboardLink",
+        ],
         "connection-types": [
             {
                 "connection-type": "pictory",

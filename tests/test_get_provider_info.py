@@ -16,6 +16,7 @@ import pytest
 import airflow_provider_pictory
 from airflow_provider_pictory.get_provider_info import get_provider_info
 from airflow_provider_pictory.hooks.pictory import PictoryHook
+from airflow_provider_pictory.links.pictory import OPERATOR_EXTRA_LINKS
 
 PACKAGE = Path(airflow_provider_pictory.__file__).parent
 # What the providers in Airflow's own repository say besides, each version of Airflow some of it.
@@ -74,6 +75,15 @@ def test_all_modules_of_a_kind_are_listed(kind):
 
     assert sorted(listed) == [f"airflow_provider_pictory.{kind}.{name}" for name in there]
     assert all(import_module(module) for module in listed)
+
+
+def test_airflow_knows_the_links():
+    from airflow.providers_manager import ProvidersManager
+
+    ours = {f"{type(link).__module__}.{type(link).__qualname__}" for link in OPERATOR_EXTRA_LINKS}
+
+    assert set(get_provider_info()["extra-links"]) == ours
+    assert ours <= set(ProvidersManager().extra_links_class_names)
 
 
 def test_the_connection_type_is_the_hooks():

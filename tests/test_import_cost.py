@@ -10,11 +10,12 @@ import pytest
 
 # What any operator, sensor and trigger has to import; Airflow 2 loads requests with it.
 ANYBODYS = """
-from airflow.providers.common.compat.sdk import BaseOperator, BaseSensorOperator, conf
+from airflow.providers.common.compat.sdk import BaseOperator, BaseOperatorLink, BaseSensorOperator, conf
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 """
 OURS = """
 import airflow_provider_pictory.exceptions
+import airflow_provider_pictory.links.pictory
 import airflow_provider_pictory.operators.pictory
 import airflow_provider_pictory.sensors.pictory
 import airflow_provider_pictory.triggers.pictory

@@ -14,6 +14,7 @@ from airflow_provider_pictory.exceptions import (
     PictoryInvalidRequestError,
     PictoryJobError,
 )
+from airflow_provider_pictory.links.pictory import OPERATOR_EXTRA_LINKS
 from airflow_provider_pictory.polling import JobWatch, deadline_after, describe, seconds, wait_for_job
 from airflow_provider_pictory.triggers.pictory import deferral, job_after_event, resume_arguments
 
@@ -115,6 +116,7 @@ class GenerateVideoOperator(BaseOperator):
         "max_credits",
     )
     template_fields_renderers: ClassVar[dict[str, str]] = {"prompt": "md", "extra_fields": "json"}
+    operator_extra_links = OPERATOR_EXTRA_LINKS
     ui_color = "#d8cdf9"
 
     def __init__(
@@ -163,6 +165,7 @@ class GenerateVideoOperator(BaseOperator):
         self.on_unknown_submission = on_unknown_submission
         self.resubmit_failed = resubmit_failed
         self.reconcile_timeout = reconcile_timeout
+        self.video_url: str | None = None
         self._submission: Submission | None = None
 
     @cached_property
@@ -317,6 +320,7 @@ class GenerateVideoOperator(BaseOperator):
 
     def _finish(self, context: Context, submission: Submission, job: VideoJob) -> str:
         context["ti"].xcom_push(key="video", value=job.result)
+        self.video_url = job.url
         if job.ai_credits_used is not None:
             context["ti"].xcom_push(key="used_credits", value=job.ai_credits_used)
         self.log.info("Pictory job %s is completed: %s", job.job_id, describe(job))

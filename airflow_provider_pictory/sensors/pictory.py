@@ -19,6 +19,7 @@ from airflow.triggers.base import BaseTrigger, StartTriggerArgs
 from airflow_provider_pictory.api import InvalidRequestError
 from airflow_provider_pictory.api.checks import job_id as checked_job_id
 from airflow_provider_pictory.exceptions import PictoryError, PictoryInvalidRequestError
+from airflow_provider_pictory.links.pictory import OPERATOR_EXTRA_LINKS
 from airflow_provider_pictory.polling import (
     STEADY_PAUSE,
     JobWatch,
@@ -89,6 +90,7 @@ class VideoJobSensor(BaseSensorOperator):
     """
 
     template_fields: Sequence[str] = ("job_id", "pictory_conn_id")
+    operator_extra_links = OPERATOR_EXTRA_LINKS
     ui_color = "#e8e2fb"
 
     def __init__(
@@ -110,6 +112,7 @@ class VideoJobSensor(BaseSensorOperator):
         self.pictory_conn_id = pictory_conn_id
         self.deferrable = deferrable
         self.poll_interval = None if poke_interval is None else self.poke_interval
+        self.video_url: str | None = None
         self._seen: VideoJob | PictoryError | None = None
         self._watch: JobWatch | None = None
         if deferrable and start_from_trigger:
@@ -230,6 +233,9 @@ class VideoJobSensor(BaseSensorOperator):
     def _result(self, job: VideoJob) -> dict[str, Any]:
         require_completed(job)
         self.log.info("Pictory job %s is completed: %s", job.job_id, describe(job))
+        if self.do_xcom_push:
+            # Otherwise nobody shall find the URL in Airflow, not even behind a button.
+            self.video_url = job.url
         return job.result
 
     def _checked_job_id(self) -> str:

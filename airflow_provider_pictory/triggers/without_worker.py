@@ -13,6 +13,7 @@ from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
 
 from airflow_provider_pictory.api import InvalidRequestError, JobStatus
 from airflow_provider_pictory.api.checks import job_id as checked_job_id
+from airflow_provider_pictory.links.pictory import link_xcoms
 from airflow_provider_pictory.polling import deadline_after, describe, first_look_at
 from airflow_provider_pictory.triggers.pictory import (
     doubtful_event,
@@ -167,17 +168,20 @@ class VideoJobTaskTrigger(BaseTrigger):
         if not task_instance.task.do_xcom_push:
             return True
         try:
+            from airflow.sdk.bases.xcom import BaseXCom
             from airflow.sdk.execution_time.xcom import XCom
 
+            of_this_task = {
+                "dag_id": task_instance.dag_id,
+                "task_id": task_instance.task_id,
+                "run_id": task_instance.run_id,
+                "map_index": -1 if task_instance.map_index is None else task_instance.map_index,
+            }
             async with asyncio.timeout(LONGEST_EXCHANGE):
-                await XCom.aset(
-                    XCom.XCOM_RETURN_KEY,
-                    job.result,
-                    dag_id=task_instance.dag_id,
-                    task_id=task_instance.task_id,
-                    run_id=task_instance.run_id,
-                    map_index=-1 if task_instance.map_index is None else task_instance.map_index,
-                )
+                await XCom.aset(XCom.XCOM_RETURN_KEY, job.result, **of_this_task)
+                for key, value in link_xcoms(job.url).items():
+                    # Past anybody's XCom backend, as Airflow does after a task: its UI reads what is stored.
+                    await BaseXCom.aset(key, value, **of_this_task)
         except Exception as error:  # noqa: BLE001  (also of somebody's XCom backend)
             self.log.warning("The result can't be pushed from the triggerer, a worker does it: %r", error)
             return False

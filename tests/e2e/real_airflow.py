@@ -301,7 +301,7 @@ class RealAirflow:
         )
 
     def xcoms(self, dag_id: str, run_id: str, task_id: str, map_index: int = -1) -> dict[str, Any]:
-        """Give all XComs of a task instance as REST shows them."""
+        """Give all XComs of a task instance as REST shows them, but for those that its links are kept in."""
         path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries"
         entries = self.request("GET", f"{path}?map_index={map_index}")["xcom_entries"]
         return {
@@ -309,7 +309,13 @@ class RealAirflow:
                 "GET", f"{path}/{entry['key']}?map_index={map_index}&deserialize=false"
             )["value"]
             for entry in entries
+            if not entry["key"].startswith("_link_")
         }
+
+    def links(self, dag_id: str, run_id: str, task_id: str, map_index: int = -1) -> dict[str, str | None]:
+        """Give where the buttons of a task instance lead, ``None`` for those that aren't shown."""
+        path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/links?map_index={map_index}"
+        return dict(self.request("GET", path)["extra_links"])
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
         """Read from the database."""

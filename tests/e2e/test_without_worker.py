@@ -6,6 +6,7 @@ import json
 from types import SimpleNamespace
 
 import pytest
+import requests
 
 from airflow_provider_pictory.sandbox.background import PictorySandbox
 from tests.conftest import API_KEY, RENDER_SECONDS
@@ -79,6 +80,40 @@ def test_a_sensor_whose_job_succeeds_needs_no_task_process_at_all(airflow, finis
     assert (video["job_id"], video["status"]) == (finished.job_id, "completed")
     # The very same as what a worker pushes.
     assert xcoms == airflow.xcoms(DAG_ID, finished.run_id, "switched_off")
+
+
+@pytest.mark.parametrize("task_id", ["by_output", "with_outlet", "switched_off"])
+def test_the_buttons_are_the_same_with_and_without_a_worker(airflow, finished, task_id):
+    url = airflow.xcoms(DAG_ID, finished.run_id, task_id)["return_value"]["url"]
+
+    assert airflow.links(DAG_ID, finished.run_id, task_id) == {
+        "Play video": url,
+        "Pictory dashboard": "https://app.pictory.ai/",
+    }
+    assert requests.get(url, timeout=30).headers["Content-Type"] == "video/mp4"
+
+
+@pytest.mark.parametrize("task_id", ["without_xcom", "without_push", "generate"])
+def test_without_a_video_there_is_no_button_to_play_it(airflow, finished, task_id):
+    assert airflow.links(DAG_ID, finished.run_id, task_id)["Play video"] is None
+
+
+def test_a_mapped_task_has_buttons_of_its_own(airflow, finished):
+    url = airflow.xcoms(DAG_ID, finished.run_id, "mapped", 0)["return_value"]["url"]
+
+    assert airflow.links(DAG_ID, finished.run_id, "mapped", 0)["Play video"] == url
+
+
+def test_while_a_task_waits_its_button_leads_nowhere(airflow, account, finished):
+    account.set_job(finished.job_id, "in-progress")
+    run_id = airflow.trigger(GIVEN, {"job_id": finished.job_id})
+    airflow.wait_for_state(GIVEN, run_id, "wait", "deferred")
+    waiting = airflow.links(GIVEN, run_id, "wait")
+    account.set_job(finished.job_id, "completed")
+
+    assert airflow.wait_for_run(GIVEN, run_id) == "success"
+    assert waiting["Play video"] is None
+    assert airflow.links(GIVEN, run_id, "wait")["Play video"].startswith(account.url)
 
 
 def test_the_line_at_the_end_is_in_the_tasks_log(airflow, finished):

@@ -1,0 +1,76 @@
+"""The buttons of a task in Airflow's UI: one plays the finished video, another opens Pictory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from airflow.providers.common.compat.sdk import BaseOperatorLink
+
+from airflow_provider_pictory.api.jobs import read_url
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import BaseOperator
+    from airflow.sdk.types import TaskInstanceKey
+
+# Where in it a job of the API shows, Pictory doesn't document.
+DASHBOARD_URL = "https://app.pictory.ai/"
+
+# Where our tasks leave their result, the more telling one first.
+RESULT_KEYS = ("video", "return_value")
+
+NOWHERE = ""
+
+
+class PlayVideoLink(BaseOperatorLink):
+    """
+    Plays the finished video.
+
+    Its address is the result's ``url``, which needs no key and can expire. While there is no video there is
+    no address: Airflow 3 shows no button then, Airflow 2 one that says so.
+    """
+
+    name = "Play video"
+
+    def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
+        """
+        Give the address, or an empty text while there is none.
+
+        Airflow 3 asks on the worker, whenever the task stops there, and keeps the answer for its UI.
+        Airflow 2 asks on the webserver, which only has the XComs.
+
+        :param operator: the task, as the worker ran it or as the webserver read it.
+        :param ti_key: of which run, and of which map index.
+        """
+        if hasattr(operator, "video_url"):
+            return operator.video_url or NOWHERE
+        from airflow.providers.common.compat.sdk import XCom
+
+        for key in RESULT_KEYS:
+            result = XCom.get_value(ti_key=ti_key, key=key)
+            if isinstance(result, Mapping):
+                return read_url(result.get("url")) or NOWHERE
+        return NOWHERE
+
+
+class PictoryDashboardLink(BaseOperatorLink):
+    """Opens Pictory's own application, whoever is logged in there."""
+
+    name = "Pictory dashboard"
+
+    def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
+        """Give the address, which is the same for all tasks."""
+        return DASHBOARD_URL
+
+
+OPERATOR_EXTRA_LINKS = (PlayVideoLink(), PictoryDashboardLink())
+
+
+def link_xcoms(video_url: str | None) -> dict[str, str]:
+    """
+    Give the XComs by which Airflow 3 knows the links of a task that ended without a worker.
+
+    :param video_url: of the finished video.
+    """
+    play, dashboard = OPERATOR_EXTRA_LINKS
+    return {play.xcom_key: video_url or NOWHERE, dashboard.xcom_key: DASHBOARD_URL}
