@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 from airflow.providers.common.compat.sdk import BaseOperator, TaskDeferred, conf
 
 from airflow_provider_pictory.api import InvalidRequestError, VideoRequest
+from airflow_provider_pictory.asset_events import describe_video
 from airflow_provider_pictory.exceptions import (
     PictoryInsufficientCreditsError,
     PictoryInvalidRequestError,
@@ -50,7 +51,8 @@ class GenerateVideoOperator(BaseOperator):
     ``return_value`` is the job id, for a :class:`VideoJobSensor`. The same is in XCom ``job_id``, and the
     estimated cost in ``estimated_credits``; both are pushed before any waiting. With ``wait_for_completion``
     XCom ``video`` holds what the sensor would return, and ``used_credits`` what it did cost, where Pictory
-    says so.
+    says so. The events of assets in ``outlets`` have ``job_id``, ``seconds`` and ``credits`` in their
+    ``extra``, the latter two ``None`` where nobody waited.
 
     :param prompt: what the video shows, 5 to 5,000 characters. (templated)
     :param model: ``veo3.1``, ``veo3.1_fast`` or ``pixverse5.5`` (default). (templated)
@@ -188,6 +190,7 @@ class GenerateVideoOperator(BaseOperator):
             if submitted.estimated_credits is not None:
                 context["ti"].xcom_push(key="estimated_credits", value=submitted.estimated_credits)
             if not self.wait_for_completion:
+                describe_video(self.outlets, context, job_id=job_id)
                 submission.note_delivery()
                 return job_id
             job = submitted.job
@@ -324,6 +327,13 @@ class GenerateVideoOperator(BaseOperator):
         if job.ai_credits_used is not None:
             context["ti"].xcom_push(key="used_credits", value=job.ai_credits_used)
         self.log.info("Pictory job %s is completed: %s", job.job_id, describe(job))
+        describe_video(
+            self.outlets,
+            context,
+            job_id=job.job_id,
+            seconds=job.duration_seconds,
+            ai_credits=job.ai_credits_used,
+        )
         submission.note_delivery()
         return job.job_id
 

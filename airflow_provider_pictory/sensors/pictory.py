@@ -18,6 +18,7 @@ from airflow.triggers.base import BaseTrigger, StartTriggerArgs
 
 from airflow_provider_pictory.api import InvalidRequestError
 from airflow_provider_pictory.api.checks import job_id as checked_job_id
+from airflow_provider_pictory.asset_events import describe_video
 from airflow_provider_pictory.exceptions import PictoryError, PictoryInvalidRequestError
 from airflow_provider_pictory.links.pictory import OPERATOR_EXTRA_LINKS
 from airflow_provider_pictory.polling import (
@@ -66,7 +67,8 @@ class VideoJobSensor(BaseSensorOperator):
 
     ``return_value`` is the result, a flat dict of JSON types: ``job_id``, ``status``, ``url``,
     ``duration_seconds``, ``width``, ``height``, ``thumbnail_url``, ``preview_url``, ``last_frame_image_url``
-    and ``ai_credits_used``. The URLs need no key and can expire.
+    and ``ai_credits_used``. The URLs need no key and can expire. The events of assets in ``outlets`` have
+    ``job_id``, ``seconds`` and ``credits`` in their ``extra``.
 
     :param job_id: of the job, usually ``generate.output`` of a :class:`GenerateVideoOperator`. (templated)
     :param pictory_conn_id: id of the Airflow connection. (templated)
@@ -133,7 +135,7 @@ class VideoJobSensor(BaseSensorOperator):
             self.job_id = self._checked_job_id()
             seconds(self.poll_interval, "poke_interval")
             if self.deferrable:
-                return self._look_and_defer(deadline_after(self.timeout))
+                return self._look_and_defer(context, deadline_after(self.timeout))
             return super().execute(context)  # type: ignore[no-any-return]
         except AirflowSensorTimeout:
             self._end(self._timed_out())
@@ -151,7 +153,7 @@ class VideoJobSensor(BaseSensorOperator):
         if self._watch is not None:
             # For its line that trouble is over, since no further look is planned.
             self._watch.pause_after(self._seen)
-        return PokeReturnValue(is_done=True, xcom_value=self._result(self._seen))
+        return PokeReturnValue(is_done=True, xcom_value=self._result(context, self._seen))
 
     def execute_complete(
         self,
@@ -175,7 +177,7 @@ class VideoJobSensor(BaseSensorOperator):
             )
             if job is None:
                 self._defer(deadline, doubts + 1)
-            return self._result(job)
+            return self._result(context, job)
         except PictoryError as error:
             self._end(error)
 
@@ -205,7 +207,7 @@ class VideoJobSensor(BaseSensorOperator):
             return float(super()._get_next_poke_interval(started_at, run_duration, poke_count))
         return pause or 0.0
 
-    def _look_and_defer(self, deadline: datetime) -> dict[str, Any]:
+    def _look_and_defer(self, context: Context, deadline: datetime) -> dict[str, Any]:
         """Wait in the triggerer, unless one look here shows that there is nothing to wait for."""
         watch = JobWatch(
             self.job_id, deadline=deadline, poll_interval=self.poll_interval, log=self.log, advice=ADVICE
@@ -216,7 +218,7 @@ class VideoJobSensor(BaseSensorOperator):
             if not watch.tolerates(seen):
                 raise seen
         elif seen.has_ended:
-            return self._result(seen)
+            return self._result(context, seen)
         self._defer(deadline.isoformat())
 
     def _defer(self, deadline: str, doubts: int = 0) -> NoReturn:
@@ -230,12 +232,19 @@ class VideoJobSensor(BaseSensorOperator):
             )
         )
 
-    def _result(self, job: VideoJob) -> dict[str, Any]:
+    def _result(self, context: Context, job: VideoJob) -> dict[str, Any]:
         require_completed(job)
         self.log.info("Pictory job %s is completed: %s", job.job_id, describe(job))
         if self.do_xcom_push:
             # Otherwise nobody shall find the URL in Airflow, not even behind a button.
             self.video_url = job.url
+        describe_video(
+            self.outlets,
+            context,
+            job_id=job.job_id,
+            seconds=job.duration_seconds,
+            ai_credits=job.ai_credits_used,
+        )
         return job.result
 
     def _checked_job_id(self) -> str:

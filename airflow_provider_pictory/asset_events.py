@@ -1,0 +1,62 @@
+"""What the events of a task's assets say: which video came, for whoever is scheduled on them."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import Asset
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from airflow.providers.common.compat.sdk import Context
+
+log = logging.getLogger(__name__)
+
+
+def describe_video(
+    outlets: Iterable[object],
+    context: Context,
+    *,
+    job_id: str,
+    seconds: float | None = None,
+    ai_credits: float | None = None,
+    path: str | None = None,
+) -> None:
+    """
+    Say in the events of a task's assets which video came.
+
+    Airflow makes the events when the task succeeds, with what is said here as their ``extra``: ``job_id``,
+    ``seconds`` and ``credits``, the latter two ``None`` where unknown, and ``path`` where there is one. The
+    video's URL isn't in it, since whoever has it has the video, and since it can expire.
+
+    For an alias there is no event unless the author of the DAG adds one. An outlet that can't be described,
+    such as a reference to an asset that isn't there, keeps its plain event: the video counts for more.
+
+    :param outlets: of the task, of all kinds.
+    :param context: Airflow's of the running task.
+    :param job_id: of the video's job.
+    :param seconds: that the video lasts.
+    :param ai_credits: that it did cost.
+    :param path: where the video was saved.
+    """
+    extra: dict[str, Any] = {"job_id": job_id, "seconds": seconds, "credits": ai_credits}
+    if path is not None:
+        extra["path"] = path
+    for outlet in outlets:
+        if isinstance(outlet, _asset_kinds()):
+            try:
+                events: Any = context["outlet_events"]
+                events[outlet].extra.update(extra)
+            except Exception as error:  # noqa: BLE001  (see above)
+                log.warning("The event of %r can't say which video came: %r", outlet, error)
+
+
+def _asset_kinds() -> tuple[type, ...]:
+    try:
+        from airflow.sdk.definitions.asset import AssetRef
+    except ImportError:
+        # Airflow 2 has no references.
+        return (Asset,)
+    return (Asset, AssetRef)
