@@ -49,6 +49,12 @@ def get_provider_info() -> dict[str, Any]:
                 ],
             }
         ],
+        "task-decorators": [
+            {
+                "name": "pictory_video",
+                "class-name": "airflow_provider_pictory.decorators.pictory.pictory_video_task",
+            }
+        ],
         "extra-links": [
             "airflow_provider_pictory.links.pictory.PlayVideoLink",
             "airflow_provider_pictory.links.pictory.PictoryDashboardLink",

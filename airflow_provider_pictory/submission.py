@@ -533,6 +533,10 @@ class Submission:
             request = self._make_request()
         except PictoryInvalidRequestError:
             return None
+        except Exception as error:  # noqa: BLE001  (of a function that a DAG's author wrote)
+            # What is paid for isn't lost because of it; a submission meets it again.
+            self._log.warning("What this task asks for now can't be found out: %r", error)
+            return None
         return Wish.of(request, self._hook.pictory_conn_id, self._hook.get_base_url())
 
     def _is_same_wish(self, entry: LedgerEntry) -> bool:

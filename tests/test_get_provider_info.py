@@ -14,6 +14,7 @@ import jsonschema
 import pytest
 
 import airflow_provider_pictory
+from airflow_provider_pictory.decorators.pictory import pictory_video_task
 from airflow_provider_pictory.get_provider_info import get_provider_info
 from airflow_provider_pictory.hooks.pictory import PictoryHook
 from airflow_provider_pictory.links.pictory import OPERATOR_EXTRA_LINKS
@@ -75,6 +76,15 @@ def test_all_modules_of_a_kind_are_listed(kind):
 
     assert sorted(listed) == [f"airflow_provider_pictory.{kind}.{name}" for name in there]
     assert all(import_module(module) for module in listed)
+
+
+def test_airflow_knows_the_decorator():
+    from airflow.providers.common.compat.sdk import task
+
+    (decorator,) = get_provider_info()["task-decorators"]
+
+    assert getattr(task, decorator["name"]) is pictory_video_task
+    assert decorator["class-name"] == f"{pictory_video_task.__module__}.{pictory_video_task.__qualname__}"
 
 
 def test_airflow_knows_the_links():

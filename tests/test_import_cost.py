@@ -10,10 +10,11 @@ import pytest
 
 # What any operator, sensor and trigger has to import; Airflow 2 loads requests with it.
 ANYBODYS = """
-from airflow.providers.common.compat.sdk import BaseOperator, BaseOperatorLink, BaseSensorOperator, conf
+from airflow.providers.common.compat.sdk import BaseOperator, BaseOperatorLink, BaseSensorOperator, conf, task
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 """
 OURS = """
+import airflow_provider_pictory.decorators.pictory
 import airflow_provider_pictory.exceptions
 import airflow_provider_pictory.links.pictory
 import airflow_provider_pictory.operators.pictory

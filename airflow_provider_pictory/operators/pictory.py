@@ -318,8 +318,14 @@ class GenerateVideoOperator(BaseOperator):
             poll_interval=poll_interval,
             doubts=doubts,
         )
-        arguments["kwargs"].update(job_id=job_id, pictory_conn_id=self.pictory_conn_id)
+        arguments["kwargs"].update(
+            job_id=job_id, pictory_conn_id=self.pictory_conn_id, **self._handed_through()
+        )
         self.defer(**arguments)
+
+    def _handed_through(self) -> dict[str, Any]:
+        """Give what ``execute_complete`` of a subclass needs besides."""
+        return {}
 
     def _finish(self, context: Context, submission: Submission, job: VideoJob) -> str:
         context["ti"].xcom_push(key="video", value=job.result)

@@ -1,0 +1,207 @@
+"""``@task.pictory_video``: a function that returns a prompt, or a whole request, becomes a video."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow.providers.common.compat.sdk import DecoratedOperator, context_merge, task_decorator_factory
+
+from airflow_provider_pictory.api.checks import is_absent
+from airflow_provider_pictory.api.faults import listed, shown
+from airflow_provider_pictory.api.video_request import WIRE_NAMES
+from airflow_provider_pictory.exceptions import PictoryInvalidRequestError
+from airflow_provider_pictory.operators.pictory import GenerateVideoOperator
+
+try:
+    from airflow.providers.common.compat.sdk import determine_kwargs
+except ImportError:
+    # The oldest version of it that we allow doesn't have this one yet.
+    from airflow.utils.operator_helpers import determine_kwargs  # type: ignore[attr-defined]
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Sequence
+
+    from airflow.providers.common.compat.sdk import Context, TaskDecorator
+
+    from airflow_provider_pictory.api import VideoRequest
+
+REQUEST_FIELDS = (*WIRE_NAMES, "extra_fields")
+
+_NOTHING_YET = object()
+
+
+class DecoratedGenerateVideoOperator(DecoratedOperator, GenerateVideoOperator):
+    """
+    Generate the video that a function asks for.
+
+    The function is called once in a try, and only where it matters what it returns: not when a task is
+    resumed after a deferral. Whatever it returns, a job that was accepted before is kept as it is with
+    :class:`GenerateVideoOperator`. What it returns isn't rendered: braces in it are braces.
+
+    :param python_callable: returns the prompt, or a dict of the fields ``prompt``, ``model``,
+        ``aspect_ratio``, ``duration``, ``first_frame_image_url``, ``extend_video_url``,
+        ``reference_image_urls``, ``webhook`` and ``extra_fields``. These replace the arguments of the same
+        names, but for those that are ``None`` or empty. It can take Airflow's context variables.
+    :param op_args: its positional arguments. (templated)
+    :param op_kwargs: its keyword arguments. (templated)
+    :param kwargs: as for :class:`GenerateVideoOperator`, without ``prompt``.
+
+    :raises PictoryInvalidRequestError: the function returned something else, or fields that Pictory would
+        refuse; nothing was paid.
+    :raises PictoryError: as :class:`GenerateVideoOperator`.
+    """
+
+    template_fields: Sequence[str] = (
+        *DecoratedOperator.template_fields,
+        *GenerateVideoOperator.template_fields,
+    )
+    template_fields_renderers: ClassVar[dict[str, str]] = {
+        **DecoratedOperator.template_fields_renderers,
+        **GenerateVideoOperator.template_fields_renderers,
+    }
+    custom_operator_name = "@task.pictory_video"
+    # So that Airflow's UI shows what the function returned.
+    overwrite_rtif_after_execution = True
+
+    def __init__(
+        self,
+        *,
+        python_callable: Callable[..., Any],
+        op_args: Collection[Any] | None = None,
+        op_kwargs: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        # An empty prompt is never submitted, whatever goes wrong.
+        super().__init__(
+            python_callable=python_callable, op_args=op_args, op_kwargs=op_kwargs, prompt="", **kwargs
+        )
+        self._context: Context | None = None
+        self._returned: object = _NOTHING_YET
+        self._made_request: VideoRequest | None = None
+
+    def execute(self, context: Context) -> str:
+        """Submit the video that the function asks for, unless there is one already."""
+        self._context = context
+        return super().execute(context)  # type: ignore[no-any-return]
+
+    def execute_complete(
+        self,
+        context: Context,
+        event: dict[str, Any] | None = None,
+        *args: Any,
+        request_fields: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> str:
+        """
+        Go on after the trigger, without the function.
+
+        :param event: the trigger's.
+        :param request_fields: what was asked for, handed through by the deferral to be shown in the UI.
+        """
+        for name in REQUEST_FIELDS:
+            if request_fields and name in request_fields:
+                setattr(self, name, request_fields[name])
+        return super().execute_complete(context, event, *args, **kwargs)
+
+    def _handed_through(self) -> dict[str, Any]:
+        return {"request_fields": {name: getattr(self, name) for name in REQUEST_FIELDS}}
+
+    def _request(self) -> VideoRequest:
+        if self._made_request is not None:
+            return self._made_request
+        if self._returned is _NOTHING_YET:
+            self._returned = self._call_function()
+        for name, value in self._fields(self._returned).items():
+            setattr(self, name, value)
+        request = self._made_request = super()._request()
+        # In the form that was understood, which a deferral can hand through and the UI can show.
+        for name in REQUEST_FIELDS:
+            setattr(self, name, json.loads(json.dumps(getattr(request, name))) or None)
+        return request
+
+    def _call_function(self) -> object:
+        # A copy, since an argument of the function may bear the name of something that we need ourselves.
+        context = copy.copy(self._context or {})
+        context_merge(context, self.op_kwargs)
+        arguments = determine_kwargs(self.python_callable, self.op_args, context)
+        returned = self.python_callable(*self.op_args, **arguments)
+        if inspect.iscoroutine(returned):
+            returned.close()
+        return returned
+
+    def _fields(self, returned: object) -> dict[str, Any]:
+        """
+        Read what the function returned.
+
+        :raises PictoryInvalidRequestError: it is neither a prompt nor a dict of fields that we know.
+        """
+        if isinstance(returned, str):
+            return {"prompt": returned}
+        name = getattr(self.python_callable, "__name__", "the function")
+        if not isinstance(returned, Mapping):
+            hint = ""
+            if returned is None:
+                hint = "; is a return statement missing?"
+            elif isinstance(returned, (list, tuple)):
+                hint = "; for several videos, map the task over their list with expand()"
+            elif inspect.iscoroutine(returned):
+                hint = "; it can't be an async function"
+            raise PictoryInvalidRequestError(
+                f"Nothing was submitted: prompt: {name}() returned {shown(returned)}, but it must return a "
+                "prompt, which is a text, or a dict of fields such as {'prompt': 'A red fox in snow', "
+                f"'duration': 8}}{hint}"
+            )
+        unknown = [field for field in returned if field not in REQUEST_FIELDS]
+        if unknown:
+            raise PictoryInvalidRequestError(
+                f"Nothing was submitted: {name}() returned "
+                + " and ".join(f"the field {shown(field)}, but {self._way_out(field)}" for field in unknown)
+                + f". The fields are {listed(REQUEST_FIELDS)}"
+            )
+        return {
+            field: value for field, value in returned.items() if field == "prompt" or not is_absent(value)
+        }
+
+    def _way_out(self, field: object) -> str:
+        for ours, theirs in WIRE_NAMES.items():
+            if field == theirs:
+                return f"it is called {ours} here"
+        if isinstance(field, str) and hasattr(self, field):
+            return "it is an argument of @task.pictory_video()"
+        return "there is none of this name; what Pictory knows besides goes into extra_fields"
+
+
+def pictory_video_task(
+    python_callable: Callable[..., Any] | None = None,
+    multiple_outputs: bool | None = None,
+    **kwargs: Any,
+) -> TaskDecorator:
+    """
+    Make a function a task that generates a video: ``@task.pictory_video``.
+
+    The function returns the prompt, or a dict of the request's fields. The task returns the job id, as
+    :class:`GenerateVideoOperator` does, and has everything else of it as well: the ledger, the guard of the
+    credits, the waiting, the XComs, the errors.
+
+    :param python_callable: the function; given by Python where the decorator has no arguments.
+    :param multiple_outputs: must not be ``True``, since a job id can't be split.
+    :param kwargs: the arguments of :class:`GenerateVideoOperator` but for ``prompt``.
+    :raises TypeError: while the DAG is read, for an argument that makes no sense here.
+    """
+    if multiple_outputs:
+        raise TypeError("multiple_outputs: the task returns a job id, which can't be split; leave it out")
+    if "prompt" in kwargs:
+        raise TypeError(
+            f"prompt: got {shown(kwargs['prompt'])}, but the function returns the prompt; leave it out"
+        )
+    # Not None, for which Airflow would guess from the type that the function returns.
+    return task_decorator_factory(
+        python_callable=python_callable,
+        multiple_outputs=False,
+        decorated_operator_class=DecoratedGenerateVideoOperator,
+        **kwargs,
+    )

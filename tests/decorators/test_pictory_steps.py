@@ -1,0 +1,126 @@
+"""``@task.pictory_video`` step by step: when the function is called, and when it isn't."""
+
+from __future__ import annotations
+
+import pytest
+
+from airflow_provider_pictory.decorators.pictory import REQUEST_FIELDS, pictory_video_task
+from tests.bare_tasks import BareTask
+from tests.conftest import RENDER_SECONDS
+from tests.dag_runs import a_dag
+from tests.pictory_words import POST, count, only_job
+
+PROMPT = "A paper boat on a rainy street"
+
+
+class Table:
+    """What a function gets its prompts from, and how often it did."""
+
+    def __init__(self, *prompts) -> None:
+        self.prompts = list(prompts)
+        self.calls = 0
+
+    def task(self, retries=0, **arguments):
+        def clip():
+            self.calls += 1
+            return self.prompts.pop(0)
+
+        def make():
+            with a_dag():
+                decorated = pictory_video_task(
+                    clip, **{"wait_for_completion": True, "deferrable": True, **arguments}
+                )
+                return decorated().operator
+
+        return BareTask(make, retries=retries)
+
+
+@pytest.mark.parametrize(
+    "returned",
+    [
+        PROMPT,
+        {"prompt": PROMPT, "model": "veo3.1_fast", "reference_image_urls": ("https://example.com/1.png",)},
+    ],
+    ids=["a prompt", "a dict"],
+)
+def test_a_resumed_task_does_not_call_the_function_and_still_shows_what_was_asked_for(busy_pictory, returned):
+    table = Table(returned)
+    task = table.task()
+    task.execute()
+    asked_for = {name: getattr(task.operator, name) for name in REQUEST_FIELDS}
+    busy_pictory.advance(RENDER_SECONDS)
+
+    assert task.resume(task.run_trigger()) == only_job(busy_pictory)["job_id"]
+    assert table.calls == 1
+    assert asked_for["prompt"] == PROMPT
+    assert {name: getattr(task.operator, name) for name in REQUEST_FIELDS} == asked_for
+
+
+def test_in_doubt_it_defers_again_without_the_function(busy_pictory):
+    table = Table(PROMPT)
+    task = table.task()
+    task.execute()
+
+    task.resume({"outcome": "doubtful"})
+
+    assert task.deferral.kwargs["request_fields"]["prompt"] == PROMPT
+    assert (table.calls, count(busy_pictory, POST)) == (1, 1)
+
+
+def test_when_airflow_gives_up_on_the_trigger_a_last_look_needs_no_function(busy_pictory):
+    table = Table(PROMPT)
+    task = table.task()
+    task.execute()
+    busy_pictory.advance(RENDER_SECONDS)
+
+    assert task.resume_after_failure() == only_job(busy_pictory)["job_id"]
+    assert table.calls == 1
+
+
+def test_a_job_that_fails_while_a_task_is_deferred_is_noted_without_the_function(busy_pictory):
+    table = Table(PROMPT, PROMPT)
+    task = table.task(retries=1, resubmit_failed=True)
+    task.execute()
+    busy_pictory.set_job(only_job(busy_pictory)["job_id"], "failed")
+    with pytest.raises(Exception, match="with resubmit_failed the next try submits another video"):
+        task.resume(task.run_trigger())
+    assert table.calls == 1
+
+    task.retry()
+    task.execute()
+
+    assert (table.calls, count(busy_pictory, POST)) == (2, 2)
+
+
+def test_within_a_try_the_function_is_called_once_however_often_it_matters(busy_pictory):
+    table = Table(PROMPT, "Something else altogether")
+    task = table.task(retries=1, resubmit_failed=True)
+    task.execute()
+    busy_pictory.set_job(only_job(busy_pictory)["job_id"], "failed")
+
+    # Compared with what was submitted before, and then submitted.
+    task.retry()
+    task.execute()
+
+    assert table.calls == 2
+    assert busy_pictory.jobs()[1]["prompt"] == "Something else altogether"
+
+
+def test_a_retry_compares_what_the_function_returns_by_then_and_keeps_the_job(busy_pictory):
+    table = Table(PROMPT, "Something else altogether")
+    task = table.task(retries=1)
+    task.execute()
+
+    task.retry()
+    task.execute()
+    busy_pictory.advance(RENDER_SECONDS)
+
+    assert task.resume(task.run_trigger()) == only_job(busy_pictory)["job_id"]
+    assert (table.calls, count(busy_pictory, POST)) == (2, 1)
+
+
+def test_a_ledger_holds_no_prompt(busy_pictory):
+    task = Table(PROMPT).task()
+    task.execute()
+
+    assert PROMPT not in str([*task.state.texts.values(), *task.variables.texts.values()])
