@@ -150,3 +150,19 @@ class PictoryJobTimedOutError(PictoryJobError):
 
     Like Airflow's own sensor timeout it is not retried.
     """
+
+
+class PictoryJobUnfinishedError(PictoryError):
+    """There is no video yet that could be fetched; a sensor before the task, or a retry, waits for it."""
+
+
+class PictoryDownloadError(PictoryError):
+    """A finished video couldn't be downloaded, or what came isn't that video. Trying again may help."""
+
+
+class PictoryStorageError(PictoryError):
+    """A video can't be written where it shall be, or what is there can't be read."""
+
+
+class PictoryFileExistsError(AirflowFailException, PictoryError):
+    """Where a video shall be written there is another file, and nobody said that it may be replaced."""

@@ -59,6 +59,13 @@ def get_provider_info() -> dict[str, Any]:
             "airflow_provider_pictory.links.pictory.PlayVideoLink",
             "airflow_provider_pictory.links.pictory.PictoryDashboardLink",
         ],
+        "transfers": [
+            {
+                "source-integration-name": integration,
+                "target-integration-name": integration,
+                "python-module": "airflow_provider_pictory.transfers.pictory_to_object_storage",
+            }
+        ],
         "connection-types": [
             {
                 "connection-type": "pictory",

@@ -14,7 +14,9 @@ from airflow_provider_pictory.exceptions import (
     PictoryAPIError,
     PictoryAuthenticationError,
     PictoryConfigurationError,
+    PictoryDownloadError,
     PictoryError,
+    PictoryFileExistsError,
     PictoryInsufficientCreditsError,
     PictoryInvalidRequestError,
     PictoryJobError,
@@ -22,9 +24,11 @@ from airflow_provider_pictory.exceptions import (
     PictoryJobFailedError,
     PictoryJobNotFoundError,
     PictoryJobTimedOutError,
+    PictoryJobUnfinishedError,
     PictoryLedgerError,
     PictoryRateLimitedError,
     PictorySpendingLimitError,
+    PictoryStorageError,
     PictorySubmissionUnknownError,
     PictorySubmissionUnresolvedError,
 )
@@ -46,6 +50,10 @@ PARENTS = {
     PictoryJobFailedError: PictoryJobError,
     PictoryJobExpiredError: PictoryJobError,
     PictoryJobTimedOutError: PictoryJobError,
+    PictoryJobUnfinishedError: PictoryError,
+    PictoryDownloadError: PictoryError,
+    PictoryStorageError: PictoryError,
+    PictoryFileExistsError: PictoryError,
 }
 # A try that ends in one of these may be followed by another.
 RETRIED = {
@@ -54,6 +62,9 @@ RETRIED = {
     PictoryRateLimitedError,
     PictoryLedgerError,
     PictorySubmissionUnresolvedError,
+    PictoryJobUnfinishedError,
+    PictoryDownloadError,
+    PictoryStorageError,
 }
 every_error = pytest.mark.parametrize("kind", PARENTS)
 

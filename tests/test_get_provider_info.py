@@ -96,6 +96,15 @@ def test_airflow_knows_the_links():
     assert ours <= set(ProvidersManager().extra_links_class_names)
 
 
+def test_the_transfer_is_listed_between_integrations_that_there_are():
+    info = get_provider_info()
+    (transfer,) = info["transfers"]
+    integrations = {integration["integration-name"] for integration in info["integrations"]}
+
+    assert import_module(transfer["python-module"]).PictoryToObjectStorageOperator
+    assert {transfer["source-integration-name"], transfer["target-integration-name"]} <= integrations
+
+
 def test_the_connection_type_is_the_hooks():
     (connection,) = get_provider_info()["connection-types"]
 

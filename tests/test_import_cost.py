@@ -19,6 +19,7 @@ import airflow_provider_pictory.exceptions
 import airflow_provider_pictory.links.pictory
 import airflow_provider_pictory.operators.pictory
 import airflow_provider_pictory.sensors.pictory
+import airflow_provider_pictory.transfers.pictory_to_object_storage
 import airflow_provider_pictory.triggers.pictory
 """
 EXPENSIVE = {
@@ -26,6 +27,8 @@ EXPENSIVE = {
     "urllib3",
     "aiohttp",
     "ssl",
+    "fsspec",
+    "airflow_provider_pictory.transfers.object_store",
     "airflow.providers.http",
     "airflow_provider_pictory.hooks",
 }

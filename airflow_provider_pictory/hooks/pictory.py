@@ -42,11 +42,16 @@ from airflow_provider_pictory.hooks.errors import (
 )
 from airflow_provider_pictory.hooks.newest_job import JOB_LIST_PATH, look_for_newest_job
 from airflow_provider_pictory.hooks.receiving import Arrival, receive
-from airflow_provider_pictory.hooks.transport import asynchronous_transport, parsed_url, synchronous_session
+from airflow_provider_pictory.hooks.transport import (
+    FileSession,
+    asynchronous_transport,
+    parsed_url,
+    synchronous_session,
+)
 from airflow_provider_pictory.hooks.watched_body import WatchedBody
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from types import TracebackType
 
     from airflow.providers.common.compat.sdk import Connection
@@ -110,6 +115,7 @@ class PictoryHook(HttpHook):
         self.pictory_conn_id = pictory_conn_id
         self._settings: ConnectionSettings | None = None
         self._session: requests.Session | None = None
+        self._file_session: FileSession | None = None
         self._transport: AsynchronousTransport | None = None
         self._transport_lock = asyncio.Lock()
         self._replaced_transports: list[AsynchronousTransport] = []
@@ -323,6 +329,27 @@ class PictoryHook(HttpHook):
         """
         return self._get_settings().base_url
 
+    def open_file(self, url: str, headers: Mapping[str, str]) -> requests.Response:
+        """
+        Ask for a file of a finished job, through the connection's proxies but without its key.
+
+        :param url: from :meth:`get_job`; redirects are followed.
+        :param headers: added to the request.
+        :return: whatever the host answers, its body still to be read; close it.
+        :raises requests.RequestException: there is no answer.
+        """
+        settings = self._get_settings()
+        session = self._file_session = self._file_session or FileSession(settings)
+        return session.get(
+            url,
+            headers={"User-Agent": USER_AGENT, "Accept": "*/*", **headers},
+            timeout=settings.timeout,
+            stream=True,
+            # Given with the session alone, these lose against the environment's.
+            proxies=dict(settings.proxies),
+            verify=settings.verify,
+        )
+
     def test_connection(self) -> tuple[bool, str]:
         """Ask for the account's quota, which needs a valid key and costs nothing, and tell the outcome."""
         try:
@@ -352,10 +379,10 @@ class PictoryHook(HttpHook):
         return session
 
     def close(self) -> None:
-        """Close the synchronous session and forget the connection; the next call fetches it again."""
-        if self._session is not None:
-            self._session.close()
-        self._session = self._settings = None
+        """Close the synchronous sessions and forget the connection; the next call fetches it again."""
+        for session in filter(None, (self._session, self._file_session)):
+            session.close()
+        self._session = self._file_session = self._settings = None
 
     async def aclose(self) -> None:
         """Close the asynchronous session and forget the connection; the next call fetches it again."""

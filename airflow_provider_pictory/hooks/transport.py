@@ -46,6 +46,28 @@ class PictoryAuth(AuthBase):
         return request
 
 
+class _NoAuth(AuthBase):
+    """Adds nothing, and by being there keeps requests from looking into ``~/.netrc``."""
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """Leave a request as it is."""
+        return request
+
+
+class FileSession(requests.Session):
+    """Asks hosts that are none of Pictory's API: it sends no key, and nothing of ``~/.netrc``, to anybody."""
+
+    def __init__(self, settings: ConnectionSettings) -> None:
+        super().__init__()
+        self.auth = _NoAuth()
+        self.verify = settings.verify
+        self.proxies.update(settings.proxies)
+
+    def rebuild_auth(self, prepared_request: requests.PreparedRequest, response: requests.Response) -> None:
+        """Add nothing to what follows a redirect, where requests itself would look into ``~/.netrc``."""
+        prepared_request.headers.pop("Authorization", None)
+
+
 @dataclass(frozen=True)
 class AsynchronousTransport:
     """

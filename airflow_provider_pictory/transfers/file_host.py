@@ -1,0 +1,225 @@
+"""How the host of a finished file is asked, and what its answers and its silence mean."""
+
+from __future__ import annotations
+
+import re
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.client import HTTPException
+from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import urlsplit
+
+import requests
+import urllib3
+
+from airflow_provider_pictory.api import Answer
+from airflow_provider_pictory.api.answers import read_retry_after
+from airflow_provider_pictory.exceptions import PictoryDownloadError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from airflow_provider_pictory.polling import Logger
+
+# The largest piece that is taken from the network at once.
+PIECE = 1024 * 1024
+
+# How often in a row an attempt may bring nothing new, with growing pauses between.
+FRUITLESS_ATTEMPTS = 5
+FIRST_PAUSE = 1.0
+LONGEST_PAUSE = 60.0
+PAUSE_BETWEEN_REPORTS = 30.0
+
+EXPIRED = (403, 404, 410)
+MAY_PASS = (408, 425, 429)
+NO_BODY = (urllib3.exceptions.HTTPError, requests.RequestException, HTTPException, OSError)
+
+Result = TypeVar("Result")
+
+_CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
+_QUERY = re.compile(r"\?[^\s'\")>]*")
+
+
+class BrokenOffError(Exception):
+    """
+    An attempt ended before its time; another one may go on.
+
+    :param reason: as a sentence fragment.
+    :param pause: seconds that the host asked to wait.
+    """
+
+    def __init__(self, reason: str, *, pause: float | None = None) -> None:
+        super().__init__(reason)
+        self.pause = pause
+
+
+class ExpiredUrlError(BrokenOffError):
+    """The URL is good no more."""
+
+
+class NoSuchRangeError(BrokenOffError):
+    """The host hasn't got the rest of what it began to give."""
+
+
+@dataclass(frozen=True)
+class Body:
+    """
+    A file, or the rest of one, that is on its way.
+
+    :param start: the place of its first byte in the file.
+    :param total: the size of the whole file in bytes, ``None`` where the host doesn't say.
+    :param validator: what tells this file from a later one under the same URL, where there is anything.
+    :param kind: the media type that the host names.
+    :param pieces: the bytes as they come.
+    """
+
+    start: int
+    total: int | None
+    validator: str | None
+    kind: str
+    pieces: Iterator[bytes]
+
+
+class FileHost:
+    """
+    Asks for one file, over as many connections and URLs as it takes.
+
+    :param open_url: asks a URL with some headers, without a key, and gives an answer whose body is still to
+        be read.
+    :param find_url: gives the file's URL; called again once a URL has expired.
+    :param log: where the few lines about trouble go.
+    """
+
+    def __init__(
+        self,
+        open_url: Callable[[str, Mapping[str, str]], requests.Response],
+        find_url: Callable[[], str],
+        *,
+        log: Logger,
+    ) -> None:
+        self._open_url = open_url
+        self._find_url = find_url
+        self._log = log
+        self._url: str | None = None
+
+    @contextmanager
+    def open(
+        self, start: int = 0, *, length: int | None = None, validator: str | None = None
+    ) -> Iterator[Body]:
+        """
+        Ask once for the file, or for a part of it. A host may give the whole file all the same.
+
+        :param start: the place of the first byte that is wanted.
+        :param length: how many bytes are wanted; all from there on without it.
+        :param validator: of the file that earlier parts came from.
+        :raises BrokenOffError: no file comes, or not all of it, and another attempt may help; raised by the
+            pieces as well.
+        :raises PictoryDownloadError: no attempt can help.
+        """
+        self._url = url = self._url or self._find_url()
+        headers = {"Accept-Encoding": "identity"}
+        if start or length is not None:
+            end = "" if length is None else start + length - 1
+            headers["Range"] = f"bytes={start}-{end}"
+            if validator:
+                headers["If-Range"] = validator
+        try:
+            response = self._open_url(url, headers)
+        except NO_BODY as error:
+            raise BrokenOffError(f"no answer from {place(url)} ({_words(error)})") from None
+        with response:
+            self._check_status(response)
+            yield _body(response)
+
+    def persist(self, attempt: Callable[[], Result], position: Callable[[], int] = lambda: 0) -> Result:
+        """
+        Repeat an attempt until it succeeds, while each brings something new or few in a row don't.
+
+        :param attempt: raises :class:`BrokenOffError` where another one may help.
+        :param position: how much of the file there is by now, in bytes.
+        :raises PictoryDownloadError: the host breaks off again and again, or two URLs in a row had expired.
+        """
+        furthest, fruitless, breaks, reported, has_expired = position(), 0, 0, float("-inf"), False
+        while True:
+            try:
+                return attempt()
+            except BrokenOffError as error:
+                broken = error
+            if position() > furthest:
+                furthest, fruitless, has_expired = position(), 0, False
+            elif not isinstance(broken, ExpiredUrlError):
+                fruitless += 1
+            breaks += 1
+            if isinstance(broken, ExpiredUrlError):
+                if has_expired:
+                    raise PictoryDownloadError(
+                        f"{broken}, though Pictory had just given that URL: it expired twice in a row"
+                    )
+                has_expired, self._url = True, None
+                self._log.info("%s: asking Pictory for a fresh URL", broken)
+                continue
+            if fruitless >= FRUITLESS_ATTEMPTS:
+                raise PictoryDownloadError(
+                    f"The download failed {fruitless} times in a row after {furthest:,} bytes: {broken}"
+                )
+            if time.monotonic() - reported >= PAUSE_BETWEEN_REPORTS:
+                reported = time.monotonic()
+                self._log.info("The download was interrupted %d times, going on: %s", breaks, broken)
+            if fruitless:
+                time.sleep(min(broken.pause or FIRST_PAUSE * 2.0 ** (fruitless - 1), LONGEST_PAUSE))
+
+    def _check_status(self, response: requests.Response) -> None:
+        status = response.status_code
+        if status in (200, 206):
+            return
+        said = f"{place(response.url)} answered {status}"
+        if status in EXPIRED:
+            raise ExpiredUrlError(f"{said}, so the URL has expired")
+        if status == 416:
+            raise NoSuchRangeError(f"{said}, so the file is shorter than the host had said, or another one")
+        if status in MAY_PASS or status >= 500:
+            headers = {name.lower(): value for name, value in response.headers.items()}
+            raise BrokenOffError(said, pause=read_retry_after(Answer(status, b"", headers)))
+        raise PictoryDownloadError(said)
+
+
+def place(url: str) -> str:
+    """Give a URL without what may be a secret: its query, and a user before the host."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+def _body(response: requests.Response) -> Body:
+    headers, start, total = response.headers, 0, _declared_length(response)
+    if response.status_code == 206:
+        match = _CONTENT_RANGE.fullmatch(headers.get("Content-Range", ""))
+        if not match:
+            raise BrokenOffError(f"{place(response.url)} gave a part of the file without saying which")
+        start, total = int(match[1]), None if match[2] == "*" else int(match[2])
+    if headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise BrokenOffError(f"{place(response.url)} compressed the file, though it was asked not to")
+    tag = headers.get("ETag", "")
+    validator = tag if tag.startswith('"') else headers.get("Last-Modified")
+    return Body(start, total, validator, headers.get("Content-Type", "no type"), _pieces(response))
+
+
+def _declared_length(response: requests.Response) -> int | None:
+    text = response.headers.get("Content-Length", "")
+    return int(text) if text.isascii() and text.isdecimal() else None
+
+
+def _pieces(response: requests.Response) -> Iterator[bytes]:
+    # What arrives before a break counts, which a read of a whole piece would lose. Old versions of urllib3
+    # have nothing better.
+    read = getattr(response.raw, "read1", response.raw.read)
+    try:
+        while piece := read(PIECE, decode_content=False):
+            yield piece
+    except NO_BODY as error:
+        raise BrokenOffError(f"{place(response.url)} broke off ({_words(error)})") from None
+
+
+def _words(error: BaseException) -> str:
+    """Give an exception in words, without the queries that URLs in them have."""
+    return _QUERY.sub("", f"{type(error).__name__}: {error}")

@@ -1,0 +1,82 @@
+"""A video on a file system of the worker: written under a temporary name beside its own, then renamed."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fsspec.implementations.local import LocalFileSystem  # type: ignore[import-untyped]
+
+from airflow_provider_pictory.exceptions import PictoryInvalidRequestError
+from airflow_provider_pictory.transfers.destination import Destination
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import BinaryIO
+
+
+class LocalFile(Destination):
+    """
+    A file on a file system that can rename.
+
+    :param path: with or without ``file://``.
+    :raises PictoryInvalidRequestError: there is a folder of this name.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = Path(LocalFileSystem._strip_protocol(path))
+        super().__init__(f"file://{self._path}" if "://" in path else str(self._path))
+        self._partial: Path | None = None
+        if self._path.is_dir():
+            raise PictoryInvalidRequestError(
+                f"path: got {path!r}, but that is a folder; end it with / to put <job id>.mp4 into it, or "
+                "name a file in it"
+            )
+
+    def size(self) -> int | None:
+        """Give the size in bytes of the file that is there; ``None`` where there is none."""
+        with self.errors_named("read"):
+            try:
+                return self._path.stat().st_size
+            except FileNotFoundError:
+                return None
+
+    def read(self, start: int, length: int) -> bytes:
+        """Read a part of the file that is there."""
+        with self.errors_named("read"), self._path.open("rb") as file:
+            file.seek(start)
+            return file.read(length)
+
+    @property
+    def folder(self) -> Path:
+        """The folder in which a new file is written, and then renamed."""
+        return self._path.parent
+
+    @contextmanager
+    def new_file(self) -> Iterator[BinaryIO]:
+        """Give an empty file in the same folder, which is made where it is missing."""
+        partial = self._path.with_name(f".pictory-{secrets.token_hex(8)}.partial")
+        with self.errors_named("written"):
+            partial.parent.mkdir(parents=True, exist_ok=True)
+            file = partial.open("x+b", buffering=0)
+        self._partial = partial
+        try:
+            with file:
+                yield file
+        finally:
+            partial.unlink(missing_ok=True)
+
+    def publish(self, file: BinaryIO, size: int) -> None:
+        """Rename the new file once it is on the disk, so that not even a power cut leaves half of it."""
+        assert self._partial is not None  # noqa: S101  (there is no file without it)
+        with self.errors_named("written"):
+            os.fsync(file.fileno())
+            self._partial.replace(self._path)
+            folder = os.open(self._path.parent, os.O_RDONLY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)

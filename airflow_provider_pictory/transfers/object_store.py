@@ -1,0 +1,145 @@
+"""A video in an object store, which can't rename: a checked copy is uploaded, and committed at the end."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import ObjectStoragePath
+
+from airflow_provider_pictory.exceptions import (
+    PictoryConfigurationError,
+    PictoryInvalidRequestError,
+    PictoryStorageError,
+)
+from airflow_provider_pictory.transfers.destination import Destination
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from typing import BinaryIO
+
+log = logging.getLogger(__name__)
+
+# The smallest part that S3 takes, since the libraries hold a part several times in memory. 10,000 of them
+# make a file of 52 GB.
+PART = 5 * 1024 * 1024
+# S3 is the one that doesn't see by a file's name what it is; browsers then download what they could play.
+MEDIA_TYPE_OPTIONS = {"ContentType": "video/mp4"}
+S3_SCHEMES = ("s3", "s3a", "s3n")
+
+
+class StoredObject(Destination):
+    """
+    An object in a bucket, or whatever a store calls these two.
+
+    :param file_system: of fsspec.
+    :param path: in it.
+    :param name: the path as the next task can use it.
+    :param advice: what may help when the store refuses.
+    :param options: for whatever is written there, in the words of the file system.
+    """
+
+    def __init__(
+        self, file_system: Any, path: str, name: str, advice: str, options: Mapping[str, Any]
+    ) -> None:
+        super().__init__(name, advice)
+        self._file_system = file_system
+        self._path = path
+        self._options = options
+
+    @classmethod
+    def at(cls, scheme: str, bucket: str, key: str, conn_id: str | None) -> StoredObject:
+        """
+        Find the store.
+
+        :param scheme: such as ``s3``.
+        :param bucket: in it.
+        :param key: in the bucket.
+        :param conn_id: of the Airflow connection, if any.
+        :raises PictoryInvalidRequestError: no installed provider knows the scheme.
+        :raises PictoryConfigurationError: a package is missing, or the connection can't be used.
+        """
+        name = f"{scheme}://{f'{conn_id}@' if conn_id else ''}{bucket}/{key}"
+        try:
+            path = ObjectStoragePath(f"{scheme}://{bucket}/{key}", conn_id=conn_id)
+            file_system = path.fs
+        except ImportError as error:
+            raise PictoryConfigurationError(
+                f"path: {name} needs a package that is missing: {error}"
+            ) from error
+        except ValueError as error:
+            raise PictoryInvalidRequestError(
+                f"path: got {name!r}, but no installed provider of Airflow knows {scheme}:// ({error}); "
+                "s3:// comes with apache-airflow-providers-amazon[s3fs], gs:// with "
+                "apache-airflow-providers-google, abfs:// with apache-airflow-providers-microsoft-azure"
+            ) from error
+        advice = "" if conn_id else (
+            f"The path names no connection, so the worker's own rights counted; {scheme}://<connection "
+            "id>@bucket/key, or object_storage_conn_id, names one."
+        )  # fmt: skip
+        options = MEDIA_TYPE_OPTIONS if scheme in S3_SCHEMES else {}
+        return cls(file_system, path.path, name, advice, options)
+
+    def size(self) -> int | None:
+        """Give the size in bytes of the object that is there; ``None`` where there is none."""
+        with self.errors_named("looked at"):
+            self._file_system.invalidate_cache()
+            try:
+                return int(self._file_system.info(self._path)["size"])
+            except FileNotFoundError:
+                return None
+
+    def read(self, start: int, length: int) -> bytes:
+        """Read a part of the object that is there."""
+        with self.errors_named("read"):
+            return bytes(self._file_system.cat_file(self._path, start=start, end=start + length))
+
+    @property
+    def folder(self) -> Path:
+        """The worker's folder for temporary files, in which a new file is written before it is uploaded."""
+        return Path(tempfile.gettempdir())
+
+    @contextmanager
+    def new_file(self) -> Iterator[BinaryIO]:
+        """Give an empty file without a name in the worker's temporary folder, gone however the task ends."""
+        with tempfile.TemporaryFile(buffering=0) as file:
+            yield file
+
+    def publish(self, file: BinaryIO, size: int) -> None:
+        """
+        Upload the new file, and see that all of it is there.
+
+        The upload stays invisible until it is committed, and is committed only once all of it has arrived.
+        On anything else, such as a timeout of the task, it is discarded, and marked as closed, since a file
+        of fsspec that is closed, or merely forgotten, would commit what it has.
+        """
+        with self.errors_named("written"):
+            upload = self._file_system.open(
+                self._path, "wb", block_size=PART, autocommit=False, **self._options
+            )
+            try:
+                file.seek(0)
+                while piece := file.read(PART):
+                    upload.write(piece)
+                upload.close()
+                upload.commit()
+            except BaseException:
+                _discard(upload)
+                raise
+        stored = self.size()
+        if stored != size:
+            raise PictoryStorageError(
+                f"{self.name} has {'no object' if stored is None else f'{stored:,} bytes'} after an upload "
+                f"of {size:,}: is something else writing there?"
+            )
+
+
+def _discard(upload: Any) -> None:
+    try:
+        upload.discard()
+    except Exception as error:  # noqa: BLE001  (whatever the store's library raises, the first error counts)
+        log.warning("An upload that failed couldn't be cleaned up (%s); it stays invisible", error)
+    upload.closed = True

@@ -1,0 +1,329 @@
+"""The operator that brings a finished video to where the next step wants it."""
+
+from __future__ import annotations
+
+import ast
+import json
+import time
+from collections.abc import Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import BaseOperator
+
+from airflow_provider_pictory.api import InvalidRequestError
+from airflow_provider_pictory.api.checks import is_absent
+from airflow_provider_pictory.api.checks import job_id as checked_job_id
+from airflow_provider_pictory.api.faults import shown
+from airflow_provider_pictory.exceptions import (
+    PictoryAPIError,
+    PictoryDownloadError,
+    PictoryFileExistsError,
+    PictoryInvalidRequestError,
+    PictoryJobUnfinishedError,
+    PictoryStorageError,
+)
+from airflow_provider_pictory.polling import may_pass, require_completed
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Sequence
+    from typing import BinaryIO
+
+    from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_pictory.api import VideoJob
+    from airflow_provider_pictory.hooks.pictory import PictoryHook
+    from airflow_provider_pictory.transfers.content import Content
+    from airflow_provider_pictory.transfers.destination import Destination
+    from airflow_provider_pictory.transfers.file_host import FileHost
+    from airflow_provider_pictory.transfers.mp4 import VideoFacts
+
+# Pictory tells a duration in whole seconds, and a file has its last frame's and its sound's fractions.
+DURATION_TOLERANCE = 1.0
+LOOKS_AT_JOB = 3
+PAUSE_BETWEEN_LOOKS = 2.0
+LONGEST_PAUSE_BETWEEN_LOOKS = 60.0
+
+
+class PictoryToObjectStorageOperator(BaseOperator):
+    """
+    Save a finished video as a file on any storage that Airflow knows. It never submits anything.
+
+    The video is downloaded in constant memory, goes on where a broken connection left off, and is checked:
+    its length, and that it is a whole MP4 with the job's duration and size. Only then does it appear under
+    its path, all at once: locally it is renamed, in object stores an upload is committed. A task that is
+    stopped or killed leaves no file under the path.
+
+    A file that is there already and is this video is left alone, so a retry does nothing again; ``overwrite``
+    says what happens with any other. Whether it is this video is told from the file host's length and from
+    its content in four places (all of it up to a megabyte), before anything is downloaded; of a host that
+    can't give parts of a file, the video is downloaded and compared. Of two tasks that write the same path at
+    the same time, the last one wins with ``overwrite=True``; without it the second one fails, unless both end
+    in the same moment, when the last one wins. The file is always one's or the other's.
+
+    ``return_value`` is a flat dict of JSON types: ``job_id``, ``path``, ``bytes``, ``sha256``, ``seconds``,
+    ``width``, ``height`` and ``ai_credits_used``. ``path`` has the connection's id in it, where there is one,
+    so that ``ObjectStoragePath(path)`` finds the file.
+
+    :param path: where to, such as ``"s3://media@videos/{{ ds }}/film.mp4"`` with the id of a connection
+        before the ``@``, or a local path. One that ends in ``/`` is a folder, and the file's name is
+        ``<job id>.mp4``. Local folders are made where they are missing. (templated)
+    :param job_id: of the job, usually ``generate.output`` of a :class:`GenerateVideoOperator` that has
+        waited. (templated)
+    :param video: instead of ``job_id``, what a :class:`VideoJobSensor` returned: ``wait.output``. (templated)
+    :param overwrite: replace a file that is there and isn't this video; by default that is an error.
+    :param check_video: fail when the MP4's duration or size isn't what the job says, the default; ``False``
+        only warns. Something that is no MP4 is never saved.
+    :param object_storage_conn_id: id of the Airflow connection to the storage, where the path has none.
+        (templated)
+    :param pictory_conn_id: id of the Airflow connection to Pictory, which is asked for the video's URL; its
+        key goes there alone. (templated)
+
+    :raises PictoryInvalidRequestError: the path, the job id or the video can't be one, often a missing XCom.
+    :raises PictoryConfigurationError: a connection is missing or can't be used, or a provider's package is.
+    :raises PictoryJobUnfinishedError: the job hasn't ended; a retry may find it finished.
+    :raises PictoryJobFailedError: the job failed, so there is no video.
+    :raises PictoryInsufficientCreditsError: the job failed for want of credits.
+    :raises PictoryJobExpiredError: the job's video was deleted at Pictory.
+    :raises PictoryJobNotFoundError: Pictory knows no such job.
+    :raises PictoryAPIError: Pictory can't be asked about the job.
+    :raises PictoryDownloadError: the file host broke off again and again, two fresh URLs in a row had
+        expired, or what came is not the video; a retry may help.
+    :raises PictoryStorageError: the path, or the folder for temporary files, can't be written; a retry may
+        help.
+    :raises PictoryFileExistsError: there is another file and ``overwrite`` is off; not retried.
+    """
+
+    template_fields: Sequence[str] = ("path", "job_id", "video", "object_storage_conn_id", "pictory_conn_id")
+    ui_color = "#cfe3f7"
+
+    def __init__(
+        self,
+        *,
+        path: str | os.PathLike[str],
+        job_id: str | None = None,
+        video: Mapping[str, Any] | str | None = None,
+        overwrite: bool = False,
+        check_video: bool = True,
+        object_storage_conn_id: str | None = None,
+        pictory_conn_id: str = "pictory_default",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.path = path
+        self.job_id = job_id
+        self.video = video
+        self.overwrite = overwrite
+        self.check_video = check_video
+        self.object_storage_conn_id = object_storage_conn_id
+        self.pictory_conn_id = pictory_conn_id
+
+    @cached_property
+    def hook(self) -> PictoryHook:
+        """The hook of this operator's connection, imported only where it runs."""
+        from airflow_provider_pictory.hooks.pictory import PictoryHook
+
+        return PictoryHook(self.pictory_conn_id)
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Save the video, unless it is there."""
+        # Imported only where it runs, as the hook is.
+        from airflow_provider_pictory.transfers.file_host import FileHost
+        from airflow_provider_pictory.transfers.user_path import find_destination
+
+        job_id = read_source(self.job_id, self.video)
+        destination = find_destination(self.path, self.object_storage_conn_id, f"{job_id}.mp4")
+        source = _Source(self.hook, job_id)
+        host = FileHost(self.hook.open_file, source.find_url, log=self.log)
+        try:
+            return self._transfer(source, host, destination)
+        finally:
+            self.hook.close()
+
+    def _transfer(self, source: _Source, host: FileHost, destination: Destination) -> dict[str, Any]:
+        from airflow_provider_pictory.transfers.likeness import is_there
+
+        size = destination.size()
+        if size is not None:
+            is_same = is_there(host, destination, size)
+            if is_same:
+                return self._found(source, destination, destination.content(size))
+            if is_same is False:
+                self._require_overwrite(destination, size)
+                self.log.info("Another file is at %s; it will be replaced", destination.name)
+        with destination.new_file() as file:
+            content = self._download(source, host, destination, file)
+            facts = self._check(file, source.job)
+            # Another task may have been faster, or nothing could be compared before.
+            size = destination.size()
+            if size is not None:
+                if size == content.size and destination.content(size) == content:
+                    return self._found(source, destination, content)
+                self._require_overwrite(destination, size)
+            destination.publish(file, content.size)
+        self.log.info(
+            "Saved the video of Pictory job %s to %s: %s",
+            source.job_id,
+            destination.name,
+            _words(content, facts),
+        )
+        return _manifest(source.job, destination, content, facts)
+
+    def _found(self, source: _Source, destination: Destination, content: Content) -> dict[str, Any]:
+        facts = self._check(destination.open(content.size), source.job)
+        self.log.info(
+            "The video of Pictory job %s is at %s already, nothing is written: %s",
+            source.job_id,
+            destination.name,
+            _words(content, facts),
+        )
+        return _manifest(source.job, destination, content, facts)
+
+    def _require_overwrite(self, destination: Destination, size: int) -> None:
+        if not self.overwrite:
+            raise PictoryFileExistsError(
+                f"path: {destination.name} is there already, with {size:,} bytes, and isn't the video of "
+                "this job. Set overwrite=True to replace it, or give each video a path of its own: one "
+                "that ends in / is a folder, for <job id>.mp4"
+            )
+
+    def _download(self, source: _Source, host: FileHost, destination: Destination, file: BinaryIO) -> Content:
+        from airflow_provider_pictory.transfers.download import Downloader
+
+        downloader = Downloader(
+            host,
+            log=self.log,
+            what=f"Video of Pictory job {source.job_id}",
+            check_space=destination.check_space,
+        )
+        try:
+            return downloader.download(file)
+        except OSError as error:
+            raise PictoryStorageError(
+                f"The video of Pictory job {source.job_id} can't be written to {destination.folder}: "
+                f"{error.strerror or error}"
+            ) from error
+
+    def _check(self, file: BinaryIO, job: VideoJob) -> VideoFacts:
+        from airflow_provider_pictory.transfers.mp4 import NotAnMP4Error, read_video_facts
+
+        try:
+            facts = read_video_facts(file)
+        except NotAnMP4Error as error:
+            raise PictoryDownloadError(
+                f"What the host gave as the video of Pictory job {job.job_id} is no whole MP4: {error}"
+            ) from error
+        if differences := _differences(facts, job):
+            message = f"The MP4 of Pictory job {job.job_id} isn't what the job says: {'; '.join(differences)}"
+            if self.check_video:
+                raise PictoryDownloadError(f"{message}. check_video=False saves it all the same")
+            self.log.warning("%s", message)
+        return facts
+
+
+class _Source:
+    """
+    The job whose video is wanted, asked for as late as possible, since its URL can expire.
+
+    :param hook: to ask with.
+    :param job_id: of the job.
+    """
+
+    def __init__(self, hook: PictoryHook, job_id: str) -> None:
+        self._hook = hook
+        self.job_id = job_id
+        self.job = self._look()
+        self._is_fresh = True
+
+    def find_url(self) -> str:
+        """Give a URL that Pictory gave just now."""
+        if not self._is_fresh:
+            self.job = self._look()
+        self._is_fresh = False
+        assert self.job.url is not None  # noqa: S101  (no completed job is without one)
+        return self.job.url
+
+    def _look(self) -> VideoJob:
+        for looks_left in reversed(range(LOOKS_AT_JOB)):
+            try:
+                job = self._hook.get_job(self.job_id)
+                break
+            except PictoryAPIError as error:
+                pause = error.retry_after or PAUSE_BETWEEN_LOOKS
+                if not looks_left or not may_pass(error) or pause > LONGEST_PAUSE_BETWEEN_LOOKS:
+                    raise
+            time.sleep(pause)
+        if not job.has_ended:
+            raise PictoryJobUnfinishedError(
+                f"Pictory job {self.job_id} has no video yet (status {str(job.status)!r}). Put a "
+                "VideoJobSensor between the task that submits it and this one, and give this one "
+                "video=wait.output"
+            )
+        return require_completed(job)
+
+
+def read_source(job_id: object, video: object) -> str:
+    """
+    Read which job's video is wanted.
+
+    :param job_id: the id itself.
+    :param video: or a result that has it, as a dict or as the text that a template makes of one.
+    :raises PictoryInvalidRequestError: neither is given, both are, or one can't be what it shall be.
+    """
+    try:
+        if is_absent(video):
+            return checked_job_id(job_id)
+        if not is_absent(job_id):
+            raise PictoryInvalidRequestError(
+                f"job_id and video: got both, {shown(job_id)} and {shown(video)}, but one of them is needed"
+            )
+        result = _from_text(video) if isinstance(video, str) else video
+        if not isinstance(result, Mapping) or "job_id" not in result:
+            raise PictoryInvalidRequestError(
+                f"video: got {shown(video)}, but what a VideoJobSensor returned is needed, a dict with a "
+                "job_id; a job id alone goes into job_id"
+            )
+        return checked_job_id(result["job_id"])
+    except InvalidRequestError as error:
+        raise PictoryInvalidRequestError(str(error)) from error
+
+
+def _from_text(text: str) -> object:
+    for read in (json.loads, ast.literal_eval):
+        try:
+            return read(text)
+        except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
+            continue
+    return None
+
+
+def _differences(facts: VideoFacts, job: VideoJob) -> list[str]:
+    differences = []
+    if (
+        facts.seconds is not None
+        and job.duration_seconds is not None
+        and abs(facts.seconds - job.duration_seconds) > DURATION_TOLERANCE
+    ):
+        differences.append(f"it is {facts.seconds:g} s long instead of {job.duration_seconds:g} s")
+    if job.width and job.height and (facts.width, facts.height) != (job.width, job.height):
+        differences.append(f"it is {facts.width}x{facts.height} instead of {job.width}x{job.height}")
+    return differences
+
+
+def _manifest(job: VideoJob, destination: Destination, content: Content, facts: VideoFacts) -> dict[str, Any]:
+    return {
+        "job_id": job.job_id,
+        "path": destination.name,
+        "bytes": content.size,
+        "sha256": content.sha256,
+        "seconds": job.duration_seconds if facts.seconds is None else round(facts.seconds, 3),
+        "width": facts.width,
+        "height": facts.height,
+        "ai_credits_used": job.ai_credits_used,
+    }
+
+
+def _words(content: Content, facts: VideoFacts) -> str:
+    seconds = "" if facts.seconds is None else f"{facts.seconds:.4g} s, "
+    return f"{content.size:,} bytes, {seconds}{facts.width}x{facts.height}"

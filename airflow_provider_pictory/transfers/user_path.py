@@ -1,0 +1,76 @@
+"""What a user's path means."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, NoReturn
+
+from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook, ObjectStoragePath
+
+from airflow_provider_pictory.api import InvalidRequestError
+from airflow_provider_pictory.api.checks import is_absent
+from airflow_provider_pictory.api.faults import FieldFault, shown
+from airflow_provider_pictory.exceptions import PictoryConfigurationError, PictoryInvalidRequestError
+from airflow_provider_pictory.transfers.local_file import LocalFile
+from airflow_provider_pictory.transfers.object_store import StoredObject
+
+if TYPE_CHECKING:
+    from airflow_provider_pictory.transfers.destination import Destination
+
+
+def find_destination(path: object, conn_id: object, file_name: str) -> Destination:
+    """
+    Read a user's path.
+
+    :param path: a text or a path object: a local path, or one with a scheme that an installed provider of
+        Airflow has a file system for. One that ends in ``/`` is a folder.
+    :param conn_id: id of the Airflow connection to the storage; nothing where the path names it or none is
+        needed.
+    :param file_name: of the file, where the path is a folder.
+    :raises PictoryInvalidRequestError: the path can't be one.
+    :raises PictoryConfigurationError: the connection doesn't exist, or a package is missing.
+    """
+    # Airflow's own path is none of the standard library's, and only its text has the connection.
+    text = str(path) if isinstance(path, (os.PathLike, ObjectStoragePath)) else path
+    if not isinstance(text, str) or is_absent(text):
+        _refuse(path, "a path is needed, such as 's3://media@videos/{{ ds }}/film.mp4' or a local one")
+    text = text.strip()
+    if any(not mark.isprintable() for mark in text):
+        _refuse(path, "a path has no control characters")
+    if text.endswith("/"):
+        text += file_name
+    scheme, mark, rest = text.partition("://")
+    if not mark or scheme in ("file", "local"):
+        return LocalFile(text)
+    authority, _, key = rest.partition("/")
+    named, _, bucket = authority.rpartition("@")
+    if not bucket or not key:
+        _refuse(
+            path, f"it must name a bucket and a file, or a folder with / at the end: {scheme}://bucket/key"
+        )
+    wanted = "" if is_absent(conn_id) else str(conn_id).strip()
+    if named and wanted and named != wanted:
+        _refuse(path, f"object_storage_conn_id names another connection, {wanted!r}; leave one of them out")
+    wanted = named or wanted
+    if wanted:
+        _require_connection(wanted)
+    return StoredObject.at(scheme, bucket, key, wanted or None)
+
+
+def _require_connection(conn_id: str) -> None:
+    # Without this, some file systems go on with whatever rights they find.
+    try:
+        BaseHook.get_connection(conn_id)
+    except AirflowNotFoundException as error:
+        raise PictoryConfigurationError(
+            f"There is no Airflow connection {conn_id!r}, which the path is to be reached over. Create it, "
+            "or name another one: in the path, as in s3://<connection id>@bucket/key, or as "
+            "object_storage_conn_id"
+        ) from error
+
+
+def _refuse(path: object, allowed: str) -> NoReturn:
+    fault = FieldFault(
+        "path", shown(str(path) if isinstance(path, (os.PathLike, ObjectStoragePath)) else path), allowed
+    )
+    raise PictoryInvalidRequestError(str(InvalidRequestError([fault])))

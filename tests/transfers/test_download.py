@@ -1,0 +1,278 @@
+"""A download goes on where it broke, starts again where it must, and ends where nothing helps."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import logging
+import re
+import time
+
+import pytest
+import requests
+
+from airflow_provider_pictory.exceptions import PictoryDownloadError
+from airflow_provider_pictory.transfers import download, file_host
+from airflow_provider_pictory.transfers.content import Content
+from airflow_provider_pictory.transfers.download import Downloader
+from airflow_provider_pictory.transfers.file_host import FileHost
+from tests.hooks.loopback import answer, hang_up, head, keep_silent, raw
+from tests.transfers.file_hosts import film, gives, longer
+
+LOG = logging.getLogger("tests.download")
+FILM = longer(film(), 400_000)
+OTHER = longer(film("A kite"), 400_000)
+
+
+def open_url(url, headers):
+    return requests.get(url, headers=headers, timeout=1, stream=True)
+
+
+def fetch(host, *urls, file=None):
+    urls = iter(urls or [f"{host.url}/film.mp4?signature=very-secret"] * 9)
+    file = file or io.BytesIO()
+    source = FileHost(open_url, lambda: next(urls), log=LOG)
+    content = Downloader(source, log=LOG, what="Video").download(file)
+    if isinstance(file, io.BytesIO):
+        assert content == Content(len(file.getvalue()), hashlib.sha256(file.getvalue()).hexdigest())
+        return file.getvalue()
+    return content
+
+
+def failure(host, *urls):
+    with pytest.raises(PictoryDownloadError) as caught:
+        fetch(host, *urls)
+    assert "very-secret" not in str(caught.value)
+    return str(caught.value)
+
+
+def ranges(host):
+    return [request.header("range") for request in host.requests]
+
+
+def test_a_file_comes_as_it_is(serve):
+    host = serve(gives(FILM))
+
+    assert fetch(host) == FILM
+    assert ranges(host) == [None]
+    assert host.request.header("accept-encoding") == "identity"
+
+
+@pytest.mark.parametrize("resets", [False, True], ids=["closed", "reset"])
+def test_a_host_that_cuts_off_every_64_kilobytes_is_asked_for_the_rest_each_time(serve, pauses, resets):
+    host = serve(gives(FILM, cuts_after=65_536, resets=resets))
+
+    assert fetch(host) == FILM
+    assert ranges(host) == [None, *[f"bytes={start}-" for start in range(65_536, 400_000, 65_536)]]
+    assert {request.header("if-range") for request in host.requests[1:]} == {'"one"'}
+    assert pauses == []
+
+
+def test_many_interruptions_are_one_line_in_the_log(serve, caplog):
+    caplog.set_level(logging.INFO)
+
+    fetch(serve(gives(FILM, cuts_after=20_000)))
+
+    (line,) = [record.getMessage() for record in caplog.records if record.name == LOG.name]
+    assert line.startswith("The download was interrupted 1 times, going on: http://127.0.0.1")
+    assert "very-secret" not in line
+
+
+def test_a_host_that_falls_silent_is_asked_again(serve):
+    def stall(server, connection, request):
+        gives(FILM, cuts_after=100_000)(server, connection, request)
+        return keep_silent(server, connection, request)
+
+    host = serve(stall, gives(FILM))
+
+    assert fetch(host) == FILM
+    assert len(host.requests) == 2
+
+
+def test_a_host_that_ignores_ranges_starts_again_and_the_file_is_not_mixed(serve):
+    host = serve(gives(FILM, cuts_after=100_000), gives(FILM, knows_ranges=False))
+
+    assert fetch(host) == FILM
+    assert ranges(host) == [None, "bytes=100000-"]
+
+
+def test_a_host_that_ignores_ranges_and_always_cuts_off_is_given_up(serve, pauses):
+    host = serve(gives(FILM, knows_ranges=False, cuts_after=65_536))
+
+    said = failure(host)
+
+    assert said.startswith("The download failed 5 times in a row after 65,536 bytes: ")
+    assert f"{host.url}/film.mp4 broke off" in said
+    assert len(host.requests) == 6
+    assert pauses == [1.0, 2.0, 4.0, 8.0]
+
+
+def test_another_file_under_the_same_url_is_downloaded_from_its_beginning(serve):
+    host = serve(gives(FILM, cuts_after=100_000), gives(OTHER, tag='"two"'))
+
+    assert fetch(host) == OTHER
+
+
+def test_without_an_etag_the_time_of_change_tells_files_apart(serve):
+    host = serve(
+        gives(FILM, tag=None, cuts_after=100_000, Last_Modified="Mon, 02 Nov 2026 10:00:00 GMT"),
+        gives(OTHER, tag=None),
+    )
+
+    assert fetch(host) == OTHER
+    assert host.requests[1].header("if-range") == "Mon, 02 Nov 2026 10:00:00 GMT"
+
+
+def test_a_weak_etag_is_no_promise(serve):
+    host = serve(gives(FILM, tag='W/"one"', cuts_after=100_000), gives(FILM, tag='W/"one"'))
+
+    assert fetch(host) == FILM
+    assert host.requests[1].header("if-range") is None
+
+
+def test_a_part_of_a_file_of_another_size_is_not_mixed_in(serve):
+    host = serve(gives(FILM, tag=None, cuts_after=100_000), gives(FILM + bytes(8), tag=None), gives(OTHER))
+
+    assert fetch(host) == OTHER
+    assert ranges(host) == [None, "bytes=100000-", None]
+
+
+@pytest.mark.parametrize("said", ["bytes 5-9/400000", "items 1-2/3", ""])
+def test_a_part_that_was_not_asked_for_is_not_mixed_in(serve, said):
+    wrong = answer(b"12345", 206, Content_Range=said)
+    host = serve(gives(FILM, cuts_after=100_000), wrong, gives(FILM))
+
+    assert fetch(host) == FILM
+
+
+def test_a_file_shorter_than_its_declared_length_is_given_up(serve):
+    host = serve(gives(FILM, declares=500_000))
+
+    said = failure(host)
+
+    assert "answered 416, so the file is shorter than the host had said" in said or "broke off" in said
+    assert "400,000 bytes" in said
+
+
+def test_a_page_instead_of_a_video_is_given_up_before_all_of_it_came(serve):
+    host = serve(answer(b"<!DOCTYPE html>" + bytes(100_000), Content_Type="text/html"))
+
+    said = failure(host)
+
+    assert "something else than an MP4 (text/html, beginning with b'<!DOCTYPE html>" in said
+    assert len(host.requests) == 5
+
+
+def test_a_page_that_passes_is_ridden_out(serve, pauses):
+    host = serve(answer(b"<!DOCTYPE html>", Content_Type="text/html"), gives(FILM))
+
+    assert fetch(host) == FILM
+    assert pauses == [1.0]
+
+
+def test_a_compressed_answer_is_not_taken_for_the_file(serve):
+    host = serve(gives(FILM, Content_Encoding="gzip"))
+
+    assert "compressed the file, though it was asked not to" in failure(host)
+
+
+@pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504])
+def test_what_may_pass_is_ridden_out_with_the_pause_that_was_asked_for(serve, pauses, status):
+    host = serve(answer(status=status), answer(status=status, Retry_After="9"), hang_up, gives(FILM))
+
+    assert fetch(host) == FILM
+    assert pauses == [1.0, 9.0, 4.0]
+
+
+def test_no_pause_is_longer_than_a_minute(serve, pauses):
+    assert fetch(serve(answer(status=503, Retry_After="7200"), gives(FILM))) == FILM
+    assert pauses == [60.0]
+
+
+@pytest.mark.parametrize("status", [400, 401, 402, 451])
+def test_a_refusal_that_no_attempt_mends_ends_it_at_once(serve, status):
+    host = serve(answer(status=status))
+
+    assert failure(host) == f"{host.url}/film.mp4 answered {status}"
+    assert len(host.requests) == 1
+
+
+def test_each_expiry_brings_a_fresh_url_as_long_as_each_url_brings_something(serve):
+    hosts = [serve(gives(FILM, cuts_after=100_000), answer(status=403)) for _ in range(4)]
+
+    fetched = fetch(None, *[f"{host.url}/film" for host in hosts])
+
+    assert fetched == FILM
+    assert [ranges(host)[0] for host in hosts] == [None, *[f"bytes={n}00000-" for n in (1, 2, 3)]]
+
+
+def test_two_expired_urls_in_a_row_end_it(serve):
+    host = serve(gives(FILM, cuts_after=100_000), answer(status=403), answer(status=410), gives(FILM))
+
+    said = failure(host)
+
+    assert said == (
+        f"{host.url}/film.mp4 answered 410, so the URL has expired, though Pictory had just given that URL: "
+        "it expired twice in a row"
+    )
+
+
+def test_a_host_that_cannot_be_reached_is_named_without_its_secrets(pauses):
+    said = failure(None, *["http://user:very-secret@127.0.0.1:9/film.mp4?signature=very-secret"] * 5)
+
+    assert "no answer from http://127.0.0.1:9/film.mp4 (ConnectionError" in said
+    assert pauses == [1.0, 2.0, 4.0, 8.0]
+
+
+def test_a_file_of_unknown_length_comes_whole(serve):
+    pieces = [FILM[start : start + 50_000] for start in range(0, len(FILM), 50_000)]
+    chunks = b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces)
+    whole = raw(head(200, {"Transfer-Encoding": "chunked"}) + chunks + b"0\r\n\r\n")
+    cut = raw(head(200, {"Transfer-Encoding": "chunked"}) + chunks)
+
+    assert fetch(serve(cut, whole)) == FILM
+
+
+def test_a_full_disk_ends_it_at_once(serve):
+    host = serve(gives(FILM))
+
+    with open("/dev/full", "wb", buffering=0) as disk, pytest.raises(OSError, match="No space left"):  # noqa: PTH123
+        fetch(host, file=disk)
+
+    assert len(host.requests) == 1
+
+
+def test_a_disk_that_takes_less_than_it_is_given_gets_the_rest(serve):
+    class Slow(io.BytesIO):
+        def write(self, data):
+            return super().write(bytes(data[:1000]))
+
+    assert fetch(serve(gives(FILM)), file=Slow()) == FILM
+
+
+def test_a_long_download_says_now_and_then_how_far_it_is(serve, monkeypatch, caplog):
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr(download, "PAUSE_BETWEEN_REPORTS", 0.0)
+
+    fetch(serve(gives(FILM)))
+
+    lines = [record.getMessage() for record in caplog.records if record.name == LOG.name]
+    assert all(re.fullmatch(r"Video: 0 of 0 MB are here, [0-9.]+ MB/s", line) for line in lines)
+    assert lines
+
+
+def test_a_short_download_says_nothing(serve, caplog):
+    caplog.set_level(logging.INFO)
+
+    fetch(serve(gives(FILM)))
+
+    assert [record for record in caplog.records if record.name == LOG.name] == []
+
+
+def test_pauses_are_real(monkeypatch, serve):
+    monkeypatch.setattr(file_host, "time", time)
+    monkeypatch.setattr(file_host, "FIRST_PAUSE", 0.1)
+    started = time.monotonic()
+
+    assert fetch(serve(answer(status=503), gives(FILM))) == FILM
+    assert time.monotonic() - started >= 0.1
