@@ -1,8 +1,7 @@
-"""When to look at a job again, and what each look means to whoever waits for the job."""
+"""What each look at a job means to whoever waits for it, and what is ridden out meanwhile."""
 
 from __future__ import annotations
 
-import random
 import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
@@ -22,20 +21,10 @@ from airflow_provider_pictory.exceptions import (
     PictoryJobNotFoundError,
     PictoryJobTimedOutError,
 )
+from airflow_provider_pictory.schedule import next_pause
 
 if TYPE_CHECKING:
     from airflow_provider_pictory.hooks.pictory import PictoryHook
-
-# Pictory asks to be polled every 10 to 30 seconds.
-MINIMUM_PAUSE = 10.0
-MAXIMUM_PAUSE = 30.0
-# Chosen by the simulation in benchmarks/schedule.py: no job ends in its first half minute, and from then on a
-# steady pause is nearly the best there is. After a look at the very beginning, the first pause is within
-# Pictory's limits.
-FIRST_LOOK = 40.0
-FIRST_PAUSE = 30.0
-STEADY_PAUSE = 15.0
-JITTER = 0.1
 
 # A server may not know yet what another one created: for so many seconds a job may be unknown.
 NOT_FOUND_GRACE = 120.0
@@ -81,34 +70,6 @@ def seconds(value: object, field: str) -> float | None:
 def deadline_after(timeout: float) -> datetime:
     """Give the moment when a wait of so many seconds ends, which a restart of whoever waits doesn't move."""
     return datetime.now(UTC) + timedelta(seconds=min(timeout, LONGEST_SPAN))
-
-
-def next_pause(poll_interval: float | None, *, is_first: bool) -> float:
-    """
-    Give the seconds between two looks at a healthy job.
-
-    :param poll_interval: what the user asked for in seconds, kept to exactly; ``None`` for our own schedule,
-        within what Pictory asks for, and with jitter so that jobs started together don't stay together.
-    :param is_first: whether the job was looked at only once so far.
-    """
-    if poll_interval is not None:
-        return poll_interval
-    return min(max(_jittered(FIRST_PAUSE if is_first else STEADY_PAUSE), MINIMUM_PAUSE), MAXIMUM_PAUSE)
-
-
-def first_look_at(began: datetime, poll_interval: float | None) -> datetime:
-    """
-    Give the moment of the first look at a job that was submitted just before the wait for it began.
-
-    :param began: when it began.
-    :param poll_interval: what the user asked for in seconds; ``None`` for our own schedule.
-    """
-    pause = _jittered(FIRST_LOOK)
-    return began + timedelta(seconds=pause if poll_interval is None else min(pause, poll_interval))
-
-
-def _jittered(pause: float) -> float:
-    return pause * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311  (no secret)
 
 
 class JobWatch:

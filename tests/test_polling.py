@@ -31,7 +31,6 @@ from airflow_provider_pictory.polling import (
     describe,
     look,
     may_pass,
-    next_pause,
     require_completed,
     seconds,
     timed_out,
@@ -197,23 +196,6 @@ def test_a_deadline_can_always_be_told(timeout):
 
 
 # Our own schedule
-
-
-@pytest.mark.parametrize("is_first", [True, False])
-def test_our_schedule_keeps_to_what_pictory_asks_for(is_first):
-    taken = [next_pause(None, is_first=is_first) for _ in range(1000)]
-
-    assert 10 <= min(taken) < max(taken) <= 30
-
-
-def test_jobs_that_were_started_together_do_not_stay_together():
-    assert len({next_pause(None, is_first=True) for _ in range(20)}) > 1
-
-
-@pytest.mark.parametrize("interval", [0.001, 1, 5, 12.5, 600])
-@pytest.mark.parametrize("is_first", [True, False])
-def test_a_schedule_of_the_users_is_kept_exactly(interval, is_first):
-    assert next_pause(interval, is_first=is_first) == interval
 
 
 def test_a_healthy_job_is_looked_at_every_10_to_30_seconds(watching, pauses):

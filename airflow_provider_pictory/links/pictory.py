@@ -1,4 +1,8 @@
-"""The buttons of a task in Airflow's UI: one plays the finished video, another opens Pictory."""
+"""
+The buttons of a task in Airflow's UI: one plays the finished video, another opens Pictory.
+
+Loaded whenever a DAG file is parsed, so whatever only a button needs is imported where it is asked for.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +10,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from airflow.providers.common.compat.sdk import BaseOperatorLink
-
-from airflow_provider_pictory.api.jobs import read_url
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperator
@@ -45,6 +47,8 @@ class PlayVideoLink(BaseOperatorLink):
         if hasattr(operator, "video_url"):
             return operator.video_url or NOWHERE
         from airflow.providers.common.compat.sdk import XCom
+
+        from airflow_provider_pictory.api.jobs import read_url
 
         for key in RESULT_KEYS:
             result = XCom.get_value(ti_key=ti_key, key=key)

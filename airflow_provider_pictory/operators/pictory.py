@@ -1,4 +1,8 @@
-"""The operator that submits a video, which is where the money is spent, and optionally waits for it."""
+"""
+The operator that submits a video, which is where the money is spent, and optionally waits for it.
+
+Loaded whenever a DAG file is parsed, so whatever only a running task needs is imported where it runs.
+"""
 
 from __future__ import annotations
 
@@ -8,16 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from airflow.providers.common.compat.sdk import BaseOperator, TaskDeferred, conf
 
-from airflow_provider_pictory.api import InvalidRequestError, VideoRequest
-from airflow_provider_pictory.asset_events import describe_video
-from airflow_provider_pictory.exceptions import (
-    PictoryInsufficientCreditsError,
-    PictoryInvalidRequestError,
-    PictoryJobError,
-)
 from airflow_provider_pictory.links.pictory import OPERATOR_EXTRA_LINKS
-from airflow_provider_pictory.polling import JobWatch, deadline_after, describe, seconds, wait_for_job
-from airflow_provider_pictory.triggers.pictory import deferral, job_after_event, resume_arguments
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,7 +20,7 @@ if TYPE_CHECKING:
 
     from airflow.providers.common.compat.sdk import Context
 
-    from airflow_provider_pictory.api import VideoJob, VideoModel
+    from airflow_provider_pictory.api import VideoJob, VideoModel, VideoRequest
     from airflow_provider_pictory.hooks.pictory import PictoryHook
     from airflow_provider_pictory.submission import Submission
 
@@ -172,13 +167,16 @@ class GenerateVideoOperator(BaseOperator):
 
     @cached_property
     def hook(self) -> PictoryHook:
-        """The hook of this operator's connection, imported only where it runs."""
+        """The hook of this operator's connection."""
         from airflow_provider_pictory.hooks.pictory import PictoryHook
 
         return PictoryHook(self.pictory_conn_id)
 
     def execute(self, context: Context) -> str:
         """Submit the video unless there is one already and, if asked to, wait for it."""
+        from airflow_provider_pictory.asset_events import describe_video
+        from airflow_provider_pictory.polling import JobWatch, deadline_after, seconds, wait_for_job
+
         poll_interval = seconds(self.poll_interval, "poll_interval")
         timeout = seconds(self.timeout, "timeout") or DEFAULT_TIMEOUT
         submission = self._open_submission(context)
@@ -225,6 +223,9 @@ class GenerateVideoOperator(BaseOperator):
         :param job_id: of the submitted video, handed through likewise.
         :param pictory_conn_id: of the connection it was submitted over, handed through likewise.
         """
+        from airflow_provider_pictory.polling import seconds
+        from airflow_provider_pictory.triggers.pictory import job_after_event
+
         self._use_connection(pictory_conn_id or self.pictory_conn_id)
         submission = self._open_submission(context)
         submission.job_id = job_id = job_id or context["ti"].xcom_pull(
@@ -244,6 +245,8 @@ class GenerateVideoOperator(BaseOperator):
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> str:
         """Take a last look at the job also when Airflow itself gave up on the trigger."""
+        from airflow_provider_pictory.triggers.pictory import resume_arguments
+
         arguments = resume_arguments(next_method, next_kwargs, timeout=DEFAULT_TIMEOUT, log=self.log)
         return self.execute_complete(context, **arguments)
 
@@ -272,7 +275,6 @@ class GenerateVideoOperator(BaseOperator):
             self.__dict__.pop("hook", None)
 
     def _open_submission(self, context: Context) -> Submission:
-        # Imported only where it runs, as the hook is.
         from airflow_provider_pictory.submission import Submission
         from airflow_provider_pictory.submission_rules import SubmissionRules
 
@@ -295,6 +297,9 @@ class GenerateVideoOperator(BaseOperator):
         return self._submission
 
     def _request(self) -> VideoRequest:
+        from airflow_provider_pictory.api import InvalidRequestError, VideoRequest
+        from airflow_provider_pictory.exceptions import PictoryInvalidRequestError
+
         try:
             return VideoRequest(
                 prompt=self.prompt,
@@ -311,6 +316,8 @@ class GenerateVideoOperator(BaseOperator):
             raise PictoryInvalidRequestError(f"Nothing was submitted: {error}") from error
 
     def _defer(self, job_id: str, deadline: str, poll_interval: float | None, doubts: int = 0) -> NoReturn:
+        from airflow_provider_pictory.triggers.pictory import deferral
+
         arguments = deferral(
             job_id=job_id,
             pictory_conn_id=self.pictory_conn_id,
@@ -328,6 +335,9 @@ class GenerateVideoOperator(BaseOperator):
         return {}
 
     def _finish(self, context: Context, submission: Submission, job: VideoJob) -> str:
+        from airflow_provider_pictory.asset_events import describe_video
+        from airflow_provider_pictory.polling import describe
+
         context["ti"].xcom_push(key="video", value=job.result)
         self.video_url = job.url
         if job.ai_credits_used is not None:
@@ -345,6 +355,8 @@ class GenerateVideoOperator(BaseOperator):
 
     def _say_what_goes_on(self, error: Exception) -> None:
         """Name the job that outlives an error which doesn't do so itself."""
+        from airflow_provider_pictory.exceptions import PictoryInsufficientCreditsError, PictoryJobError
+
         job_id = self._submission.job_id if self._submission else None
         if job_id and not isinstance(error, (TaskDeferred, PictoryJobError, PictoryInsufficientCreditsError)):
             self.log.warning(

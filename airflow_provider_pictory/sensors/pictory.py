@@ -1,4 +1,8 @@
-"""The sensor that waits for a video job, without holding a worker unless told otherwise."""
+"""
+The sensor that waits for a video job, without holding a worker unless told otherwise.
+
+Loaded whenever a DAG file is parsed, so whatever only a running task needs is imported where it runs.
+"""
 
 from __future__ import annotations
 
@@ -16,29 +20,13 @@ from airflow.providers.common.compat.sdk import (
 )
 from airflow.triggers.base import BaseTrigger, StartTriggerArgs
 
-from airflow_provider_pictory.api import InvalidRequestError
-from airflow_provider_pictory.api.checks import job_id as checked_job_id
-from airflow_provider_pictory.asset_events import describe_video
-from airflow_provider_pictory.exceptions import PictoryError, PictoryInvalidRequestError
 from airflow_provider_pictory.links.pictory import OPERATOR_EXTRA_LINKS
-from airflow_provider_pictory.polling import (
-    STEADY_PAUSE,
-    JobWatch,
-    deadline_after,
-    describe,
-    look,
-    require_completed,
-    seconds,
-    timed_out,
-)
-from airflow_provider_pictory.triggers.pictory import (
+from airflow_provider_pictory.schedule import STEADY_PAUSE
+from airflow_provider_pictory.starting import (
+    TASK_TRIGGER,
     backstop_after,
-    deadline_of,
-    deferral,
-    job_after_event,
-    resume_arguments,
+    is_missed_without_worker,
 )
-from airflow_provider_pictory.triggers.without_worker import VideoJobTaskTrigger, is_missed_without_worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -46,7 +34,9 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_pictory.api import VideoJob
+    from airflow_provider_pictory.exceptions import PictoryError
     from airflow_provider_pictory.hooks.pictory import PictoryHook
+    from airflow_provider_pictory.polling import JobWatch
 
 ADVICE = "Clear this task to go on waiting for it, with a longer timeout if it needs one."
 
@@ -124,13 +114,16 @@ class VideoJobSensor(BaseSensorOperator):
 
     @cached_property
     def hook(self) -> PictoryHook:
-        """The hook of this sensor's connection, imported only where it runs."""
+        """The hook of this sensor's connection."""
         from airflow_provider_pictory.hooks.pictory import PictoryHook
 
         return PictoryHook(self.pictory_conn_id)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Wait for the job, in the triggerer or here."""
+        from airflow_provider_pictory.exceptions import PictoryError
+        from airflow_provider_pictory.polling import deadline_after, seconds
+
         try:
             self.job_id = self._checked_job_id()
             seconds(self.poll_interval, "poke_interval")
@@ -147,6 +140,9 @@ class VideoJobSensor(BaseSensorOperator):
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Look at the job once; what a failed look means is decided when the next one is planned."""
+        from airflow_provider_pictory.exceptions import PictoryError
+        from airflow_provider_pictory.polling import look
+
         self._seen = look(self.hook, self.job_id)
         if isinstance(self._seen, PictoryError) or not self._seen.has_ended:
             return PokeReturnValue(is_done=False)
@@ -169,6 +165,9 @@ class VideoJobSensor(BaseSensorOperator):
         :param deadline: the moment when the wait ends, handed through by the deferral.
         :param doubts: how often an event left things in doubt before, handed through likewise.
         """
+        from airflow_provider_pictory.exceptions import PictoryError
+        from airflow_provider_pictory.triggers.pictory import deadline_of, job_after_event
+
         try:
             self.job_id = self._checked_job_id()
             deadline = deadline or deadline_of(event) or datetime.now(UTC).isoformat()
@@ -185,12 +184,16 @@ class VideoJobSensor(BaseSensorOperator):
         self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context
     ) -> dict[str, Any]:
         """Take a last look at the job also when Airflow itself gave up on the trigger."""
+        from airflow_provider_pictory.triggers.pictory import resume_arguments
+
         arguments = resume_arguments(next_method, next_kwargs, timeout=self.timeout, log=self.log)
         return self.execute_complete(context, **arguments)
 
     def _get_next_poke_interval(
         self, started_at: datetime | float, run_duration: Callable[[], float], poke_count: int
     ) -> float:
+        from airflow_provider_pictory.polling import JobWatch, deadline_after
+
         waited = run_duration()
         if self._watch is None:
             self._watch = JobWatch(
@@ -209,6 +212,9 @@ class VideoJobSensor(BaseSensorOperator):
 
     def _look_and_defer(self, context: Context, deadline: datetime) -> dict[str, Any]:
         """Wait in the triggerer, unless one look here shows that there is nothing to wait for."""
+        from airflow_provider_pictory.exceptions import PictoryError
+        from airflow_provider_pictory.polling import JobWatch, look
+
         watch = JobWatch(
             self.job_id, deadline=deadline, poll_interval=self.poll_interval, log=self.log, advice=ADVICE
         )
@@ -222,6 +228,8 @@ class VideoJobSensor(BaseSensorOperator):
         self._defer(deadline.isoformat())
 
     def _defer(self, deadline: str, doubts: int = 0) -> NoReturn:
+        from airflow_provider_pictory.triggers.pictory import deferral
+
         self.defer(
             **deferral(
                 job_id=self.job_id,
@@ -233,6 +241,9 @@ class VideoJobSensor(BaseSensorOperator):
         )
 
     def _result(self, context: Context, job: VideoJob) -> dict[str, Any]:
+        from airflow_provider_pictory.asset_events import describe_video
+        from airflow_provider_pictory.polling import describe, require_completed
+
         require_completed(job)
         self.log.info("Pictory job %s is completed: %s", job.job_id, describe(job))
         if self.do_xcom_push:
@@ -248,12 +259,19 @@ class VideoJobSensor(BaseSensorOperator):
         return job.result
 
     def _checked_job_id(self) -> str:
+        from airflow_provider_pictory.api import InvalidRequestError
+        from airflow_provider_pictory.api.checks import job_id as checked_job_id
+        from airflow_provider_pictory.exceptions import PictoryInvalidRequestError
+
         try:
             return checked_job_id(self.job_id)
         except InvalidRequestError as error:
             raise PictoryInvalidRequestError(str(error)) from error
 
     def _timed_out(self) -> PictoryError:
+        from airflow_provider_pictory.exceptions import PictoryError
+        from airflow_provider_pictory.polling import timed_out
+
         if isinstance(self._seen, PictoryError) and isinstance(self._seen, AirflowFailException):
             return self._seen
         return timed_out(self.job_id, self._seen, ADVICE)
@@ -287,7 +305,7 @@ def start_trigger_args(sensor: VideoJobSensor) -> StartTriggerArgs | None:
     timeout = backstop_after(sensor.timeout)
     backstop = min(timeout, sensor.execution_timeout) if sensor.execution_timeout else timeout
     return StartTriggerArgs(
-        trigger_cls=f"{VideoJobTaskTrigger.__module__}.{VideoJobTaskTrigger.__qualname__}",
+        trigger_cls=TASK_TRIGGER,
         trigger_kwargs={
             **templates,
             "timeout": sensor.timeout,

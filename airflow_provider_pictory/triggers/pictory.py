@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowFailException
@@ -18,19 +18,17 @@ from airflow_provider_pictory.poller import shared_poller
 from airflow_provider_pictory.polling import (
     JobWatch,
     deadline_after,
-    first_look_at,
     look,
     may_pass,
     timed_out,
 )
+from airflow_provider_pictory.schedule import first_look_at
+from airflow_provider_pictory.starting import backstop_after
 
 if TYPE_CHECKING:
     from airflow_provider_pictory.hooks.pictory import PictoryHook
     from airflow_provider_pictory.polling import Logger
 
-
-# Long enough for a trigger that waits out a pause and a slow call past its deadline, in seconds.
-BACKSTOP_MARGIN = 300.0
 
 # What Airflow resumes a task with when its own timeout of the deferral is over.
 TRIGGER_TIMEOUT = "Trigger timeout"
@@ -245,11 +243,6 @@ def deadline_of(event: object) -> str | None:
         return datetime.fromisoformat(deadline or "").astimezone(UTC).isoformat()
     except (ValueError, TypeError):
         return None
-
-
-def backstop_after(timeout: float) -> timedelta:
-    """Give Airflow's own timeout of a wait, for when no triggerer is there to keep the deadline."""
-    return timedelta(seconds=timeout + BACKSTOP_MARGIN)
 
 
 def deferral(

@@ -14,7 +14,9 @@ from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
 from airflow_provider_pictory.api import InvalidRequestError, JobStatus
 from airflow_provider_pictory.api.checks import job_id as checked_job_id
 from airflow_provider_pictory.links.pictory import link_xcoms
-from airflow_provider_pictory.polling import deadline_after, describe, first_look_at
+from airflow_provider_pictory.polling import deadline_after, describe
+from airflow_provider_pictory.schedule import first_look_at
+from airflow_provider_pictory.starting import is_missed_without_worker
 from airflow_provider_pictory.triggers.pictory import (
     doubtful_event,
     ended_event,
@@ -206,20 +208,6 @@ class _PullsFromUnmappedTasks:
         if not isinstance(map_indexes, int) or named.get("include_prior_dates"):
             raise WorkerNeededError("this way of pulling an XCom works on a worker only")
         return self._task_instance.xcom_pull(*arguments, map_indexes=map_indexes, **named)
-
-
-def is_missed_without_worker(task: Any) -> bool:
-    """
-    Tell whether something a task has would never happen if it ended in the triggerer.
-
-    :param task: an operator, as written in a DAG file or as read back from Airflow's database.
-    """
-    return bool(
-        task.outlets
-        or task.has_on_success_callback
-        or task.has_on_execute_callback
-        or task.has_on_skipped_callback
-    )
 
 
 def _has_listeners() -> bool:

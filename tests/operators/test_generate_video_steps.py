@@ -12,7 +12,7 @@ from unittest.mock import patch
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
-from airflow_provider_pictory import ledger, reconciliation
+from airflow_provider_pictory import ledger, polling, reconciliation
 from airflow_provider_pictory.exceptions import (
     PictoryAuthenticationError,
     PictoryConfigurationError,
@@ -270,7 +270,7 @@ def test_a_task_that_is_killed_while_waiting_keeps_its_retries_and_its_job(busy_
 
     video = a_video(retries=3, deferrable=False)
     with monkeypatch.context() as patches:
-        patches.setattr(operators, "wait_for_job", killed)
+        patches.setattr(polling, "wait_for_job", killed)
         with pytest.raises(Killed):
             video.execute()
 

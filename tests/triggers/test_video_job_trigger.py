@@ -12,7 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from airflow_provider_pictory.triggers.pictory import VideoJobTrigger, backstop_after
+from airflow_provider_pictory.triggers.pictory import VideoJobTrigger
 from tests.bare_tasks import first_event
 from tests.conftest import API_KEY
 from tests.pictory_words import JOB, count, submit
@@ -193,7 +193,3 @@ def test_many_wait_in_one_event_loop(pictory_at):
 
     assert [event["job"]["job_id"] for event in events] == job_ids
     assert pictory.counts()["statuses"][JOB].keys() == {"200"}
-
-
-def test_airflows_own_timeout_comes_well_after_the_triggers_deadline():
-    assert backstop_after(60) == timedelta(seconds=360)

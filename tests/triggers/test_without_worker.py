@@ -14,7 +14,7 @@ from airflow.triggers.base import BaseTrigger, TaskSuccessEvent
 from airflow_provider_pictory.operators.pictory import GenerateVideoOperator
 from airflow_provider_pictory.sensors.pictory import VideoJobSensor
 from airflow_provider_pictory.triggers import without_worker
-from airflow_provider_pictory.triggers.without_worker import VideoJobTaskTrigger, is_missed_without_worker
+from airflow_provider_pictory.triggers.without_worker import VideoJobTaskTrigger
 from tests.conftest import API_KEY
 from tests.dag_runs import a_dag
 from tests.pictory_words import submit
@@ -238,7 +238,3 @@ def test_the_first_look_of_a_first_try_is_late(busy_pictory):
 
     assert timedelta(seconds=35) < first_look - datetime.now(UTC) < timedelta(seconds=45)
     assert a_trigger(submit(), try_number=2)._first_look() is None
-
-
-def test_nothing_is_missed_of_a_plain_task():
-    assert not is_missed_without_worker(a_task())
