@@ -512,7 +512,12 @@ def test_where_the_evidence_settles_nothing_the_author_of_the_dag_decides(
     pictory, on_unknown_submission, posts
 ):
     pictory.set_faults(["drop-after-processing:method=POST,count=1", "foreign-jobs:same-prompt=yes"])
-    video = a_video(retries=1, on_unknown_submission=on_unknown_submission, wait_for_completion=False)
+    video = a_video(
+        retries=1,
+        on_unknown_submission=on_unknown_submission,
+        wait_for_completion=False,
+        reconcile_timeout=0.1,
+    )
     with pytest.raises(PictorySubmissionUnresolvedError):
         video.execute()
     video.retry()
