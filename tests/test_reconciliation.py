@@ -347,7 +347,7 @@ def account_at(pictory_at, clock):
     accounts = []
 
     def open_account(**arguments):
-        arguments = {"render_seconds": 60.0, "credits": 10**9, **arguments}
+        arguments = {"render_seconds": 60.0, "credits": 10**9, "fetch_sources": False, **arguments}
         accounts.append(Account(pictory_at(clock=SandboxClock(clock.time), **arguments), clock))
         return accounts[-1]
 

@@ -181,7 +181,7 @@ def log():
 @pytest.fixture
 def account(pictory_at, clock):
     """A Pictory that lives by the same clock as the worker, and whose jobs take a day."""
-    return pictory_at(render_seconds=RENDER_SECONDS, clock=SandboxClock(clock.time))
+    return pictory_at(render_seconds=RENDER_SECONDS, clock=SandboxClock(clock.time), fetch_sources=False)
 
 
 @pytest.fixture

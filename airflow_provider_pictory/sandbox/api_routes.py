@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from airflow_provider_pictory.sandbox.faults.result_urls import ResultUrls
     from airflow_provider_pictory.sandbox.files import FileStore
     from airflow_provider_pictory.sandbox.jobs import Job
+    from airflow_provider_pictory.sandbox.sources import Sources
     from airflow_provider_pictory.sandbox.webhooks import Webhooks
 
 JOBS_ON_A_PAGE = 20
@@ -44,6 +45,7 @@ class ApiRoutes:
     :param service: what knows the jobs and the credits.
     :param files: where a cleaned job's files are.
     :param webhooks: what notifies at a job's end.
+    :param sources: what new jobs' videos start from.
     :param injector: what decides whether a job goes wrong or a list is old.
     :param result_urls: what gives the files' addresses their queries.
     """
@@ -53,12 +55,14 @@ class ApiRoutes:
         service: Service,
         files: FileStore,
         webhooks: Webhooks,
+        sources: Sources,
         injector: FaultInjector,
         result_urls: ResultUrls,
     ) -> None:
         self._service = service
         self._files = files
         self._webhooks = webhooks
+        self._sources = sources
         self._injector = injector
         self._result_urls = result_urls
 
@@ -83,6 +87,7 @@ class ApiRoutes:
         except InsufficientCreditsError:
             document = wire.error("The account has not enough AI credits.", "INSUFFICIENT_CREDITS")
             return web.json_response(document, status=402)
+        self._sources.begin(job)
         if order.webhook:
             self._webhooks.watch(job, self._links(request), draw_notifications(self._injector))
         return web.json_response(wire.submission(job))
@@ -93,6 +98,7 @@ class ApiRoutes:
             job = self._service.known_job(job_id)
         except UnknownJobError:
             return web.json_response(wire.unknown_job(job_id), status=404)
+        await self._sources.settle_if_due(job)
         return self._job_answer(request, job)
 
     async def _clean(self, request: web.Request) -> web.Response:
@@ -104,6 +110,7 @@ class ApiRoutes:
         except UnfinishedJobError:
             return web.json_response(wire.error("The job has not ended.", "JOB_IN_PROGRESS"), status=400)
         self._files.forget(job)
+        self._sources.forget(job)
         return self._job_answer(request, job)
 
     async def _list_jobs(self, request: web.Request) -> web.Response:

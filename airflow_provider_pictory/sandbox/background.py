@@ -35,6 +35,8 @@ class PictorySandbox:
     :param host: the address to listen on.
     :param port: the port to listen on; 0 takes a free one.
     :param clock: whose time counts; the machine's without it.
+    :param fetch_sources: whether videos start from the picture or the video that their orders name by URL,
+        and fail if it can't be fetched; ``False`` for tests whose URLs lead nowhere.
     :param faults: what goes wrong from the beginning, each a
         :class:`~airflow_provider_pictory.sandbox.faults.Fault`, its text or its JSON object.
     :param seed: makes the faults repeatable; a random one without it.
@@ -50,6 +52,7 @@ class PictorySandbox:
         host: str = Settings.host,
         port: int = 0,
         clock: Clock | None = None,
+        fetch_sources: bool = True,
         faults: Iterable[FaultForm] = (),
         seed: int | None = None,
     ) -> None:
@@ -59,6 +62,7 @@ class PictorySandbox:
             render_seconds=render_seconds,
             credits=credits,
             api_key=api_key,
+            fetch_sources=fetch_sources,
             faults=read_faults(faults),
             seed=seed,
         )

@@ -104,6 +104,13 @@ def _settings(arguments: Sequence[str] | None) -> Settings:
         help=f"the only accepted key (default: any that starts with {KEY_PREFIX})",
     )
     parser.add_argument(
+        "--no-sources",
+        action="store_false",
+        dest="fetch_sources",
+        default=argparse.SUPPRESS,
+        help="don't fetch what videos start from; show their prompts alone",
+    )
+    parser.add_argument(
         "--fault",
         action="append",
         dest="faults",

@@ -7,8 +7,12 @@ import functools
 import hashlib
 import unicodedata
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageFont
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
@@ -23,6 +27,7 @@ _CLOCK_SIZE = 22
 _STRIP_HEIGHT = 66
 _BAR_HEIGHT = 6
 _SUPERSAMPLING = 4
+_DISSOLVE_SECONDS = 1.0
 
 # The font at hand is ASCII: what it lacks is written with what it has, and symbols are left out.
 _SUBSTITUTES = str.maketrans(
@@ -41,6 +46,7 @@ class Scene:
     :param duration: the seconds that the clock runs.
     :param width: of the picture in pixels.
     :param height: of the picture in pixels.
+    :param first_frame: a picture of this size that the video starts from, if any.
     """
 
     prompt: str
@@ -48,6 +54,7 @@ class Scene:
     duration: int
     width: int
     height: int
+    first_frame: Path | None = None
 
 
 class Painter:
@@ -80,6 +87,21 @@ class Painter:
         _draw_steady(ImageDraw.Draw(strip), (_MARGIN, self._bar_place[1] - 12), clock)
         self.picture.paste(strip, (0, self._strip_top))
         return self.picture
+
+
+def dissolved(first_frame: Image.Image, picture: Image.Image, seconds: float) -> Image.Image:
+    """
+    Give the picture of a moment in which a video leaves the frame that it starts from.
+
+    :param first_frame: what the video starts from.
+    :param picture: what it shows in the end, of the same size.
+    :param seconds: since the first frame, at which there is nothing of the picture yet.
+    """
+    progress = seconds / _DISSOLVE_SECONDS
+    if progress >= 1:
+        return picture
+    # Slow, fast, slow, as the eye likes it.
+    return Image.blend(first_frame, picture, progress * progress * (3 - 2 * progress))
 
 
 def _backdrop(scene: Scene) -> Image.Image:

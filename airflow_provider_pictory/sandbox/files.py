@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_pictory.sandbox.faults.result_urls import ResultUrls
     from airflow_provider_pictory.sandbox.jobs import Job
+    from airflow_provider_pictory.sandbox.sources import Sources
 
 _CONTENT_TYPES = {".mp4": "video/mp4", ".png": "image/png", ".jpg": "image/jpeg"}
 _FILE_NAMES = (wire.VIDEO_FILE, *wire.IMAGE_FILES.values())
@@ -51,15 +52,22 @@ class FileStore:
     Renders each job's files once, off the event loop, into a folder that is gone when the sandbox is.
 
     :param service: whose jobs they are.
+    :param sources: what their videos start from.
     :param result_urls: what tells who may still have a file; everybody may without it.
     :param most_jobs_kept: how many jobs' files are kept; those asked for the longest ago go first, and are
         rendered again if need be.
     """
 
     def __init__(
-        self, service: Service, result_urls: ResultUrls | None = None, *, most_jobs_kept: int = 200
+        self,
+        service: Service,
+        sources: Sources,
+        result_urls: ResultUrls | None = None,
+        *,
+        most_jobs_kept: int = 200,
     ) -> None:
         self._service = service
+        self._sources = sources
         self._result_urls = result_urls
         self._most_jobs_kept = most_jobs_kept
         # One at a time: a rendering already uses several cores, and API calls shall find one free.
@@ -136,6 +144,7 @@ class FileStore:
             duration=order.duration,
             width=width,
             height=height,
+            first_frame=self._sources.first_frame(job),
         )
         folder = Path(tempfile.mkdtemp(dir=self._temporary.name))
         render(scene, folder)

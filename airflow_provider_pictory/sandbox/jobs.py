@@ -61,6 +61,7 @@ class Job:
     :param first_status: what it shows as its status at first.
     :param first_status_until: until when it does so.
     :param is_foreign: whether another client of the account submitted it.
+    :param awaits_source: whether what its video starts from is still being fetched; it can't end before.
     :param credits_taken: what the account has paid for it and not got back.
     :param looks: how often it was asked for, whatever the answer was.
     :param first_look_at: when it was first asked for.
@@ -81,6 +82,7 @@ class Job:
     first_status: str = JobStatus.IN_PROGRESS
     first_status_until: float = 0.0
     is_foreign: bool = False
+    awaits_source: bool = False
     credits_taken: float = 0.0
     looks: int = 0
     first_look_at: float | None = None
@@ -116,7 +118,7 @@ class Job:
 
     def status_at(self, moment: float) -> str:
         """Tell what the job is at a moment."""
-        if moment < self.ends_at:
+        if moment < self.ends_at or self.awaits_source:
             return self.first_status if moment < self.first_status_until else JobStatus.IN_PROGRESS
         if self.cleaned_at is not None and moment >= self.cleaned_at:
             return JobStatus.CLEANED

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import av
 from av.video.reformatter import VideoReformatter
+from PIL import Image
 
-from airflow_provider_pictory.sandbox.drawing import Painter, Scene
+from airflow_provider_pictory.sandbox.drawing import Painter, Scene, dissolved
 from airflow_provider_pictory.sandbox.wire import IMAGE_FILES, VIDEO_FILE
 
 if TYPE_CHECKING:
@@ -27,6 +28,10 @@ def render(scene: Scene, folder: Path) -> None:
     """
     painter = Painter(scene)
     reformatter = VideoReformatter()
+    first_frame = None
+    if scene.first_frame:
+        with Image.open(scene.first_frame) as opened:
+            first_frame = opened.convert("RGB")
     frame_count = scene.duration * FRAMES_PER_SECOND
     with av.open(str(folder / VIDEO_FILE), "w", options={"movflags": "+faststart"}) as container:
         stream = container.add_stream("libx264", rate=FRAMES_PER_SECOND)
@@ -34,6 +39,8 @@ def render(scene: Scene, folder: Path) -> None:
         stream.options = {"preset": "ultrafast", "crf": "20"}
         for index in range(frame_count):
             picture = painter.paint((index + 1) / FRAMES_PER_SECOND)
+            if first_frame:
+                picture = dissolved(first_frame, picture, index / FRAMES_PER_SECOND)
             frame = reformatter.reformat(av.VideoFrame.from_image(picture), format="yuv420p")
             frame.pts, frame.time_base = index, Fraction(1, FRAMES_PER_SECOND)
             container.mux(stream.encode(frame))

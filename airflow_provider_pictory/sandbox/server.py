@@ -21,6 +21,7 @@ from airflow_provider_pictory.sandbox.faults.result_urls import ResultUrls
 from airflow_provider_pictory.sandbox.files import FileStore
 from airflow_provider_pictory.sandbox.scripted_answers import ScriptedAnswers
 from airflow_provider_pictory.sandbox.service import Clock, Service
+from airflow_provider_pictory.sandbox.sources import Sources
 from airflow_provider_pictory.sandbox.webhooks import Webhooks
 
 if TYPE_CHECKING:
@@ -65,8 +66,11 @@ async def serve(
     service = Service(render_seconds=settings.render_seconds, credit_limit=settings.credits, clock=clock)
     injector, connections = FaultInjector(clock, settings.faults, settings.seed), Connections()
     foreign_jobs, result_urls = ForeignJobs(service, injector), ResultUrls(injector, clock)
-    with FileStore(service, result_urls) as files:
-        webhooks, scripted_answers = Webhooks(service), ScriptedAnswers()
+    webhooks, scripted_answers = Webhooks(service), ScriptedAnswers()
+    with (
+        Sources(service, webhooks.send_due, is_fetching=settings.fetch_sources) as sources,
+        FileStore(service, sources, result_urls) as files,
+    ):
         counter = RequestCounter(service.note_look)
         control = Control(service, files, webhooks, counter, scripted_answers, FaultControl(injector))
         application = web.Application(
@@ -82,7 +86,7 @@ async def serve(
         )
         application.on_response_prepare.append(counter.count_status)
         application.on_shutdown.append(connections.end_all)
-        for part in (ApiRoutes(service, files, webhooks, injector, result_urls), files, control):
+        for part in (ApiRoutes(service, files, webhooks, sources, injector, result_urls), files, control):
             application.add_routes(part.routes())
         runner = web.AppRunner(
             application, shutdown_timeout=_SECONDS_FOR_OPEN_REQUESTS, access_log_format='"%r" %s'
@@ -92,6 +96,7 @@ async def serve(
             await web.TCPSite(runner, settings.host, settings.port).start()
             yield RunningServer(_url(runner), control)
         finally:
+            await sources.close()
             await webhooks.close()
             await runner.cleanup()
 

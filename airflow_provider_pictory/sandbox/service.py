@@ -241,6 +241,7 @@ class Service:
         job = self.job(job_id)
         job.outcome = status
         job.ends_at = self.clock.now()
+        job.awaits_source = False
         job.cleaned_at = None
         has_failed = status == JobStatus.FAILED
         job.error_code = (error_code or DEFAULT_ERROR_CODE) if has_failed else None
@@ -248,6 +249,22 @@ class Service:
         self._settle_due()
         self._settle(job, 0.0 if has_failed else job.order.price, job.ends_at)
         return job
+
+    def note_source(self, job: Job, error_code: str | None = None, error_message: str | None = None) -> None:
+        """
+        Let a job end that waited for what its video starts from, unless somebody has ended it since.
+
+        :param job: which job.
+        :param error_code: of the failure that it ends in, if the source can't be used.
+        :param error_message: likewise.
+        """
+        if not job.awaits_source:
+            return
+        job.awaits_source = False
+        job.ends_at = max(job.ends_at, self.clock.now())
+        if error_code:
+            job.outcome, job.error_code, job.error_message = JobStatus.FAILED, error_code, error_message
+            heapq.heappush(self._to_settle, (job.ends_at, 2 * job.position + 1, job, 0.0))
 
     def _settle_due(self) -> None:
         """Take and give back what time has brought about since anybody last looked at the credits."""

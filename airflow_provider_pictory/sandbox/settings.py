@@ -22,6 +22,7 @@ class Settings:
     :param render_seconds: how long a job stays in progress.
     :param credits: the AI credits of the account.
     :param api_key: the only accepted API key; without it, any key that starts with ``pictai_`` is.
+    :param fetch_sources: whether videos start from the pictures and videos that their orders name.
     :param faults: what goes wrong from the beginning.
     :param seed: makes the faults repeatable; a random one without it.
     """
@@ -31,6 +32,7 @@ class Settings:
     render_seconds: float = 20
     credits: float = 22000
     api_key: str | None = None
+    fetch_sources: bool = True
     faults: tuple[Fault, ...] = ()
     seed: int | None = None
 

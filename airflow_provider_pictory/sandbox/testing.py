@@ -39,6 +39,7 @@ class PictorySandboxFactory(Protocol):
         host: str = Settings.host,
         port: int = 0,
         clock: Clock | None = None,
+        fetch_sources: bool = True,
         faults: Iterable[FaultForm] = (),
         seed: int | None = None,
     ) -> PictorySandbox:

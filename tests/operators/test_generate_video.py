@@ -89,7 +89,8 @@ def test_with_wait_for_completion_the_result_is_xcom_video_and_the_job_id_still_
     assert count(pictory, POST) == count(pictory, JOB) == 1
 
 
-def test_every_argument_of_the_request_is_a_template(pictory, run_dag):
+def test_every_argument_of_the_request_is_a_template(pictory_at, run_dag):
+    pictory = pictory_at(fetch_sources=False)
     with a_dag(params={"model": "veo3.1_fast", "conn": "pictory_default"}) as dag:
 
         @task(multiple_outputs=True)

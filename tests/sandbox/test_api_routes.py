@@ -214,7 +214,7 @@ class TestListVideos:
 
     def test_an_item_shows_everything_but_the_job(self, pictory_sandbox_factory, client_of):
         moment = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-        client = client_of(pictory_sandbox_factory(clock=Clock(moment.timestamp)))
+        client = client_of(pictory_sandbox_factory(clock=Clock(moment.timestamp), fetch_sources=False))
         job_id = client.submitted(model="veo3.1", aspectRatio="9:16", duration="6s", firstFrameImageUrl=IMAGE)
 
         document = client.videos().json()
@@ -243,7 +243,8 @@ class TestListVideos:
     @pytest.mark.parametrize(
         ("name", "value"), [("extendVideoUrl", "https://example.com/a.mp4"), ("referenceImageUrls", [IMAGE])]
     )
-    def test_the_source_is_shown_where_one_was_used(self, client, name, value):
+    def test_the_source_is_shown_where_one_was_used(self, pictory_sandbox_factory, client_of, name, value):
+        client = client_of(pictory_sandbox_factory(fetch_sources=False))
         client.submitted(**{name: value})
 
         assert client.videos().json()["items"][0][name] == value

@@ -105,6 +105,15 @@ def test_it_ends_in_time_though_a_video_is_being_rendered_and_a_client_waits(env
             assert process.wait(timeout=10) == 0
 
 
+def test_sources_are_left_alone_where_they_shall_be(environment):
+    nowhere = "http://127.0.0.1:1/sun.png"
+    for options, status in (((), "failed"), (("--no-sources",), "completed")):
+        with running(environment, "--port", "0", "--render-seconds", "0", *options) as process:
+            found = connection(process)
+            with Client(found["host"], found["password"]) as client:
+                assert client.data(client.submitted(firstFrameImageUrl=nowhere))["status"] == status
+
+
 def test_a_taken_port_is_one_sentence(environment):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -161,7 +170,7 @@ def test_help_names_every_option_and_needs_no_package(environment):
     finished = run(environment, "--help")
 
     assert finished.returncode == 0
-    for option in ("--host", "--port", "--render-seconds", "--credits", "--api-key"):
+    for option in ("--host", "--port", "--render-seconds", "--credits", "--api-key", "--no-sources"):
         assert option in finished.stdout
 
 
