@@ -64,7 +64,7 @@ class DecoratedGenerateVideoOperator(DecoratedOperator, GenerateVideoOperator):
         **GenerateVideoOperator.template_fields_renderers,
     }
     custom_operator_name = "@task.pictory_video"
-    # So that Airflow's UI shows what the function returned.
+    # So that the UI of Airflow 3 shows what the function returned.
     overwrite_rtif_after_execution = True
 
     def __init__(
@@ -82,6 +82,7 @@ class DecoratedGenerateVideoOperator(DecoratedOperator, GenerateVideoOperator):
         self._context: Context | None = None
         self._returned: object = _NOTHING_YET
         self._made_request: VideoRequest | None = None
+        self._request_fields: dict[str, Any] | None = None
 
     def execute(self, context: Context) -> str:
         """Submit the video that the function asks for, unless there is one already."""
@@ -102,13 +103,17 @@ class DecoratedGenerateVideoOperator(DecoratedOperator, GenerateVideoOperator):
         :param event: the trigger's.
         :param request_fields: what was asked for, handed through by the deferral to be shown in the UI.
         """
-        for name in REQUEST_FIELDS:
-            if request_fields and name in request_fields:
-                setattr(self, name, request_fields[name])
+        if request_fields:
+            self._show(request_fields)
         return super().execute_complete(context, event, *args, **kwargs)
 
     def _handed_through(self) -> dict[str, Any]:
-        return {"request_fields": {name: getattr(self, name) for name in REQUEST_FIELDS}}
+        return {"request_fields": self._request_fields}
+
+    def _show(self, request_fields: dict[str, Any]) -> None:
+        self._request_fields = request_fields
+        for name in REQUEST_FIELDS:
+            setattr(self, name, request_fields.get(name))
 
     def _request(self) -> VideoRequest:
         if self._made_request is not None:
@@ -118,9 +123,8 @@ class DecoratedGenerateVideoOperator(DecoratedOperator, GenerateVideoOperator):
         for name, value in self._fields(self._returned).items():
             setattr(self, name, value)
         request = self._made_request = super()._request()
-        # In the form that was understood, which a deferral can hand through and the UI can show.
-        for name in REQUEST_FIELDS:
-            setattr(self, name, json.loads(json.dumps(getattr(request, name))) or None)
+        # In the form that was understood, and as JSON, since nothing else survives a deferral for sure.
+        self._show(json.loads(json.dumps({name: getattr(request, name) or None for name in REQUEST_FIELDS})))
         return request
 
     def _call_function(self) -> object:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
+
 import pytest
 
 from airflow_provider_pictory.decorators.pictory import REQUEST_FIELDS, pictory_video_task
@@ -117,6 +119,21 @@ def test_a_retry_compares_what_the_function_returns_by_then_and_keeps_the_job(bu
 
     assert task.resume(task.run_trigger()) == only_job(busy_pictory)["job_id"]
     assert (table.calls, count(busy_pictory, POST)) == (2, 1)
+
+
+def test_a_retry_whose_function_fails_defers_with_nothing_that_a_deferral_might_not_survive(busy_pictory):
+    table = Table(PROMPT)
+    # Not JSON, as what upstream tasks give isn't always.
+    task = table.task(retries=1, extra_fields=MappingProxyType({"seed": 7}))
+    task.execute()
+
+    task.retry()
+    task.execute()
+
+    assert (table.calls, count(busy_pictory, POST)) == (2, 1)
+    assert task.deferral.kwargs["request_fields"] is None
+    busy_pictory.advance(RENDER_SECONDS)
+    assert task.resume(task.run_trigger()) == only_job(busy_pictory)["job_id"]
 
 
 def test_a_ledger_holds_no_prompt(busy_pictory):
