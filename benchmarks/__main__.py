@@ -10,12 +10,13 @@ from __future__ import annotations
 import argparse
 import time
 
-from benchmarks import measuring, parsing, real_airflow, report, schedule, waiting
+from benchmarks import downloading, measuring, parsing, real_airflow, report, schedule, waiting
 from benchmarks.measuring import say
 
 QUESTIONS = {
     "schedule": schedule.main,
     "parsing": parsing.main,
+    "downloading": downloading.main,
     "waiting": waiting.main,
     "real_airflow": real_airflow.main,
 }

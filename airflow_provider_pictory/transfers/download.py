@@ -22,8 +22,10 @@ if TYPE_CHECKING:
 
 PAUSE_BETWEEN_REPORTS = 30.0
 MEGABYTE = 1_000_000
-# How many pieces may wait to be hashed, each of a megabyte at most.
-MOST_PIECES_WAITING = 4
+# So many bytes are hashed at once, since handing over each small piece would take longer than hashing it, and
+# so many such batches may wait.
+BATCH = 1024 * 1024
+MOST_BATCHES_WAITING = 4
 
 
 class Hashing:
@@ -32,6 +34,8 @@ class Hashing:
     def __init__(self) -> None:
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sha256")
         self._waiting: deque[Future[None]] = deque()
+        self._batch: list[bytes] = []
+        self._batch_size = 0
         self._hash = hashlib.sha256()
 
     def __enter__(self) -> Hashing:
@@ -44,9 +48,10 @@ class Hashing:
 
     def update(self, piece: bytes) -> None:
         """Hash a piece soon, after those before."""
-        if len(self._waiting) >= MOST_PIECES_WAITING:
-            self._waiting.popleft().result()
-        self._waiting.append(self._executor.submit(self._hash.update, piece))
+        self._batch.append(piece)
+        self._batch_size += len(piece)
+        if self._batch_size >= BATCH:
+            self._hand_over()
 
     def restart(self) -> None:
         """Forget all pieces."""
@@ -55,9 +60,20 @@ class Hashing:
 
     def digest(self) -> str:
         """Give the hash of all pieces in hexadecimal digits."""
+        self._hand_over()
         while self._waiting:
             self._waiting.popleft().result()
         return self._hash.hexdigest()
+
+    def _hand_over(self) -> None:
+        if len(self._waiting) >= MOST_BATCHES_WAITING:
+            self._waiting.popleft().result()
+        self._waiting.append(self._executor.submit(self._hash_all, self._batch))
+        self._batch, self._batch_size = [], 0
+
+    def _hash_all(self, pieces: list[bytes]) -> None:
+        for piece in pieces:
+            self._hash.update(piece)
 
 
 class Downloader:
@@ -119,6 +135,9 @@ class Downloader:
             raise BrokenOffError(f"{self._position:,} bytes came, and the host had said {self._total:,}")
 
     def _begin(self, body: Body, file: BinaryIO, hashing: Hashing) -> None:
+        if self._total is None and self._validator:
+            # What came in chunks had no size, and is still the same file.
+            self._total = body.total
         if body.start != self._position or (body.start and body.total != self._total):
             self._restart(file, hashing)
             if body.start:

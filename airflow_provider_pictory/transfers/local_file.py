@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -75,7 +75,9 @@ class LocalFile(Destination):
         with self.errors_named("written"):
             os.fsync(file.fileno())
             self._partial.replace(self._path)
-            folder = os.open(self._path.parent, os.O_RDONLY)
+        # The new name as well, on those file systems that can sync a folder.
+        with suppress(OSError):
+            folder = os.open(self.folder, os.O_RDONLY)
             try:
                 os.fsync(folder)
             finally:

@@ -88,9 +88,11 @@ class StoredObject(Destination):
         with self.errors_named("looked at"):
             self._file_system.invalidate_cache()
             try:
-                return int(self._file_system.info(self._path)["size"])
+                found = self._file_system.info(self._path)
             except FileNotFoundError:
                 return None
+            # In a store, a name may be that of a file and the beginning of others' at once.
+            return None if found["type"] == "directory" else int(found["size"])
 
     def read(self, start: int, length: int) -> bytes:
         """Read a part of the object that is there."""
@@ -116,6 +118,7 @@ class StoredObject(Destination):
         On anything else, such as a timeout of the task, it is discarded, and marked as closed, since a file
         of fsspec that is closed, or merely forgotten, would commit what it has.
         """
+        log.info("Uploading %s bytes to %s", f"{size:,}", self.name)
         with self.errors_named("written"):
             upload = self._file_system.open(
                 self._path, "wb", block_size=PART, autocommit=False, **self._options

@@ -233,6 +233,15 @@ def test_a_file_of_unknown_length_comes_whole(serve):
     assert fetch(serve(cut, whole)) == FILM
 
 
+def test_a_file_of_unknown_length_goes_on_where_it_broke_if_it_is_the_same(serve):
+    chunk = b"%x\r\n%b\r\n" % (100_000, FILM[:100_000])
+    begun = raw(head(200, {"Transfer-Encoding": "chunked", "ETag": '"one"'}) + chunk)
+    host = serve(begun, gives(FILM))
+
+    assert fetch(host) == FILM
+    assert ranges(host) == [None, "bytes=100000-"]
+
+
 def test_a_full_disk_ends_it_at_once(serve):
     host = serve(gives(FILM))
 

@@ -126,6 +126,17 @@ def test_mapped_over_jobs_each_gets_a_file_of_its_own_in_one_folder(pictory, run
     assert {bucket.media_type(key) for key in bucket.names()} == {"video/mp4"}
 
 
+def test_airflow_s_own_path_is_a_template_too(pictory, run_dag, bucket):
+    path = ObjectStoragePath(f"s3://media@{bucket.name}/{{{{ params.name }}}}.mp4")
+    with a_dag(params={"name": "film"}) as dag:
+        PictoryToObjectStorageOperator(task_id="save", job_id=submit(), path=path)
+
+    run = run_dag(dag)
+
+    assert run.xcom("save")["path"] == f"s3://media@{bucket.name}/film.mp4"
+    assert bucket.names() == ["film.mp4"]
+
+
 def test_a_retry_after_an_interruption_saves_the_video(finished_job, serve, run_dag, target, pauses):
     content = film()
     host = serve(*[answer(status=503)] * 5, gives(content))
@@ -265,6 +276,14 @@ def test_of_a_host_that_knows_no_ranges_the_video_is_downloaded_and_compared(
     with pytest.raises(PictoryFileExistsError):
         save(job_id=finished_job(host.url), path=place.path)
     assert place.leftovers() == []
+
+
+def test_a_file_may_have_the_name_of_a_folder_in_a_bucket(finished_job, serve, save, bucket):
+    bucket.put("film.mp4/older.mp4", b"older")
+
+    save(job_id=finished_job(serve(gives(film())).url), path=f"s3://media@{bucket.name}/film.mp4")
+
+    assert bucket.names() == ["film.mp4", "film.mp4/older.mp4"]
 
 
 # Two at the same time
