@@ -69,8 +69,8 @@ class RealAirflow:
         self.fernet_key = base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
         self.answers: list[str] = []
         self._dag_files = list(dag_files)
-        self._port = _free_port()
-        self._execution_port = _free_port() if is_busy else self._port
+        self._port = free_port()
+        self._execution_port = free_port() if is_busy else self._port
         self._environment = self._make_environment(environment or {})
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._started: dict[str, datetime] = {}
@@ -422,6 +422,7 @@ def _kill(process: subprocess.Popen[bytes], family: Iterable[psutil.Process]) ->
     process.wait()
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Give a port of this machine that nobody listens on now."""
     with closing(socket.create_server(("127.0.0.1", 0))) as server:
         return int(server.getsockname()[1])
