@@ -33,7 +33,7 @@ with DAG(
         # Pictory keeps the video, but nobody should wait for ever.
         execution_timeout=timedelta(days=3),
     )
-    # Skipped unless it is approved. The video's address is asked for anew, were the first one expired by then.
+    # Skipped unless it is approved. It asks for the file's address anew, were the first one expired by then.
     publish = PictoryToObjectStorageOperator(
         task_id="publish", video=wait.output, path="{{ params.folder }}/"
     )

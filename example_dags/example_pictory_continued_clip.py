@@ -1,4 +1,4 @@
-"""A clip that goes on where another one ends: the last frame of the first is the first frame of the second."""
+"""A clip that goes on where another one ends: its first frame is the other's last."""
 
 from __future__ import annotations
 
