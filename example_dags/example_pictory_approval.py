@@ -7,10 +7,10 @@ from datetime import timedelta
 import pendulum
 from airflow.providers.common.compat.sdk import DAG, Param
 from airflow.providers.standard.operators.hitl import ApprovalOperator
-from airflow_provider_pictory.transfers.pictory_to_object_storage import PictoryToObjectStorageOperator
 
 from airflow_provider_pictory.operators.pictory import GenerateVideoOperator
 from airflow_provider_pictory.sensors.pictory import VideoJobSensor
+from airflow_provider_pictory.transfers.pictory_to_object_storage import PictoryToObjectStorageOperator
 
 with DAG(
     dag_id="example_pictory_approval",
@@ -31,7 +31,7 @@ with DAG(
         subject="Shall this video be published?",
         body="[Play it]({{ ti.xcom_pull('wait')['url'] }}): {{ params.prompt }}",
         # Pictory keeps the video, but nobody should wait for ever.
-        execution_timeout=timedelta(days=3),
+        response_timeout=timedelta(days=3),
     )
     # Skipped unless it is approved. It asks for the file's address anew, were the first one expired by then.
     publish = PictoryToObjectStorageOperator(

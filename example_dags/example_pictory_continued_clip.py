@@ -6,10 +6,10 @@ from datetime import timedelta
 
 import pendulum
 from airflow.providers.common.compat.sdk import DAG, Param
-from airflow_provider_pictory.transfers.pictory_to_object_storage import PictoryToObjectStorageOperator
 
 from airflow_provider_pictory.operators.pictory import GenerateVideoOperator
 from airflow_provider_pictory.sensors.pictory import VideoJobSensor
+from airflow_provider_pictory.transfers.pictory_to_object_storage import PictoryToObjectStorageOperator
 
 with DAG(
     dag_id="example_pictory_continued_clip",

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pendulum
 from airflow.providers.common.compat.sdk import DAG, Param, task, task_group
-from airflow_provider_pictory.transfers.pictory_to_object_storage import PictoryToObjectStorageOperator
 
 from airflow_provider_pictory.sensors.pictory import VideoJobSensor
+from airflow_provider_pictory.transfers.pictory_to_object_storage import PictoryToObjectStorageOperator
 
 
 @task

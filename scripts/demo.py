@@ -11,7 +11,6 @@ import sqlite3
 import sys
 import time
 from contextlib import ExitStack, closing
-from pathlib import Path
 from typing import Any
 
 from local_programs import (
@@ -152,7 +151,7 @@ def show(values: dict[str, Any], *, wall_time: float) -> None:
         "model": MODEL,
         "seconds": f"{video['duration_seconds']:g}",
         "credits": f"{video['ai_credits_used']:g}" if video["ai_credits_used"] is not None else "not said",
-        "path": shown(Path(values["save"])),
+        "path": shown(PROJECT / values["save"]["path"]),
         "wall time": f"{wall_time:.0f} s",
     }
     say("")

@@ -64,7 +64,8 @@ class PictoryToObjectStorageOperator(BaseOperator):
 
     ``return_value`` is a flat dict of JSON types: ``job_id``, ``path``, ``bytes``, ``sha256``, ``seconds``,
     ``width``, ``height`` and ``ai_credits_used``. ``path`` has the connection's id in it, where there is one,
-    so that ``ObjectStoragePath(path)`` finds the file.
+    so that ``ObjectStoragePath(path)`` finds the file. The events of assets in ``outlets`` have ``job_id``,
+    ``seconds``, ``credits`` and ``path`` in their ``extra``.
 
     :param path: where to, such as ``"s3://media@videos/{{ ds }}/film.mp4"`` with the id of a connection
         before the ``@``, or a local path. One that ends in ``/`` is a folder, and the file's name is
@@ -129,6 +130,7 @@ class PictoryToObjectStorageOperator(BaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Save the video, unless it is there."""
         # Imported only where it runs, as the hook is.
+        from airflow_provider_pictory.asset_events import describe_video
         from airflow_provider_pictory.transfers.file_host import FileHost
         from airflow_provider_pictory.transfers.user_path import find_destination
 
@@ -137,9 +139,18 @@ class PictoryToObjectStorageOperator(BaseOperator):
         source = _Source(self.hook, job_id)
         host = FileHost(self.hook.open_file, source.find_url, log=self.log)
         try:
-            return self._transfer(source, host, destination)
+            manifest = self._transfer(source, host, destination)
         finally:
             self.hook.close()
+        describe_video(
+            self.outlets,
+            context,
+            job_id=job_id,
+            seconds=manifest["seconds"],
+            ai_credits=manifest["ai_credits_used"],
+            path=manifest["path"],
+        )
+        return manifest
 
     def _transfer(self, source: _Source, host: FileHost, destination: Destination) -> dict[str, Any]:
         from airflow_provider_pictory.transfers.likeness import is_there

@@ -25,7 +25,7 @@ def pytest_runtest_makereport(item):
 @pytest.fixture(scope="module")
 def airflow(tmp_path_factory):
     """Start a real Airflow with the example DAGs and those of the end-to-end tests."""
-    dag_files = [*(ROOT / "example_dags").glob("*.py"), *(ROOT / "tests/e2e/dags").glob("*.py")]
+    dag_files = [*(ROOT / "example_dags").glob("*.[cp]*"), *(ROOT / "tests/e2e/dags").glob("*.py")]
     with RealAirflow(tmp_path_factory.mktemp("airflow"), dag_files) as airflow:
         yield airflow
 

@@ -79,7 +79,7 @@ def test_the_example_generates_waits_deferred_and_saves_a_video_that_plays(airfl
     assert (video["job_id"], video["status"], video["ai_credits_used"]) == (job_id, "completed", 40)
     assert video["url"].startswith(pictory.url)
     path = tmp_path / f"{job_id}.mp4"
-    assert airflow.xcoms(EXAMPLE, run_id, "save")["return_value"] == str(path)
+    assert airflow.xcoms(EXAMPLE, run_id, "save")["return_value"]["path"] == str(path)
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
         frames = sum(1 for _ in container.decode(stream))

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import inspect
-import json
 import time
-import uuid
 from types import SimpleNamespace
 
 import pytest
@@ -15,7 +13,7 @@ from airflow_provider_pictory.transfers.pictory_to_object_storage import Pictory
 from tests.hooks.loopback import Loopback
 from tests.pictory_words import submit
 from tests.transfers.file_hosts import HEIGHT, SECONDS, WIDTH
-from tests.transfers.s3_server import S3Server
+from tests.transfers.s3_server import bucket, s3_server  # noqa: F401  (fixtures)
 
 
 @pytest.fixture(autouse=True)
@@ -92,22 +90,3 @@ def save():
         return inspect.unwrap(type(operator).execute)(operator, {})
 
     return save
-
-
-@pytest.fixture(scope="session")
-def s3_server():
-    """Start an S3 server on this machine."""
-    with S3Server() as server:
-        yield server
-
-
-@pytest.fixture
-def bucket(s3_server, monkeypatch):
-    """Make a bucket that the connection ``media``, or none, leads to."""
-    s3_server.faults.clear()
-    extra = {"endpoint_url": s3_server.url, "region_name": "us-east-1"}
-    connection = {"conn_type": "aws", "login": "somebody", "password": "some-secret-key", "extra": extra}
-    monkeypatch.setenv("AIRFLOW_CONN_MEDIA", json.dumps(connection))
-    # For paths without a connection; Airflow keeps what it once found for them.
-    monkeypatch.setenv("AWS_ENDPOINT_URL", s3_server.url)
-    return s3_server.make_bucket(f"videos-{uuid.uuid4()}")
