@@ -5,7 +5,8 @@ PYTHON ?= python3
 OLDEST := .environments/airflow-2.11
 # What is measured against, and what draws the picture; aiofiles is what the Databricks provider forgets to ask for.
 PEERS := apache-airflow-providers-dbt-cloud apache-airflow-providers-databricks aiofiles matplotlib
-TASK_TESTS := tests/decorators tests/operators tests/sensors tests/triggers tests/links tests/example_dags tests/weather
+TASK_TESTS := tests/operators tests/sensors tests/triggers tests/transfers tests/links tests/decorators \
+	tests/example_dags tests/weather
 
 # An installed uv is used; where there is none, one is put into an environment of its own.
 UV := $(shell command -v uv 2>/dev/null)

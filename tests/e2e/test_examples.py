@@ -20,7 +20,7 @@ def test_what_somebody_approves_is_published_and_nothing_else(airflow, pictory, 
     airflow.wait_for_state(APPROVAL, run_id, "wait", "deferred")
     pictory.advance(RENDER_SECONDS)
     # Airflow 3.3 has a state of its own for those who wait for a person.
-    (waiting,) = airflow.wait_for(
+    airflow.wait_for(
         "the question",
         lambda: [it for it in airflow.task_instances(APPROVAL, run_id) if it["task_id"] == "approve"],
         lambda seen: bool(seen) and seen[0]["state"] in ("deferred", "awaiting_input"),

@@ -56,7 +56,8 @@ class S3Server:
                 status, code = refusal
                 environment["wsgi.input"].read(int(environment.get("CONTENT_LENGTH") or 0))
                 start_response(f"{status} Refused", [("Content-Type", "application/xml")])
-                return [f"<Error><Code>{code}</Code><Message>No.</Message></Error>".encode()]
+                body = f"<Error><Code>{code}</Code><Message>No.</Message></Error>".encode()
+                return [] if method == "HEAD" else [body]
         return self._application(environment, start_response)
 
     def make_bucket(self, name):
