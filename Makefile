@@ -69,7 +69,7 @@ format: .venv/.installed ## Format the code
 constraints: $(UV_NEEDED) ## Choose today's versions of all dependencies anew
 	printf '%s\n' 'apache-airflow==3.3.*' | \
 	$(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --no-header --no-annotate \
-		--extra sandbox --group test --group check --constraint /dev/stdin \
+		--extra sandbox --group test --group check --group browser --constraint /dev/stdin \
 		--output-file constraints/airflow-3.3.txt pyproject.toml
 	printf '%s\n' 'apache-airflow==2.11.*' 'apache-airflow-providers-common-compat==1.12.0' \
 		'apache-airflow-providers-http==5.6.0' | \
@@ -95,7 +95,7 @@ clean: ## Remove everything that these targets made
 .venv/.installed: pyproject.toml constraints/airflow-3.3.txt $(UV_NEEDED)
 	$(UV) venv --quiet --allow-existing --python '>=3.11,<3.14' .venv
 	$(UV) pip install --quiet --python .venv --constraint constraints/airflow-3.3.txt \
-		--editable '.[sandbox]' --group test --group check
+		--editable '.[sandbox]' --group test --group check --group browser
 	@touch $@
 
 $(OLDEST)/.installed: pyproject.toml constraints/airflow-2.11.txt $(UV_NEEDED)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import json
 import signal
 import socket
 import sys
 import time
 import urllib.error
 import urllib.request
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 
 SANDBOX_SECONDS = 45
 SECONDS_TO_START = 240
+# A proxy in the environment is not for this machine.
+OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 def main() -> int:
@@ -75,6 +79,7 @@ def run_ui(home: Path, port: int, render_seconds: float) -> None:
         say(f"Starting Airflow, which takes about a minute; its log is in {shown(log)}")
         with child(PROGRAMS / "airflow", "standalone", environment=environment, output=output) as airflow:
             wait_until_ready(airflow, port, shown(log))
+            make_pool(port)
             say(f"Airflow is ready at http://127.0.0.1:{port}/dags, with the sandbox at {connection['host']}")
             say("No login, no account, no credits. Ctrl-C ends it.")
             airflow.wait()
@@ -95,14 +100,12 @@ def require_free(port: int) -> None:
 
 def wait_until_ready(airflow: subprocess.Popen[str], port: int, log: str) -> None:
     """Wait until the API server says that all components live."""
-    # A proxy in the environment is not for this machine.
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     give_up_at = time.monotonic() + SECONDS_TO_START
     while time.monotonic() < give_up_at:
         if airflow.poll() is not None:
             raise NotStartedError(f"Airflow did not start; see {log}")
         try:
-            with opener.open(f"http://127.0.0.1:{port}/api/v2/monitor/health", timeout=5) as answer:
+            with OPENER.open(f"http://127.0.0.1:{port}/api/v2/monitor/health", timeout=5) as answer:
                 text = answer.read().decode()
             if text.count('"healthy"') >= len(("metadatabase", "scheduler", "triggerer", "dag_processor")):
                 return
@@ -110,6 +113,21 @@ def wait_until_ready(airflow: subprocess.Popen[str], port: int, log: str) -> Non
             pass
         time.sleep(0.5)
     raise NotStartedError(f"Airflow did not start within {SECONDS_TO_START} s; see {log}")
+
+
+def make_pool(port: int) -> None:
+    """Make the pool that the nightly batch runs in, unless it is there."""
+    url = f"http://127.0.0.1:{port}"
+    with OPENER.open(f"{url}/auth/token", timeout=30) as answer:
+        token = json.load(answer)["access_token"]
+    pool = {"name": "pictory", "slots": 4, "description": "Submissions to Pictory", "include_deferred": False}
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+    request = urllib.request.Request(f"{url}/api/v2/pools", json.dumps(pool).encode(), headers)  # noqa: S310
+    try:
+        OPENER.open(request, timeout=30).close()
+    except urllib.error.HTTPError as error:
+        if error.code != HTTPStatus.CONFLICT:
+            raise NotStartedError(f"the pool 'pictory' can't be made: HTTP {error.code}") from error
 
 
 if __name__ == "__main__":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from tests.conftest import RENDER_SECONDS
@@ -19,12 +21,17 @@ def test_what_somebody_approves_is_published_and_nothing_else(airflow, pictory, 
     run_id = airflow.trigger(APPROVAL, {"folder": str(tmp_path), "prompt": "A lighthouse in a storm"})
     airflow.wait_for_state(APPROVAL, run_id, "wait", "deferred")
     pictory.advance(RENDER_SECONDS)
-    # Airflow 3.3 has a state of its own for those who wait for a person.
     airflow.wait_for(
         "the question",
         lambda: [it for it in airflow.task_instances(APPROVAL, run_id) if it["task_id"] == "approve"],
         lambda seen: bool(seen) and seen[0]["state"] in ("deferred", "awaiting_input"),
         120,
+    )
+    # Nobody answers within a second, before Airflow has noticed that the worker which asked has ended: it
+    # would fail the task and ask again.
+    ended = re.compile(rf"event with state success .*task_id='approve', run_id='{re.escape(run_id)}'")
+    airflow.wait_for(
+        "the worker's end to be noticed", lambda: airflow.log_files()["scheduler.out"], ended.search, 60
     )
     path = f"/dags/{APPROVAL}/dagRuns/{run_id}/taskInstances/approve/-1/hitlDetails"
     question = airflow.request("GET", path)

@@ -151,7 +151,7 @@ def take_picture(browser, name):
 
 
 def test_a_click_on_the_task_plays_the_video(interface, finished, browser):
-    browser.get(f"{interface.url}/dags/{DAG_ID}/runs/{finished}/tasks/wait")
+    browser.get(f"{interface.url}/dags/{DAG_ID}/runs/{finished}/tasks/wait/details")
     play = see(browser, (By.LINK_TEXT, "Play video"))
     take_picture(browser, "play-video.png")
     play.click()
@@ -168,7 +168,7 @@ def test_a_click_on_the_task_plays_the_video(interface, finished, browser):
 
 
 def test_another_button_opens_pictory(interface, finished, browser):
-    browser.get(f"{interface.url}/dags/{DAG_ID}/runs/{finished}/tasks/generate")
+    browser.get(f"{interface.url}/dags/{DAG_ID}/runs/{finished}/tasks/generate/details")
     button = see(browser, (By.LINK_TEXT, "Pictory dashboard"))
 
     assert button.get_attribute("href").startswith("https://app.pictory.ai")
@@ -176,10 +176,9 @@ def test_another_button_opens_pictory(interface, finished, browser):
 
 def test_the_graph_shows_the_three_tasks(interface, finished, browser):
     browser.get(f"{interface.url}/dags/{DAG_ID}/runs/{finished}")
-    browser.execute_script(f"localStorage.setItem('dag_view-{DAG_ID}', '\"graph\"')")
-    browser.refresh()
+    see(browser, (By.CSS_SELECTOR, "button[aria-label^='Show Graph']")).click()
     for task_id in ("generate", "wait", "save"):
-        see(browser, (By.XPATH, f"//*[text()='{task_id}']"))
+        see(browser, (By.XPATH, f"//*[contains(@class, 'react-flow__node')]//*[text()='{task_id}']"))
     take_picture(browser, "graph.png")
 
 
