@@ -25,9 +25,7 @@ CONTESTANTS = {
     "pictory": "VideoJobTrigger (ours)",
 }
 WAYS = {
-    "http_sensor_poking": "HttpSensor, poking",
     "http_sensor": "HttpSensor, deferrable",
-    "pictory_from_worker": "VideoJobSensor (ours), start_from_trigger=False",
     "pictory": "VideoJobSensor (ours)",
 }
 FILES = {
@@ -272,10 +270,7 @@ def draw(file: Path) -> bool:
 def _bars(
     axes: Any, title: str, rows: Sequence[tuple[str, float, str]], words: Callable[[float], str]
 ) -> None:
-    names = [
-        name.replace(" (ours)", "").replace(" and ", " and\n").replace(", start", ",\nstart")
-        for name, _, _ in rows
-    ]
+    names = [name.replace(" (ours)", "").replace(" and ", " and\n") for name, _, _ in rows]
     values = [value for _, value, _ in rows]
     colours = [
         OURS if key.startswith("pictory") else REFERENCE if key in ("shared_session", "bare") else PEERS

@@ -182,6 +182,12 @@ def test_the_graph_shows_the_three_tasks(interface, finished, browser):
     take_picture(browser, "graph.png")
 
 
+def test_the_nightly_batch_finds_its_pool(interface):
+    pools = interface.call("GET", "/pools")["pools"]
+
+    assert {pool["name"]: pool["slots"] for pool in pools}["pictory"] == 4
+
+
 def test_ctrl_c_ends_everything(interface, finished):
     assert interface.stop() == 0
     with pytest.raises(requests.ConnectionError):
