@@ -33,7 +33,7 @@ ENDING = 3.0
 LONGEST_START = 17.0
 LONGEST_TAIL = 8.0
 # How often everybody waits for so many jobs; most often where CPU is compared.
-ROUNDS = {100: 2, 1000: 3, 3000: 2}
+ROUNDS = {100: 3, 1000: 3, 3000: 3}
 SEED = 20260101
 REFERENCE = "shared_session"
 

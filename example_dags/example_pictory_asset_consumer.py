@@ -17,7 +17,7 @@ def announce(triggering_asset_events: Any = None, triggering_dataset_events: Any
     for events in (triggering_asset_events or triggering_dataset_events).values():
         for event in events:
             video = event.extra
-            lines.append(f"{video['path']}: {video['seconds']:g} s, for {video['credits']} credits")
+            lines.append(f"{video['path']}: {video['seconds']:g} s, for {video['credits']:g} credits")
     print("\n".join(lines))  # noqa: T201  (into the task's log)
     return lines
 
