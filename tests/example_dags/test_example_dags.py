@@ -21,7 +21,7 @@ IS_AIRFLOW_3 = find_spec("airflow.sdk") is not None
 
 FOLDER = Path(__file__).parents[2] / "example_dags"
 ON_AIRFLOW_3_1 = {"example_pictory_approval"}
-HAS_APPROVALS = find_spec("airflow.providers.standard.operators.hitl") is not None and IS_AIRFLOW_3
+HAS_APPROVALS = IS_AIRFLOW_3 and find_spec("airflow.providers.standard.operators.hitl") is not None
 FILES = [path for path in sorted(FOLDER.glob("*.py")) if HAS_APPROVALS or path.stem not in ON_AIRFLOW_3_1]
 
 # Runs in a process of its own, where nothing is imported yet and what is done can be watched from the start.
