@@ -29,6 +29,7 @@ def is_missed_without_worker(task: Any) -> bool:
     """
     return bool(
         task.outlets
+        or task.multiple_outputs
         or task.has_on_success_callback
         or task.has_on_execute_callback
         or task.has_on_skipped_callback

@@ -13,6 +13,7 @@ from airflow_provider_pictory.starting import TASK_TRIGGER, backstop_after, is_m
 
 PLAIN = {
     "outlets": [],
+    "multiple_outputs": False,
     "has_on_success_callback": False,
     "has_on_execute_callback": False,
     "has_on_skipped_callback": False,

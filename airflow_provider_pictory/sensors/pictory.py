@@ -48,8 +48,9 @@ class VideoJobSensor(BaseSensorOperator):
     It defers unless told otherwise. On Airflow 3.3 and later it starts in the triggerer and, once there is a
     video, ends there, so no task process runs at all; whatever else happens goes on on a worker. It defers
     from a worker, after a first look, where something would be missed otherwise: outlets, callbacks for
-    success, execution or skipping, listeners such as OpenLineage, mapped tasks, a job id that is neither text
-    nor a task's output; and on older versions.
+    success, execution or skipping, listeners such as OpenLineage, ``multiple_outputs``, mapped tasks and
+    those that others are mapped over, a result that is its DAG's, a job id that is neither text nor a task's
+    output; and on older versions.
 
     A failed look at the job, such as a network error, a 429 or a 5xx, is ridden out until the
     timeout; a failed job ends the sensor at once and without retries. Before it declares a timeout it takes
@@ -84,6 +85,7 @@ class VideoJobSensor(BaseSensorOperator):
     template_fields: Sequence[str] = ("job_id", "pictory_conn_id")
     operator_extra_links = OPERATOR_EXTRA_LINKS
     ui_color = "#e8e2fb"
+    _returns_dag_result = False
 
     def __init__(
         self,
@@ -111,6 +113,18 @@ class VideoJobSensor(BaseSensorOperator):
             # On the instance, since as class attributes they would apply to mapped tasks too, as they stand.
             self.start_trigger_args = start_trigger_args(self)
             self.start_from_trigger = self.start_trigger_args is not None
+
+    @property
+    def returns_dag_result(self) -> bool:
+        """Whether the result is that of the whole DAG, too (Airflow 3.3 and later)."""
+        return self._returns_dag_result
+
+    @returns_dag_result.setter
+    def returns_dag_result(self, value: bool) -> None:
+        # Airflow sets it once the sensor is made, and marks the result with it on a worker only.
+        self._returns_dag_result = value
+        if value:
+            self.start_from_trigger, self.start_trigger_args = False, None
 
     @cached_property
     def hook(self) -> PictoryHook:

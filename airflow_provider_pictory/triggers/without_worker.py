@@ -152,7 +152,9 @@ class VideoJobTaskTrigger(BaseTrigger):
             raise WorkerNeededError("Airflow gave no context to render templates with")
         task = self._context["task"]
         if is_missed_without_worker(task) or await _in_thread(_has_listeners):
-            raise WorkerNeededError("callbacks, outlets or listeners need a worker")
+            raise WorkerNeededError("callbacks, outlets, listeners or multiple outputs need a worker")
+        if next(task.iter_mapped_dependants(), None) is not None:
+            raise WorkerNeededError("a task is mapped over the result, which takes a worker to count")
         await _in_thread(self._render_now)
         try:
             self.job_id = checked_job_id(self.job_id)

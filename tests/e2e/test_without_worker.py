@@ -16,6 +16,7 @@ pytestmark = pytest.mark.end_to_end
 
 DAG_ID = "end_to_end_without_worker"
 GIVEN = "end_to_end_given_job"
+ON_WORKERS = ("with_callback", "with_outlet", "with_outputs", "switched_off", "mapped")
 
 LISTENER = """
 import sys
@@ -60,7 +61,7 @@ def account(connected):
 def finished(connected, account):
     """Run the DAG once; its job ends while all wait for it."""
     run_id = connected.trigger(DAG_ID)
-    for task_id in ("by_output", "by_template", "with_callback", "with_outlet", "switched_off", "mapped"):
+    for task_id in ("by_output", "by_template", *ON_WORKERS):
         connected.wait_for_state(DAG_ID, run_id, task_id, "deferred")
     job_id = only_job(account)["job_id"]
     account.advance(RENDER_SECONDS)
@@ -129,7 +130,7 @@ def test_a_sensor_that_pushes_nothing_pushes_nothing(airflow, finished):
     assert airflow.xcoms(DAG_ID, finished.run_id, "without_push") == {}
 
 
-@pytest.mark.parametrize("task_id", ["with_callback", "with_outlet", "switched_off", "mapped"])
+@pytest.mark.parametrize("task_id", ON_WORKERS)
 def test_where_something_would_be_missed_a_worker_defers_and_a_worker_resumes(airflow, finished, task_id):
     assert finished.states[task_id] == "success"
     assert task_processes(airflow, finished.run_id, task_id) == 2
@@ -142,6 +143,20 @@ def test_a_success_callback_is_called_and_an_asset_event_is_there(airflow, finis
     assert [it["source_task_id"] for it in events if it["source_run_id"] == finished.run_id] == [
         "with_outlet"
     ]
+
+
+def test_each_field_of_the_result_is_pushed_where_that_was_asked_for(airflow, finished):
+    xcoms = airflow.xcoms(DAG_ID, finished.run_id, "with_outputs")
+
+    assert {key: value for key, value in xcoms.items() if key != "return_value"} == xcoms["return_value"]
+    assert list(xcoms["return_value"]) == RESULT_KEYS
+
+
+def test_a_task_can_be_mapped_over_the_result(airflow, finished):
+    shown = [airflow.xcoms(DAG_ID, finished.run_id, "show", index)["return_value"] for index in range(10)]
+
+    assert shown == RESULT_KEYS
+    assert finished.states["show"] == "success"
 
 
 def test_a_missing_xcom_fails_on_a_worker_with_a_clear_error(airflow, finished):

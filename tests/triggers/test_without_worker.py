@@ -29,10 +29,12 @@ def a_task(**changes):
     """Make what a triggerer knows of a sensor that it can do without a worker."""
     plain = {
         "outlets": [],
+        "multiple_outputs": False,
         "has_on_success_callback": False,
         "has_on_execute_callback": False,
         "has_on_skipped_callback": False,
         "do_xcom_push": False,
+        "iter_mapped_dependants": lambda: iter(()),
     }
     return SimpleNamespace(**{**plain, **changes})
 
@@ -99,6 +101,7 @@ def test_an_operators_output_becomes_a_template_that_names_its_map_index():
         {"start_from_trigger": False},
         {"deferrable": False},
         {"outlets": [object()]},
+        {"multiple_outputs": True},
         {"on_success_callback": print},
         {"on_execute_callback": print},
         {"on_skipped_callback": print},
@@ -137,6 +140,22 @@ def test_mapped_tasks_and_those_of_mapped_upstreams_start_on_a_worker():
 
     assert mapped.start_from_trigger is False
     assert one.start_from_trigger is False
+
+
+def test_a_sensor_whose_output_is_its_dags_result_starts_on_a_worker():
+    with a_dag() as dag:
+        sensor = VideoJobSensor(task_id="wait", job_id="{{ 1 }}")
+        mapped = VideoJobSensor.partial(task_id="mapped").expand(job_id=["a", "b"])
+    assert sensor.start_from_trigger is True
+    assert sensor.returns_dag_result is False
+
+    dag.add_result(sensor.output)
+    dag.add_result(mapped.output)
+
+    assert sensor.returns_dag_result is True
+    assert sensor.start_from_trigger is False
+    assert sensor.start_trigger_args is None
+    assert mapped.start_from_trigger is False
 
 
 def test_an_execution_timeout_ends_it_earlier_and_moves_no_deadline():
@@ -187,6 +206,27 @@ def test_what_a_policy_gave_the_task_later_brings_a_worker_in(busy_pictory, task
 
     assert (event.payload["outcome"], event.payload["error"]) == ("doubtful", "WorkerNeededError")
     assert busy_pictory.counts()["requests"].get("GET /pictoryapis/v1/jobs/{job_id}", 0) == 0
+
+
+def test_a_task_that_is_mapped_over_the_result_brings_a_worker_in(busy_pictory):
+    """Only a worker tells Airflow how many tasks that makes."""
+    from airflow.sdk import BaseOperator
+    from airflow.serialization.serialized_objects import DagSerialization
+
+    class Show(BaseOperator):
+        def __init__(self, *, field, **kwargs):
+            super().__init__(**kwargs)
+
+    with a_dag() as dag:
+        wait = VideoJobSensor(task_id="wait", job_id="{{ 1 }}")
+        plain = VideoJobSensor(task_id="plain", job_id="{{ 1 }}")
+        Show.partial(task_id="show").expand(field=wait.output)
+        wait >> plain
+    read_back = DagSerialization.from_dict(DagSerialization.to_dict(dag))
+    events = [event_of(a_trigger("?", task=read_back.get_task(name))) for name in ("wait", "plain")]
+
+    assert [event.payload["error"] for event in events] == ["WorkerNeededError", "WorkerNeededError"]
+    assert ["mapped" in event.payload["message"] for event in events] == [True, False]
 
 
 def test_listeners_bring_a_worker_in(busy_pictory, monkeypatch):
