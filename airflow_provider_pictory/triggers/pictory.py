@@ -141,11 +141,11 @@ async def wait_for_event(
         first_look=datetime.fromisoformat(first_look) if first_look else None,
         log=log,
     )
-    async with shared_poller(pictory_conn_id) as poller:
-        try:
+    try:
+        async with shared_poller(pictory_conn_id) as poller:
             return await poller.ended(watch)
-        except Exception as error:  # noqa: BLE001  (see above)
-            return error
+    except Exception as error:  # noqa: BLE001  (see above)
+        return error
 
 
 def say_what_goes_on(job_id: str, log: Logger) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import sys
 import time
 import warnings
 from datetime import UTC, datetime, timedelta
@@ -131,6 +132,15 @@ def test_a_missing_connection_is_left_to_the_worker(pictory):
     event = asyncio.run(first_event(trigger))
 
     assert (event["outcome"], event["error"]) == ("doubtful", "PictoryConfigurationError")
+
+
+def test_a_triggerer_that_cannot_load_the_hook_leaves_the_job_to_the_worker(pictory, monkeypatch):
+    trigger = a_trigger(submit())
+    monkeypatch.setitem(sys.modules, "airflow_provider_pictory.hooks.pictory", None)
+
+    event = asyncio.run(first_event(trigger))
+
+    assert (event["outcome"], event["error"]) == ("doubtful", "ModuleNotFoundError")
 
 
 def test_a_key_that_is_rotated_while_it_waits_is_taken_up(pictory_at, connect):
