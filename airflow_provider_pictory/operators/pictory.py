@@ -164,6 +164,7 @@ class GenerateVideoOperator(BaseOperator):
         self.reconcile_timeout = reconcile_timeout
         self.video_url: str | None = None
         self._submission: Submission | None = None
+        self._is_being_killed = False
 
     @cached_property
     def hook(self) -> PictoryHook:
@@ -254,6 +255,8 @@ class GenerateVideoOperator(BaseOperator):
         """Say what a killed task leaves behind, since there is no way to cancel it."""
         submission = self._submission
         if submission is None:
+            # Airflow 3 lets the task run on for seconds after the signal, through the imports for instance.
+            self._is_being_killed = True
             return
         submission.stop()
         if submission.job_id is not None:
@@ -294,6 +297,9 @@ class GenerateVideoOperator(BaseOperator):
             log=self.log,
             pushes_result=self.do_xcom_push,
         )
+        # In this order, since the signal may strike in between.
+        if self._is_being_killed:
+            self._submission.stop()
         return self._submission
 
     def _request(self) -> VideoRequest:

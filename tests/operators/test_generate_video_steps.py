@@ -607,6 +607,18 @@ def test_a_task_that_is_killed_but_still_runs_submits_nothing_any_more(pictory, 
     assert count(pictory, POST) == 0
 
 
+def test_a_task_that_is_killed_before_it_knows_what_to_submit_submits_nothing(pictory):
+    video = a_video()
+
+    def killed_at_once(operator, context):
+        operator.on_kill()
+        return operator.execute(context)
+
+    with pytest.raises(PictoryError, match="being killed; nothing was submitted"):
+        video._step(killed_at_once)
+    assert count(pictory, POST) == 0
+
+
 def test_a_task_that_is_killed_after_the_acceptance_names_the_job(busy_pictory):
     video = a_video()
     video.execute()
