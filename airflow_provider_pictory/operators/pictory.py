@@ -178,6 +178,9 @@ class GenerateVideoOperator(BaseOperator):
         from airflow_provider_pictory.asset_events import describe_video
         from airflow_provider_pictory.polling import JobWatch, deadline_after, seconds, wait_for_job
 
+        if self.wait_for_completion and self.deferrable:
+            # Whatever can't be loaded shall show before anything is paid.
+            import airflow_provider_pictory.triggers.pictory  # noqa: F401
         poll_interval = seconds(self.poll_interval, "poll_interval")
         timeout = seconds(self.timeout, "timeout") or DEFAULT_TIMEOUT
         submission = self._open_submission(context)

@@ -6,6 +6,7 @@ import contextlib
 import importlib.util
 import json
 import logging
+import sys
 from datetime import UTC, datetime, timedelta
 from unittest.mock import patch
 
@@ -572,6 +573,16 @@ def test_the_account_is_asked_first_where_it_shall_be(pictory_at, credits_left):
         assert f"{credits_left:g} are left, and this video needs about 8" in str(caught.value)
     assert count(pictory, POST) == (credits_left >= 8)
     assert count(pictory, QUOTA) == 1
+
+
+def test_a_trigger_that_cannot_be_loaded_shows_before_anything_is_paid(pictory, monkeypatch):
+    monkeypatch.setitem(sys.modules, "airflow_provider_pictory.triggers.pictory", None)
+
+    with pytest.raises(ImportError, match=r"airflow_provider_pictory\.triggers\.pictory"):
+        a_video().execute()
+    assert count(pictory, POST) == 0
+
+    assert a_video(deferrable=False).execute() == only_job(pictory)["job_id"]
 
 
 # Killed
