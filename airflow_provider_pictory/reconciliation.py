@@ -170,7 +170,8 @@ class Reconciliation:
     :param entry: of the ledger, an intent without a job id.
     :param hook: of the connection that the submission went over.
     :param ledger: where jobs are claimed, and the candidates written down for a later try.
-    :param timeout: seconds to wait, beyond the settling time, for running jobs that may be it.
+    :param timeout: seconds to wait, beyond the settling time, for running jobs that may be it, and for other
+        tasks that may have lost the same submission.
     :param log: of the task.
     """
 

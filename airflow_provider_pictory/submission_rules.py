@@ -38,7 +38,8 @@ class SubmissionRules:
     :param on_clear: what a person's clear means.
     :param on_unknown_submission: what to do where nothing tells whether a submission arrived.
     :param resubmit_failed: whether a failed job may be followed by another one.
-    :param reconcile_timeout: seconds to wait for jobs that may have come from a lost submission.
+    :param reconcile_timeout: seconds to wait for jobs that may have come from a lost submission, and for
+        other tasks that may have lost the same.
     :param max_credits: the most that a video may cost, in AI credits.
     :param check_quota: whether to ask the account first whether it has enough credits.
     """

@@ -36,7 +36,7 @@ SHORTEST_PAUSE, LONGEST_PAUSE = 10.0, 30.0
 FIXED = (10.0, 15.0, 30.0)
 SEED = 20260101
 # Which fixed interval it replaces, the first look and the pause in seconds. The second one is the default of
-# polling.py.
+# the package's schedule.py.
 RECOMMENDED = ((10.0, 35.0, 10.0), (15.0, 40.0, 15.0), (30.0, 50.0, 30.0))
 # Equal is what differs by less than a simulation of this size can tell.
 TOLERANCE = 0.005

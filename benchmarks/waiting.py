@@ -32,7 +32,7 @@ ENDING = 3.0
 # longer than what our poller spreads the first looks over, so that it isn't measured before it has all its work.
 LONGEST_START = 17.0
 LONGEST_TAIL = 8.0
-# How often everybody waits for so many jobs; most often where CPU is compared.
+# How often everybody waits for so many jobs.
 ROUNDS = {100: 3, 1000: 3, 3000: 3}
 SEED = 20260101
 REFERENCE = "shared_session"

@@ -205,7 +205,7 @@ class PictoryHook(HttpHook):
             accepted.append(read_without_key(settings, answer, read_submission))
         except AnswerError as error:
             # Only a 4xx, and want of credits under whichever status, say for certain that there is no job;
-            # not so those 4xx by which something in between says that it gave up waiting do not.
+            # those by which something in between says that it gave up waiting do not.
             is_refusal = 400 <= error.status_code < 500 and error.status_code not in GAVE_UP_WAITING
             if is_refusal or error.kind is AnswerErrorKind.INSUFFICIENT_CREDITS:
                 raise_airflow_error(settings, error, consequence=NOTHING_IS_PAID)

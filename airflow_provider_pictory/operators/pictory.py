@@ -80,7 +80,8 @@ class GenerateVideoOperator(BaseOperator):
     :param resubmit_failed: let a retry submit another video when the job failed; by default the task fails
         without a retry then.
     :param reconcile_timeout: seconds, or a ``timedelta``, to wait for running jobs that may have come from a
-        submission whose answer was lost; 15 minutes by default.
+        submission whose answer was lost, and for other tasks that may have lost the same; 15 minutes by
+        default.
 
     :raises PictoryInvalidRequestError: a rule is broken; nothing was paid.
     :raises PictorySpendingLimitError: it would cost more than ``max_credits``; nothing was paid.
