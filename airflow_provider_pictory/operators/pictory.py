@@ -177,11 +177,17 @@ class GenerateVideoOperator(BaseOperator):
     def execute(self, context: Context) -> str:
         """Submit the video unless there is one already and, if asked to, wait for it."""
         from airflow_provider_pictory.asset_events import describe_video
+        from airflow_provider_pictory.exceptions import PictoryInvalidRequestError
         from airflow_provider_pictory.polling import JobWatch, deadline_after, seconds, wait_for_job
 
         if self.wait_for_completion and self.deferrable:
             # Whatever can't be loaded shall show before anything is paid.
             import airflow_provider_pictory.triggers.pictory  # noqa: F401
+        if self.multiple_outputs and self.do_xcom_push:
+            raise PictoryInvalidRequestError(
+                "Nothing was submitted: multiple_outputs: got True, but this task returns a job id, which "
+                "can't be split; leave it out, also of the DAG's default_args"
+            )
         poll_interval = seconds(self.poll_interval, "poll_interval")
         timeout = seconds(self.timeout, "timeout") or DEFAULT_TIMEOUT
         submission = self._open_submission(context)

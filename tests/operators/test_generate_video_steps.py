@@ -676,6 +676,7 @@ def killed_in_flight(video, monkeypatch):
         {"max_credits": "many"},
         {"max_credits": True},
         {"max_credits": -1},
+        {"multiple_outputs": True},
     ],
     ids=str,
 )
