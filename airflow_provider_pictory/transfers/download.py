@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from airflow_provider_pictory.transfers.content import Content
-from airflow_provider_pictory.transfers.file_host import BrokenOffError, NoSuchRangeError
+from airflow_provider_pictory.transfers.file_host import BrokenOffError, NoSuchRangeError, require_mp4
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -123,7 +123,7 @@ class Downloader:
                 self._begin(body, file, hashing)
                 for piece in body.pieces:
                     if self._position == 0:
-                        _require_mp4(piece, body)
+                        require_mp4(piece, body)
                     _write(file, piece)
                     hashing.update(piece)
                     self._position += len(piece)
@@ -138,14 +138,21 @@ class Downloader:
         if self._total is None and self._validator:
             # What came in chunks had no size, and is still the same file.
             self._total = body.total
-        if body.start != self._position or (body.start and body.total != self._total):
+        if body.start != self._position or (body.start and self._is_of_another_file(body)):
             self._restart(file, hashing)
             if body.start:
-                raise BrokenOffError("the host gave another part of the file than it was asked for")
+                raise BrokenOffError("the host gave another part than it was asked for, or of another file")
         if body.start == 0:
             self._total, self._validator = body.total, body.validator
             if body.total is not None:
                 self._check_space(body.total)
+
+    def _is_of_another_file(self, body: Body) -> bool:
+        if body.total != self._total:
+            return True
+        ours, theirs = self._validator, body.validator
+        # A host that doesn't heed If-Range gives a part of whatever it has. A tag says nothing about a time.
+        return bool(ours and theirs and ours[0] == theirs[0] == '"' and ours != theirs)
 
     def _restart(self, file: BinaryIO, hashing: Hashing) -> None:
         file.seek(0)
@@ -170,11 +177,3 @@ def _write(file: BinaryIO, piece: bytes) -> None:
     rest = memoryview(piece)
     while rest:
         rest = rest[file.write(rest) :]
-
-
-def _require_mp4(piece: bytes, body: Body) -> None:
-    """Refuse a page that says why there is no video before the rest of it comes."""
-    if len(piece) >= 8 and piece[4:8] != b"ftyp":
-        raise BrokenOffError(
-            f"the host gave something else than an MP4 ({body.kind}, beginning with {piece[:24]!r})"
-        )

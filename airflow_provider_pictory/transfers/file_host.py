@@ -190,6 +190,20 @@ def place(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
+def require_mp4(beginning: bytes, body: Body) -> None:
+    """
+    Refuse a page that says why there is no video before the rest of it comes.
+
+    :param beginning: the first bytes of the file; fewer than 8 say nothing.
+    :param body: which they are of.
+    :raises BrokenOffError: they are of something else than an MP4.
+    """
+    if len(beginning) >= 8 and beginning[4:8] != b"ftyp":
+        raise BrokenOffError(
+            f"the host gave something else than an MP4 ({body.kind}, beginning with {beginning[:24]!r})"
+        )
+
+
 def _body(response: requests.Response) -> Body:
     headers, start, total = response.headers, 0, _declared_length(response)
     if response.status_code == 206:

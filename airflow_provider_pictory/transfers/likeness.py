@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from airflow_provider_pictory.transfers.file_host import require_mp4
+
 if TYPE_CHECKING:
     from airflow_provider_pictory.transfers.destination import Destination
     from airflow_provider_pictory.transfers.file_host import FileHost
@@ -57,4 +59,7 @@ def _part(host: FileHost, start: int, length: int) -> tuple[bytes | None, int | 
             part += piece
             if len(part) >= length:
                 break
+        if start == 0:
+            # A page that says why there is no video now would be another file than the video that is there.
+            require_mp4(bytes(part), body)
         return bytes(part[:length]), body.total

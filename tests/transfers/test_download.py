@@ -145,6 +145,27 @@ def test_a_part_that_was_not_asked_for_is_not_mixed_in(serve, said):
     assert fetch(host) == FILM
 
 
+def test_a_part_of_another_file_of_the_same_size_is_not_mixed_in_by_a_host_that_does_not_heed_if_range(serve):
+    other = answer(OTHER[100_000:], 206, Content_Range="bytes 100000-399999/400000", ETag='"two"')
+    host = serve(gives(FILM, cuts_after=100_000), other, gives(OTHER, tag='"two"'))
+
+    assert fetch(host) == OTHER
+    assert ranges(host) == [None, "bytes=100000-", None]
+
+
+def test_a_part_without_the_tag_of_its_file_is_believed(serve):
+    rest = answer(
+        FILM[100_000:],
+        206,
+        Content_Range="bytes 100000-399999/400000",
+        Last_Modified="Mon, 02 Nov 2026 10:00:00 GMT",
+    )
+    host = serve(gives(FILM, cuts_after=100_000), rest)
+
+    assert fetch(host) == FILM
+    assert len(host.requests) == 2
+
+
 def test_a_file_shorter_than_its_declared_length_is_given_up(serve):
     host = serve(gives(FILM, declares=500_000))
 

@@ -250,6 +250,23 @@ def test_another_file_is_refused_before_anything_is_downloaded(finished_job, ser
     assert all(request.header("range") for request in host.requests)
 
 
+@pytest.mark.parametrize("overwrite", [False, True], ids=["refusing", "overwriting"])
+def test_a_page_instead_of_the_video_does_not_make_the_video_that_is_there_another_file(
+    finished_job, serve, save, place, overwrite
+):
+    page = answer(b"<!DOCTYPE html><title>We are back soon</title>", Content_Type="text/html")
+    job_id = finished_job(serve(*[page] * 5, page, gives(film())).url)
+    place.put(film())
+    stamp = place.stamp()
+
+    with pytest.raises(PictoryDownloadError, match="something else than an MP4"):
+        save(job_id=job_id, path=place.path, overwrite=overwrite)
+    # The next page passes while it is still being compared.
+    save(job_id=job_id, path=place.path, overwrite=overwrite)
+
+    assert place.stamp() == stamp
+
+
 def test_overwrite_replaces_another_file(finished_job, serve, save, place):
     content = film()
     place.put(b"not a video")
