@@ -18,6 +18,7 @@ from airflow_provider_pictory.api.faults import shown
 from airflow_provider_pictory.exceptions import (
     PictoryAPIError,
     PictoryDownloadError,
+    PictoryError,
     PictoryFileExistsError,
     PictoryInvalidRequestError,
     PictoryJobUnfinishedError,
@@ -119,6 +120,7 @@ class PictoryToObjectStorageOperator(BaseOperator):
         self.check_video = check_video
         self.object_storage_conn_id = object_storage_conn_id
         self.pictory_conn_id = pictory_conn_id
+        self._is_saving = False
 
     @cached_property
     def hook(self) -> PictoryHook:
@@ -138,9 +140,11 @@ class PictoryToObjectStorageOperator(BaseOperator):
         destination = find_destination(self.path, self.object_storage_conn_id, f"{job_id}.mp4")
         source = _Source(self.hook, job_id)
         host = FileHost(self.hook.open_file, source.find_url, log=self.log)
+        self._is_saving = True
         try:
             manifest = self._transfer(source, host, destination)
         finally:
+            self._is_saving = False
             self.hook.close()
         describe_video(
             self.outlets,
@@ -151,6 +155,19 @@ class PictoryToObjectStorageOperator(BaseOperator):
             path=manifest["path"],
         )
         return manifest
+
+    def on_kill(self) -> None:
+        """
+        Stop the download or the upload where it is, so that nothing of it is left.
+
+        Airflow calls this on the task's own thread, and kills a task that goes on all the same.
+
+        :raises PictoryError: while there is something to stop, in the midst of it.
+        """
+        if self._is_saving:
+            raise PictoryError(
+                "This task is being killed, so the video isn't saved; a retry or a clear saves it"
+            )
 
     def _transfer(self, source: _Source, host: FileHost, destination: Destination) -> dict[str, Any]:
         from airflow_provider_pictory.transfers.likeness import is_there

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import os
 import resource
 import signal
@@ -21,6 +22,7 @@ from airflow_provider_pictory.exceptions import (
     PictoryAPIError,
     PictoryConfigurationError,
     PictoryDownloadError,
+    PictoryError,
     PictoryFileExistsError,
     PictoryInvalidRequestError,
     PictoryJobExpiredError,
@@ -716,6 +718,62 @@ def test_a_task_that_is_stopped_while_it_uploads_leaves_nothing(
         )
 
     assert bucket.names() == bucket.uploads() == []
+
+
+@pytest.fixture
+def save_until_killed():
+    """Run a task that ends as Airflow ends one: with a signal, which calls ``on_kill``."""
+
+    def run(**arguments):
+        operator = PictoryToObjectStorageOperator(task_id="save", **arguments)
+        before = signal.signal(signal.SIGTERM, lambda *_: operator.on_kill())
+        began = time.monotonic()
+        try:
+            with pytest.raises(PictoryError, match="is being killed, so the video isn't saved"):
+                inspect.unwrap(type(operator).execute)(operator, {})
+        finally:
+            signal.signal(signal.SIGTERM, before)
+        # So long after the signal Airflow kills a task that goes on.
+        assert time.monotonic() - began < 5
+
+    return run
+
+
+def test_a_task_that_airflow_ends_while_it_downloads_leaves_nothing(
+    finished_job, serve, save_until_killed, place
+):
+    def stall(server, connection, request):
+        gives(longer(film(), 400_000), cuts_after=100_000)(server, connection, request)
+        os.kill(os.getpid(), signal.SIGTERM)
+        return keep_silent(server, connection, request)
+
+    save_until_killed(job_id=finished_job(serve(stall).url), path=place.path)
+
+    assert not place.is_there
+    assert place.leftovers() == []
+
+
+def test_a_task_that_airflow_ends_while_it_uploads_leaves_nothing(
+    finished_job, serve, save_until_killed, bucket
+):
+    has_ended = threading.Event()
+
+    def stall(method, target):
+        if method == "PUT" and "partNumber=2" in target:
+            os.kill(os.getpid(), signal.SIGTERM)
+            has_ended.wait(10)
+
+    bucket.server.faults.append(stall)
+    host = serve(gives(longer(film(), 12_000_000)))
+
+    save_until_killed(job_id=finished_job(host.url), path=f"s3://media@{bucket.name}/film.mp4")
+    has_ended.set()
+
+    assert bucket.names() == bucket.uploads() == []
+
+
+def test_a_task_that_is_not_saving_any_more_is_not_disturbed(target):
+    PictoryToObjectStorageOperator(task_id="save", path=str(target)).on_kill()
 
 
 def test_a_task_that_is_killed_leaves_no_file_under_the_name_and_a_retry_saves_it(
