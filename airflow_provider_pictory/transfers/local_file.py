@@ -24,13 +24,16 @@ class LocalFile(Destination):
 
     :param path: with or without ``file://``.
     :raises PictoryInvalidRequestError: there is a folder of this name.
+    :raises PictoryStorageError: that can't be seen, for want of rights or since the name is too long.
     """
 
     def __init__(self, path: str) -> None:
         self._path = Path(LocalFileSystem._strip_protocol(path))
         super().__init__(f"file://{self._path}" if "://" in path else str(self._path))
         self._partial: Path | None = None
-        if self._path.is_dir():
+        with self.errors_named("looked at"):
+            is_folder = self._path.is_dir()
+        if is_folder:
             raise PictoryInvalidRequestError(
                 f"path: got {path!r}, but that is a folder; end it with / to put <job id>.mp4 into it, or "
                 "name a file in it"

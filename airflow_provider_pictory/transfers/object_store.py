@@ -17,6 +17,12 @@ from airflow_provider_pictory.exceptions import (
 )
 from airflow_provider_pictory.transfers.destination import Destination
 
+try:
+    from airflow.sdk.io import has_fs
+except ImportError:
+    # Airflow 2 has it elsewhere.
+    from airflow.io import has_fs  # type: ignore[attr-defined,no-redef]
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from typing import BinaryIO
@@ -63,7 +69,17 @@ class StoredObject(Destination):
         :raises PictoryConfigurationError: a package is missing, or the connection can't be used.
         """
         name = f"{scheme}://{f'{conn_id}@' if conn_id else ''}{bucket}/{key}"
+        advice = "" if conn_id else (
+            f"The path names no connection, so the worker's own rights counted; {scheme}://<connection "
+            "id>@bucket/key, or object_storage_conn_id, names one."
+        )  # fmt: skip
         try:
+            if not has_fs(scheme):
+                raise PictoryInvalidRequestError(
+                    f"path: got {name!r}, but no installed provider of Airflow knows {scheme}://; "
+                    "s3:// comes with apache-airflow-providers-amazon[s3fs], gs:// with "
+                    "apache-airflow-providers-google, abfs:// with apache-airflow-providers-microsoft-azure"
+                )
             path = ObjectStoragePath(f"{scheme}://{bucket}/{key}", conn_id=conn_id)
             file_system = path.fs
         except ImportError as error:
@@ -71,15 +87,9 @@ class StoredObject(Destination):
                 f"path: {name} needs a package that is missing: {error}"
             ) from error
         except ValueError as error:
-            raise PictoryInvalidRequestError(
-                f"path: got {name!r}, but no installed provider of Airflow knows {scheme}:// ({error}); "
-                "s3:// comes with apache-airflow-providers-amazon[s3fs], gs:// with "
-                "apache-airflow-providers-google, abfs:// with apache-airflow-providers-microsoft-azure"
+            raise PictoryConfigurationError(
+                f"path: {name} can't be reached: {error}. {advice}".strip()
             ) from error
-        advice = "" if conn_id else (
-            f"The path names no connection, so the worker's own rights counted; {scheme}://<connection "
-            "id>@bucket/key, or object_storage_conn_id, names one."
-        )  # fmt: skip
         options = MEDIA_TYPE_OPTIONS if scheme in S3_SCHEMES else {}
         return cls(file_system, path.path, name, advice, options)
 

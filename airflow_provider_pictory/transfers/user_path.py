@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING, NoReturn
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook, ObjectStoragePath
@@ -16,6 +17,9 @@ from airflow_provider_pictory.transfers.object_store import StoredObject
 
 if TYPE_CHECKING:
     from airflow_provider_pictory.transfers.destination import Destination
+
+# pathlib makes this of what has two slashes.
+_SCHEME_WITH_ONE_SLASH = re.compile(r"(?!file:|local:)[a-z][a-z0-9+.-]+:/(?!/)", re.IGNORECASE)
 
 
 def find_destination(path: object, conn_id: object, file_name: str) -> Destination:
@@ -37,10 +41,19 @@ def find_destination(path: object, conn_id: object, file_name: str) -> Destinati
     text = text.strip()
     if any(not mark.isprintable() for mark in text):
         _refuse(path, "a path has no control characters")
-    if text.endswith("/"):
-        text += file_name
+    if "{{" in text or "{%" in text:
+        _refuse(path, "there is a template in it, which Airflow renders in a text, not in a pathlib.Path")
+    if "None" in text.split("/"):
+        _refuse(path, "a part of it is None, as a template makes of a value that is missing")
+    if _SCHEME_WITH_ONE_SLASH.match(text):
+        _refuse(path, "two slashes follow a scheme; pathlib.Path drops one, so give such a path as a text")
     scheme, mark, rest = text.partition("://")
-    if not mark or scheme in ("file", "local"):
+    is_local = not mark or scheme in ("file", "local")
+    if is_local and not (rest if mark else text).strip("/"):
+        _refuse(path, "that is the root of all folders; is a value missing before the / at its end?")
+    if text.endswith("/"):
+        text, rest = text + file_name, rest + file_name
+    if is_local:
         return LocalFile(text)
     authority, _, key = rest.partition("/")
     named, _, bucket = authority.rpartition("@")
@@ -61,12 +74,15 @@ def _require_connection(conn_id: str) -> None:
     # Without this, some file systems go on with whatever rights they find.
     try:
         BaseHook.get_connection(conn_id)
-    except AirflowNotFoundException as error:
+    except AirflowNotFoundException:
+        # Before the @ of other URLs stand a user and a password, and Airflow's own words have them too.
+        user, colon, _ = conn_id.partition(":")
+        name = f"{user}:***" if colon else conn_id
         raise PictoryConfigurationError(
-            f"There is no Airflow connection {conn_id!r}, which the path is to be reached over. Create it, "
+            f"There is no Airflow connection {name!r}, which the path is to be reached over. Create it, "
             "or name another one: in the path, as in s3://<connection id>@bucket/key, or as "
             "object_storage_conn_id"
-        ) from error
+        ) from None
 
 
 def _refuse(path: object, allowed: str) -> NoReturn:

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import traceback
 from pathlib import Path
 
 import pytest
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
-from airflow_provider_pictory.exceptions import PictoryConfigurationError, PictoryInvalidRequestError
+from airflow_provider_pictory.exceptions import (
+    PictoryConfigurationError,
+    PictoryInvalidRequestError,
+    PictoryStorageError,
+)
 from airflow_provider_pictory.transfers.local_file import LocalFile
 from airflow_provider_pictory.transfers.object_store import StoredObject
 from airflow_provider_pictory.transfers.user_path import find_destination
+
+try:
+    from airflow.sdk.io.fs import _register_filesystems
+except ImportError:
+    from airflow.io import _register_filesystems
 
 
 def name(path, conn_id=None):
@@ -84,6 +94,60 @@ def test_what_is_no_path_says_what_one_looks_like(path):
 @pytest.mark.parametrize("path", ["s3://bucket", "s3://", "s3:///film.mp4", "s3://media@/film.mp4"])
 def test_a_path_without_bucket_or_file_says_what_is_missing(path):
     assert "it must name a bucket and a file, or a folder with / at the end" in refusal(path)
+
+
+@pytest.mark.parametrize("path", ["None/", "/videos/None/film.mp4", "s3://media@videos/None/film.mp4"])
+def test_a_part_that_a_template_left_empty_is_no_folder(path):
+    assert "a part of it is None, as a template makes of a value that is missing" in refusal(path)
+
+
+@pytest.mark.parametrize("path", ["/", "//", "file:///", "file://"])
+def test_nothing_is_written_into_the_root_of_all_folders(path):
+    assert "is a value missing before the / at its end?" in refusal(path)
+
+
+@pytest.mark.parametrize("path", [Path("s3://media@videos/film.mp4"), "gs:/videos/film.mp4"])
+def test_a_bucket_that_lost_a_slash_is_not_taken_for_a_local_folder(path, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    assert "two slashes follow a scheme" in refusal(path)
+
+
+def test_a_scheme_of_local_files_needs_no_two_slashes(tmp_path):
+    assert name(Path(f"file://{tmp_path}/film.mp4")) == f"{tmp_path}/film.mp4"
+
+
+def test_a_template_that_airflow_does_not_render_is_not_taken_for_a_name():
+    assert "renders in a text, not in a pathlib.Path" in refusal(Path("/videos/{{ ds }}/film.mp4"))
+
+
+def test_a_password_before_the_host_is_not_repeated():
+    path = "s3://somebody:very-secret@bucket/film.mp4"
+
+    with pytest.raises(PictoryConfigurationError) as caught:
+        find_destination(path, None, "")
+
+    said = "".join(traceback.format_exception(caught.value))
+    assert "There is no Airflow connection 'somebody:***'" in said
+    assert "very-secret" not in said
+
+
+def test_a_name_that_is_too_long_is_named_as_the_path():
+    with pytest.raises(PictoryStorageError, match=r"^/tmp/a+\.mp4 can't be looked at: OSError: "):
+        find_destination(f"/tmp/{'a' * 300}.mp4", None, "")
+
+
+def test_a_store_that_cannot_be_reached_without_a_connection_is_not_called_unknown(monkeypatch):
+    def get_fs(conn_id, options):
+        raise ValueError("Must provide either a connection_string or account_name with credentials!!")
+
+    monkeypatch.setitem(_register_filesystems(), "abfs", get_fs)
+
+    with pytest.raises(PictoryConfigurationError) as caught:
+        find_destination("abfs://videos/film.mp4", None, "")
+
+    assert str(caught.value).startswith("path: abfs://videos/film.mp4 can't be reached: Must provide either")
+    assert "The path names no connection" in str(caught.value)
 
 
 def test_control_characters_are_no_part_of_a_path():
