@@ -13,11 +13,14 @@ from airflow.providers.common.compat.sdk import DAG, Asset, task
 def announce(triggering_asset_events: Any = None, triggering_dataset_events: Any = None) -> list[str]:
     """Say what came; yours may tell a channel, or index the file."""
     lines = []
-    # Airflow 2 calls them datasets.
-    for events in (triggering_asset_events or triggering_dataset_events).values():
+    # Airflow 2 calls them datasets. A run that somebody starts by hand has none.
+    for events in (triggering_asset_events or triggering_dataset_events or {}).values():
         for event in events:
             video = event.extra
-            lines.append(f"{video['path']}: {video['seconds']:g} s, for {video['credits']:g} credits")
+            known = [key for key in ("seconds", "credits") if video.get(key) is not None]
+            lines.append(
+                ", ".join([video.get("path", "A video"), *(f"{video[key]:g} {key}" for key in known)])
+            )
     print("\n".join(lines))  # noqa: T201  (into the task's log)
     return lines
 

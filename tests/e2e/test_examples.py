@@ -71,4 +71,4 @@ def test_the_consumer_runs_when_a_video_was_saved_and_knows_which(airflow, picto
     assert airflow.wait_for_run(CONSUMER, consumed["dag_run_id"]) == "success"
     (line,) = airflow.xcoms(CONSUMER, consumed["dag_run_id"], "announce")["return_value"]
     path = tmp_path / f"{only_job(pictory)['job_id']}.mp4"
-    assert line == f"{path}: 5 s, for 8 credits"
+    assert line == f"{path}, 5 seconds, 8 credits"

@@ -10,6 +10,7 @@ import sys
 from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 
 import av
 import pytest
@@ -200,6 +201,26 @@ def test_continued_clip_begins_with_the_picture_that_the_first_one_ends_with(pic
     assert difference(beginning[-1], continuation[0]) < 6
     assert difference(beginning[-1], continuation[-1]) > 10
     assert count(pictory, POST) == 2
+
+
+CONSUMER = FOLDER / "example_pictory_asset_consumer.py"
+
+
+def test_asset_consumer_that_somebody_starts_by_hand_has_nothing_to_say(pictory, example):
+    run = example(CONSUMER)
+
+    assert run.states == {"announce": "success"}
+    assert run.xcom("announce") == []
+
+
+def test_asset_consumer_says_of_each_video_what_is_known():
+    (dag,) = load(CONSUMER).dags.values()
+    saved = {"job_id": "4711", "path": "s3://clips/film.mp4", "seconds": 8.0, "credits": None}
+    events = {"pictory-videos": [SimpleNamespace(extra=saved), SimpleNamespace(extra={})]}
+
+    lines = dag.get_task("announce").python_callable(triggering_asset_events=events)
+
+    assert lines == ["s3://clips/film.mp4, 8 seconds", "A video"]
 
 
 def test_daily_video_greets_with_the_date(pictory, example):
