@@ -6,7 +6,6 @@ import argparse
 import json
 import os
 import re
-import signal
 import sqlite3
 import sys
 import time
@@ -19,6 +18,7 @@ from local_programs import (
     NotStartedError,
     airflow_environment,
     child,
+    end_as_after_ctrl_c,
     sandbox,
     say,
     shown,
@@ -50,9 +50,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--real", action="store_true", help="at Pictory, with PICTORY_API_KEY, for credits")
     real = parser.parse_args().real
-    # Ending like after ctrl-C gives everything below the chance to clean up.
-    for end_signal in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(end_signal, signal.default_int_handler)
+    end_as_after_ctrl_c()
     try:
         run_demo(real=real)
     except (DemoFailedError, NotStartedError) as error:

@@ -7,8 +7,9 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -24,6 +25,14 @@ class NotStartedError(Exception):
     """A program doesn't run; the message is the one sentence that a person needs."""
 
 
+def end_as_after_ctrl_c() -> None:
+    """Give everything the chance to clean up, whichever of the usual signals ends us."""
+    for end_signal in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        # A closed terminal ends us as well, unless nohup says that it shall not.
+        if end_signal != signal.SIGHUP or signal.getsignal(end_signal) != signal.SIG_IGN:
+            signal.signal(end_signal, signal.default_int_handler)
+
+
 @contextmanager
 def sandbox(render_seconds: float) -> Iterator[dict[str, Any]]:
     """Start the sandbox on a free port, give an Airflow connection to it, and end it."""
@@ -35,6 +44,8 @@ def sandbox(render_seconds: float) -> Iterator[dict[str, Any]]:
         for line in process.stdout:
             lines.append(line.strip())
             if line.startswith("export AIRFLOW_CONN_"):
+                # It has a line for each request, and would stand still once nobody took them any more.
+                threading.Thread(target=_drain, args=(process.stdout,), daemon=True).start()
                 yield json.loads(line.split("=", 1)[1].strip().strip("'"))
                 return
         raise NotStartedError(f"the sandbox did not start: {' '.join(lines) or 'it said nothing'}")
@@ -43,8 +54,12 @@ def sandbox(render_seconds: float) -> Iterator[dict[str, Any]]:
 def airflow_environment(home: Path, connection: dict[str, Any]) -> dict[str, str]:
     """Give the environment of a small Airflow with the examples, whatever the user's own is set to."""
     own = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
+    # A proxy in the environment is not for this machine.
+    direct = ",".join(filter(None, (own.get("no_proxy") or own.get("NO_PROXY"), "127.0.0.1,localhost")))
     return {
         **own,
+        "no_proxy": direct,
+        "NO_PROXY": direct,
         # Airflow starts its own parts by name.
         "PATH": os.pathsep.join((str(PROGRAMS), own.get("PATH", os.defpath))),
         "AIRFLOW_HOME": str(home),
@@ -54,6 +69,13 @@ def airflow_environment(home: Path, connection: dict[str, Any]) -> dict[str, str
         "AIRFLOW_CONN_PICTORY_DEFAULT": json.dumps(connection),
         "NO_COLOR": "1",
     }
+
+
+def _drain(output: IO[str]) -> None:
+    # It is closed once the program has ended.
+    with suppress(ValueError):
+        for _ in output:
+            pass
 
 
 @contextmanager
@@ -81,12 +103,19 @@ def child(
     try:
         yield process
     finally:
+        impatience = None
         for end_signal in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
-            if _has_ended(process, end_signal):
-                break
+            try:
+                if _has_ended(process, end_signal):
+                    break
+            except KeyboardInterrupt as error:
+                # Another ctrl-C means the next signal, not that something may be left behind.
+                impatience = error
         process.wait()
         if process.stdout:
             process.stdout.close()
+        if impatience:
+            raise impatience
 
 
 def _has_ended(process: subprocess.Popen[str], end_signal: signal.Signals) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import signal
 import socket
 import sys
 import time
@@ -20,6 +19,7 @@ from local_programs import (
     NotStartedError,
     airflow_environment,
     child,
+    end_as_after_ctrl_c,
     sandbox,
     say,
     shown,
@@ -45,9 +45,7 @@ def main() -> int:
         "--render-seconds", type=float, default=SANDBOX_SECONDS, help="that a job of the sandbox takes"
     )
     arguments = parser.parse_args()
-    # Ending like after ctrl-C gives everything below the chance to clean up.
-    for end_signal in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(end_signal, signal.default_int_handler)
+    end_as_after_ctrl_c()
     try:
         run_ui(arguments.home, arguments.port, arguments.render_seconds)
     except NotStartedError as error:
