@@ -45,7 +45,7 @@ class DecoratedGenerateVideoOperator(DecoratedOperator, GenerateVideoOperator):
     :param python_callable: returns the prompt, or a dict of the fields ``prompt``, ``model``,
         ``aspect_ratio``, ``duration``, ``first_frame_image_url``, ``extend_video_url``,
         ``reference_image_urls``, ``webhook`` and ``extra_fields``. These replace the arguments of the same
-        names, but for those that are ``None`` or empty. It can take Airflow's context variables.
+        names, but for those that are ``None`` or an empty text. It can take Airflow's context variables.
     :param op_args: its positional arguments. (templated)
     :param op_kwargs: its keyword arguments. (templated)
     :param kwargs: as for :class:`GenerateVideoOperator`, without ``prompt``.
