@@ -37,7 +37,9 @@ NO_BODY = (urllib3.exceptions.HTTPError, requests.RequestException, HTTPExceptio
 
 Result = TypeVar("Result")
 
-_CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
+# Python refuses to read numbers of thousands of digits, and no file is that long.
+_LENGTH = re.compile(r"\d{1,18}", re.ASCII)
+_CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-\d+/(\d{1,18}|\*)", re.ASCII)
 _QUERY = re.compile(r"\?[^\s'\")>]*")
 
 
@@ -220,7 +222,7 @@ def _body(response: requests.Response) -> Body:
 
 def _declared_length(response: requests.Response) -> int | None:
     text = response.headers.get("Content-Length", "")
-    return int(text) if text.isascii() and text.isdecimal() else None
+    return int(text) if _LENGTH.fullmatch(text) else None
 
 
 def _pieces(response: requests.Response) -> Iterator[bytes]:

@@ -137,7 +137,9 @@ def test_a_part_of_a_file_of_another_size_is_not_mixed_in(serve):
     assert ranges(host) == [None, "bytes=100000-", None]
 
 
-@pytest.mark.parametrize("said", ["bytes 5-9/400000", "items 1-2/3", ""])
+@pytest.mark.parametrize(
+    "said", ["bytes 5-9/400000", "items 1-2/3", "", pytest.param(f"bytes 5-9/{'9' * 5000}", id="endless")]
+)
 def test_a_part_that_was_not_asked_for_is_not_mixed_in(serve, said):
     wrong = answer(b"12345", 206, Content_Range=said)
     host = serve(gives(FILM, cuts_after=100_000), wrong, gives(FILM))
@@ -252,6 +254,10 @@ def test_a_file_of_unknown_length_comes_whole(serve):
     cut = raw(head(200, {"Transfer-Encoding": "chunked"}) + chunks)
 
     assert fetch(serve(cut, whole)) == FILM
+
+
+def test_a_length_of_thousands_of_digits_is_none(serve):
+    assert fetch(serve(raw(head(200, {"Content-Length": "9" * 5000}) + FILM))) == FILM
 
 
 def test_a_file_of_unknown_length_goes_on_where_it_broke_if_it_is_the_same(serve):
