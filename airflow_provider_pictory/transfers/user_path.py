@@ -51,6 +51,9 @@ def find_destination(path: object, conn_id: object, file_name: str) -> Destinati
     is_local = not mark or scheme in ("file", "local")
     if is_local and not (rest if mark else text).strip("/"):
         _refuse(path, "that is the root of all folders; is a value missing before the / at its end?")
+    if scheme == "file" and mark and not rest.startswith("/"):
+        # Otherwise a host or a connection would become a folder in the worker's own.
+        _refuse(path, "an absolute path follows file://, as in file:///videos/film.mp4")
     if text.endswith("/"):
         text, rest = text + file_name, rest + file_name
     if is_local:

@@ -113,6 +113,11 @@ def test_a_bucket_that_lost_a_slash_is_not_taken_for_a_local_folder(path, tmp_pa
     assert "two slashes follow a scheme" in refusal(path)
 
 
+@pytest.mark.parametrize("path", ["file://localhost/videos/film.mp4", "file://media@/film.mp4", "file://x/"])
+def test_neither_a_host_nor_a_connection_of_local_files_becomes_a_folder(path):
+    assert "an absolute path follows file://" in refusal(path)
+
+
 def test_a_scheme_of_local_files_needs_no_two_slashes(tmp_path):
     assert name(Path(f"file://{tmp_path}/film.mp4")) == f"{tmp_path}/film.mp4"
 
