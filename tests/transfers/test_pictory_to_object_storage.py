@@ -756,10 +756,12 @@ def test_a_task_that_airflow_ends_while_it_downloads_leaves_nothing(
 def test_a_task_that_airflow_ends_while_it_uploads_leaves_nothing(
     finished_job, serve, save_until_killed, bucket
 ):
-    has_ended = threading.Event()
+    has_begun, has_ended = threading.Event(), threading.Event()
 
     def stall(method, target):
-        if method == "PUT" and "partNumber=2" in target:
+        # The client sends the part again and again, also when nobody waits for it any more.
+        if method == "PUT" and "partNumber=2" in target and not has_begun.is_set():
+            has_begun.set()
             os.kill(os.getpid(), signal.SIGTERM)
             has_ended.wait(10)
 
