@@ -50,7 +50,7 @@ chaos: .venv/.installed ## Kill tasks wherever it could hurt, for a quarter of a
 chaos-oldest: $(OLDEST)/.installed ## The kills around the paid POST on the oldest Airflow supported
 	$(OLDEST)/bin/python -m tests.chaos.crashes_on_oldest
 
-bench: .environments/benchmarks/.installed ## Measure side by side with the peers, for twenty minutes (BENCH=waiting: one question)
+bench: .environments/benchmarks/.installed ## Measure side by side with the peers, for half an hour (BENCH=waiting: one question)
 	.environments/benchmarks/bin/python -W ignore -m benchmarks $(BENCH)
 
 check: .venv/.installed ## Lint, check types and imports, build and check the package
