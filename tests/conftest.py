@@ -7,9 +7,11 @@ is made when a test asks for it: tests that need no database don't wait for one.
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import tempfile
+import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -111,3 +113,24 @@ def run_dag(airflow_database, capfd):
         return finished
 
     return run
+
+
+@pytest.fixture(scope="session")
+def s3_server():
+    """Start an S3 server on this machine, the only one, since Airflow keeps what a connection led to."""
+    from tests.transfers.s3_server import S3Server
+
+    with S3Server() as server:
+        yield server
+
+
+@pytest.fixture
+def bucket(s3_server, monkeypatch):
+    """Make a bucket that the connection ``media``, or none, leads to."""
+    s3_server.faults.clear()
+    extra = {"endpoint_url": s3_server.url, "region_name": "us-east-1"}
+    connection = {"conn_type": "aws", "login": "somebody", "password": "some-secret-key", "extra": extra}
+    monkeypatch.setenv("AIRFLOW_CONN_MEDIA", json.dumps(connection))
+    # For paths without a connection; Airflow keeps what it once found for them.
+    monkeypatch.setenv("AWS_ENDPOINT_URL", s3_server.url)
+    return s3_server.make_bucket(f"videos-{uuid.uuid4()}")

@@ -13,7 +13,6 @@ from airflow_provider_pictory.transfers.pictory_to_object_storage import Pictory
 from tests.hooks.loopback import Loopback
 from tests.pictory_words import submit
 from tests.transfers.file_hosts import HEIGHT, SECONDS, WIDTH
-from tests.transfers.s3_server import bucket, s3_server  # noqa: F401  (fixtures)
 
 
 @pytest.fixture(autouse=True)

@@ -7,12 +7,9 @@ package. Its requests pass through here, so that some can be refused.
 
 from __future__ import annotations
 
-import json
 import threading
-import uuid
 
 import boto3
-import pytest
 from moto.server import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import WSGIRequestHandler, make_server
 
@@ -99,22 +96,3 @@ class Bucket:
             return (status, code) if is_here and asked_method == method and part_of_target in target else None
 
         self.server.faults.append(fault)
-
-
-@pytest.fixture(scope="session")
-def s3_server():
-    """Start an S3 server on this machine."""
-    with S3Server() as server:
-        yield server
-
-
-@pytest.fixture
-def bucket(s3_server, monkeypatch):
-    """Make a bucket that the connection ``media``, or none, leads to."""
-    s3_server.faults.clear()
-    extra = {"endpoint_url": s3_server.url, "region_name": "us-east-1"}
-    connection = {"conn_type": "aws", "login": "somebody", "password": "some-secret-key", "extra": extra}
-    monkeypatch.setenv("AIRFLOW_CONN_MEDIA", json.dumps(connection))
-    # For paths without a connection; Airflow keeps what it once found for them.
-    monkeypatch.setenv("AWS_ENDPOINT_URL", s3_server.url)
-    return s3_server.make_bucket(f"videos-{uuid.uuid4()}")
