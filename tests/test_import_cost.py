@@ -21,20 +21,30 @@ from datetime import datetime, timezone
 from airflow.providers.common.compat.sdk import DAG
 from airflow_provider_pictory.operators.pictory import GenerateVideoOperator
 from airflow_provider_pictory.sensors.pictory import VideoJobSensor
+from airflow_provider_pictory.transfers.pictory_to_object_storage import PictoryToObjectStorageOperator
 
 with DAG("parsed", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=timezone.utc)):
     generate = GenerateVideoOperator(task_id="generate", prompt="A red fox in snow")
-    VideoJobSensor(task_id="wait", job_id=generate.output)
+    wait = VideoJobSensor(task_id="wait", job_id=generate.output)
+    PictoryToObjectStorageOperator(task_id="save", video=wait.output, path="films/")
+
+    from airflow_provider_pictory.decorators.pictory import pictory_video_task
+
+    @pictory_video_task
+    def clip():
+        return "A red fox in snow"
+
+    clip()
 """
 REST = """
-import airflow_provider_pictory.decorators.pictory
 import airflow_provider_pictory.exceptions
-import airflow_provider_pictory.transfers.pictory_to_object_storage
 import airflow_provider_pictory.triggers.pictory
 import airflow_provider_pictory.triggers.without_worker
 """
 # Whatever else of ours is loaded is paid for at each parse of each file.
 ENOUGH_FOR_A_DAG = {
+    "airflow_provider_pictory.decorators",
+    "airflow_provider_pictory.decorators.pictory",
     "airflow_provider_pictory.links",
     "airflow_provider_pictory.links.pictory",
     "airflow_provider_pictory.operators",
@@ -43,6 +53,8 @@ ENOUGH_FOR_A_DAG = {
     "airflow_provider_pictory.sensors",
     "airflow_provider_pictory.sensors.pictory",
     "airflow_provider_pictory.starting",
+    "airflow_provider_pictory.transfers",
+    "airflow_provider_pictory.transfers.pictory_to_object_storage",
 }
 EXPENSIVE = {
     "requests",

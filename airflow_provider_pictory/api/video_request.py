@@ -29,6 +29,8 @@ WIRE_NAMES = {
     "reference_image_urls": "referenceImageUrls",
     "webhook": "webhook",
 }
+# What a request is made of, by our names.
+REQUEST_FIELDS = (*WIRE_NAMES, "extra_fields")
 
 Clean = TypeVar("Clean")
 

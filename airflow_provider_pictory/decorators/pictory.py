@@ -1,4 +1,8 @@
-"""``@task.pictory_video``: a function that returns a prompt, or a whole request, becomes a video."""
+"""
+``@task.pictory_video``: a function that returns a prompt, or a whole request, becomes a video.
+
+Loaded whenever a DAG file is parsed, so whatever only a running task needs is imported where it runs.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +14,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import DecoratedOperator, context_merge, task_decorator_factory
 
-from airflow_provider_pictory.api.checks import is_absent
-from airflow_provider_pictory.api.faults import listed, shown
-from airflow_provider_pictory.api.video_request import WIRE_NAMES
-from airflow_provider_pictory.exceptions import PictoryInvalidRequestError
 from airflow_provider_pictory.operators.pictory import GenerateVideoOperator
 
 try:
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, TaskDecorator
 
     from airflow_provider_pictory.api import VideoRequest
-
-REQUEST_FIELDS = (*WIRE_NAMES, "extra_fields")
 
 _NOTHING_YET = object()
 
@@ -111,11 +109,15 @@ class DecoratedGenerateVideoOperator(DecoratedOperator, GenerateVideoOperator):
         return {"request_fields": self._request_fields}
 
     def _show(self, request_fields: dict[str, Any]) -> None:
+        from airflow_provider_pictory.api.video_request import REQUEST_FIELDS
+
         self._request_fields = request_fields
         for name in REQUEST_FIELDS:
             setattr(self, name, request_fields.get(name))
 
     def _request(self) -> VideoRequest:
+        from airflow_provider_pictory.api.video_request import REQUEST_FIELDS
+
         if self._made_request is not None:
             return self._made_request
         if self._returned is _NOTHING_YET:
@@ -143,6 +145,11 @@ class DecoratedGenerateVideoOperator(DecoratedOperator, GenerateVideoOperator):
 
         :raises PictoryInvalidRequestError: it is neither a prompt nor a dict of fields that we know.
         """
+        from airflow_provider_pictory.api.checks import is_absent
+        from airflow_provider_pictory.api.faults import listed, shown
+        from airflow_provider_pictory.api.video_request import REQUEST_FIELDS
+        from airflow_provider_pictory.exceptions import PictoryInvalidRequestError
+
         if isinstance(returned, str):
             return {"prompt": returned}
         name = getattr(self.python_callable, "__name__", "the function")
@@ -171,6 +178,8 @@ class DecoratedGenerateVideoOperator(DecoratedOperator, GenerateVideoOperator):
         }
 
     def _way_out(self, field: object) -> str:
+        from airflow_provider_pictory.api.video_request import WIRE_NAMES
+
         for ours, theirs in WIRE_NAMES.items():
             if field == theirs:
                 return f"it is called {ours} here"
@@ -199,6 +208,8 @@ def pictory_video_task(
     if multiple_outputs:
         raise TypeError("multiple_outputs: the task returns a job id, which can't be split; leave it out")
     if "prompt" in kwargs:
+        from airflow_provider_pictory.api.faults import shown
+
         raise TypeError(
             f"prompt: got {shown(kwargs['prompt'])}, but the function returns the prompt; leave it out"
         )

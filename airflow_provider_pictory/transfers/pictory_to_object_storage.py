@@ -1,34 +1,19 @@
-"""The operator that brings a finished video to where the next step wants it."""
+"""
+The operator that brings a finished video to where the next step wants it.
+
+Loaded whenever a DAG file is parsed, so whatever only a running task needs is imported where it runs.
+"""
 
 from __future__ import annotations
 
-import ast
-import json
-import time
-from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
-from airflow_provider_pictory.api import InvalidRequestError
-from airflow_provider_pictory.api.checks import is_absent
-from airflow_provider_pictory.api.checks import job_id as checked_job_id
-from airflow_provider_pictory.api.faults import shown
-from airflow_provider_pictory.exceptions import (
-    PictoryAPIError,
-    PictoryDownloadError,
-    PictoryError,
-    PictoryFileExistsError,
-    PictoryInvalidRequestError,
-    PictoryJobUnfinishedError,
-    PictoryStorageError,
-)
-from airflow_provider_pictory.polling import may_pass, require_completed
-
 if TYPE_CHECKING:
     import os
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from typing import BinaryIO
 
     from airflow.providers.common.compat.sdk import Context
@@ -39,12 +24,10 @@ if TYPE_CHECKING:
     from airflow_provider_pictory.transfers.destination import Destination
     from airflow_provider_pictory.transfers.file_host import FileHost
     from airflow_provider_pictory.transfers.mp4 import VideoFacts
+    from airflow_provider_pictory.transfers.source import Source
 
 # Pictory tells a duration in whole seconds, and a file has its last frame's and its sound's fractions.
 DURATION_TOLERANCE = 1.0
-LOOKS_AT_JOB = 3
-PAUSE_BETWEEN_LOOKS = 2.0
-LONGEST_PAUSE_BETWEEN_LOOKS = 60.0
 
 
 class PictoryToObjectStorageOperator(BaseOperator):
@@ -124,21 +107,21 @@ class PictoryToObjectStorageOperator(BaseOperator):
 
     @cached_property
     def hook(self) -> PictoryHook:
-        """The hook of this operator's connection, imported only where it runs."""
+        """The hook of this operator's connection."""
         from airflow_provider_pictory.hooks.pictory import PictoryHook
 
         return PictoryHook(self.pictory_conn_id)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Save the video, unless it is there."""
-        # Imported only where it runs, as the hook is.
         from airflow_provider_pictory.asset_events import describe_video
         from airflow_provider_pictory.transfers.file_host import FileHost
+        from airflow_provider_pictory.transfers.source import Source, read_source
         from airflow_provider_pictory.transfers.user_path import find_destination
 
         job_id = read_source(self.job_id, self.video)
         destination = find_destination(self.path, self.object_storage_conn_id, f"{job_id}.mp4")
-        source = _Source(self.hook, job_id)
+        source = Source(self.hook, job_id)
         host = FileHost(self.hook.open_file, source.find_url, log=self.log)
         self._is_saving = True
         try:
@@ -164,12 +147,14 @@ class PictoryToObjectStorageOperator(BaseOperator):
 
         :raises PictoryError: while there is something to stop, in the midst of it.
         """
+        from airflow_provider_pictory.exceptions import PictoryError
+
         if self._is_saving:
             raise PictoryError(
                 "This task is being killed, so the video isn't saved; a retry or a clear saves it"
             )
 
-    def _transfer(self, source: _Source, host: FileHost, destination: Destination) -> dict[str, Any]:
+    def _transfer(self, source: Source, host: FileHost, destination: Destination) -> dict[str, Any]:
         from airflow_provider_pictory.transfers.likeness import is_there
 
         size = destination.size()
@@ -198,7 +183,7 @@ class PictoryToObjectStorageOperator(BaseOperator):
         )
         return _manifest(source.job, destination, content, facts)
 
-    def _found(self, source: _Source, destination: Destination, content: Content) -> dict[str, Any]:
+    def _found(self, source: Source, destination: Destination, content: Content) -> dict[str, Any]:
         facts = self._check(destination.open(content.size), source.job)
         self.log.info(
             "The video of Pictory job %s is at %s already, nothing is written: %s",
@@ -209,6 +194,8 @@ class PictoryToObjectStorageOperator(BaseOperator):
         return _manifest(source.job, destination, content, facts)
 
     def _require_overwrite(self, destination: Destination, size: int) -> None:
+        from airflow_provider_pictory.exceptions import PictoryFileExistsError
+
         if not self.overwrite:
             raise PictoryFileExistsError(
                 f"path: {destination.name} is there already, with {size:,} bytes, and isn't the video of "
@@ -216,7 +203,8 @@ class PictoryToObjectStorageOperator(BaseOperator):
                 "that ends in / is a folder, for <job id>.mp4"
             )
 
-    def _download(self, source: _Source, host: FileHost, destination: Destination, file: BinaryIO) -> Content:
+    def _download(self, source: Source, host: FileHost, destination: Destination, file: BinaryIO) -> Content:
+        from airflow_provider_pictory.exceptions import PictoryStorageError
         from airflow_provider_pictory.transfers.download import Downloader
 
         downloader = Downloader(
@@ -234,6 +222,7 @@ class PictoryToObjectStorageOperator(BaseOperator):
             ) from error
 
     def _check(self, file: BinaryIO, job: VideoJob) -> VideoFacts:
+        from airflow_provider_pictory.exceptions import PictoryDownloadError
         from airflow_provider_pictory.transfers.mp4 import NotAnMP4Error, read_video_facts
 
         try:
@@ -248,82 +237,6 @@ class PictoryToObjectStorageOperator(BaseOperator):
                 raise PictoryDownloadError(f"{message}. check_video=False saves it all the same")
             self.log.warning("%s", message)
         return facts
-
-
-class _Source:
-    """
-    The job whose video is wanted, asked for as late as possible, since its URL can expire.
-
-    :param hook: to ask with.
-    :param job_id: of the job.
-    """
-
-    def __init__(self, hook: PictoryHook, job_id: str) -> None:
-        self._hook = hook
-        self.job_id = job_id
-        self.job = self._look()
-        self._is_fresh = True
-
-    def find_url(self) -> str:
-        """Give a URL that Pictory gave just now."""
-        if not self._is_fresh:
-            self.job = self._look()
-        self._is_fresh = False
-        assert self.job.url is not None  # noqa: S101  (no completed job is without one)
-        return self.job.url
-
-    def _look(self) -> VideoJob:
-        for looks_left in reversed(range(LOOKS_AT_JOB)):
-            try:
-                job = self._hook.get_job(self.job_id)
-                break
-            except PictoryAPIError as error:
-                pause = error.retry_after or PAUSE_BETWEEN_LOOKS
-                if not looks_left or not may_pass(error) or pause > LONGEST_PAUSE_BETWEEN_LOOKS:
-                    raise
-            time.sleep(pause)
-        if not job.has_ended:
-            raise PictoryJobUnfinishedError(
-                f"Pictory job {self.job_id} has no video yet (status {str(job.status)!r}). Put a "
-                "VideoJobSensor between the task that submits it and this one, and give this one "
-                "video=wait.output"
-            )
-        return require_completed(job)
-
-
-def read_source(job_id: object, video: object) -> str:
-    """
-    Read which job's video is wanted.
-
-    :param job_id: the id itself.
-    :param video: or a result that has it, as a dict or as the text that a template makes of one.
-    :raises PictoryInvalidRequestError: neither is given, both are, or one can't be what it shall be.
-    """
-    try:
-        if is_absent(video):
-            return checked_job_id(job_id)
-        if not is_absent(job_id):
-            raise PictoryInvalidRequestError(
-                f"job_id and video: got both, {shown(job_id)} and {shown(video)}, but one of them is needed"
-            )
-        result = _from_text(video) if isinstance(video, str) else video
-        if not isinstance(result, Mapping) or "job_id" not in result:
-            raise PictoryInvalidRequestError(
-                f"video: got {shown(video)}, but what a VideoJobSensor returned is needed, a dict with a "
-                "job_id; a job id alone goes into job_id"
-            )
-        return checked_job_id(result["job_id"])
-    except InvalidRequestError as error:
-        raise PictoryInvalidRequestError(str(error)) from error
-
-
-def _from_text(text: str) -> object:
-    for read in (json.loads, ast.literal_eval):
-        try:
-            return read(text)
-        except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
-            continue
-    return None
 
 
 def _differences(facts: VideoFacts, job: VideoJob) -> list[str]:

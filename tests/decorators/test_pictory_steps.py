@@ -6,7 +6,8 @@ from types import MappingProxyType
 
 import pytest
 
-from airflow_provider_pictory.decorators.pictory import REQUEST_FIELDS, pictory_video_task
+from airflow_provider_pictory.api.video_request import REQUEST_FIELDS
+from airflow_provider_pictory.decorators.pictory import pictory_video_task
 from tests.bare_tasks import BareTask
 from tests.conftest import RENDER_SECONDS
 from tests.dag_runs import a_dag

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from airflow_provider_pictory.transfers import file_host, pictory_to_object_storage
+from airflow_provider_pictory.transfers import file_host, source
 from airflow_provider_pictory.transfers.pictory_to_object_storage import PictoryToObjectStorageOperator
 from tests.hooks.loopback import Loopback
 from tests.pictory_words import submit
@@ -21,7 +21,7 @@ def pauses(monkeypatch):
     slept = []
     # Not in the time module itself, where the servers would miss theirs.
     clock = SimpleNamespace(monotonic=time.monotonic, sleep=slept.append)
-    for module in (file_host, pictory_to_object_storage):
+    for module in (file_host, source):
         monkeypatch.setattr(module, "time", clock)
     return slept
 
