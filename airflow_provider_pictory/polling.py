@@ -47,6 +47,9 @@ class Logger(Protocol):
     def warning(self, message: str, /, *arguments: object) -> Any:
         """Log what a user should look into."""
 
+    def error(self, message: str, /, *arguments: object) -> Any:
+        """Log what has cost a user something."""
+
 
 def seconds(value: object, field: str) -> float | None:
     """

@@ -148,7 +148,7 @@ class PictoryHook(HttpHook):
         }
 
     def submit_video(
-        self, request: VideoRequest, *, before_attempt: Callable[[datetime], None] | None = None
+        self, request: VideoRequest, *, before_attempt: Callable[[float], None] | None = None
     ) -> str:
         """
         Submit a video, which costs AI credits, and give its job id.
@@ -156,8 +156,8 @@ class PictoryHook(HttpHook):
         (source: Pictory's "Generate Video" page, ``POST /v1/aistudio/videos``)
 
         :param request: what to make.
-        :param before_attempt: called before each POST with the moment at which that POST will be over however
-            it goes, to write down that it is about to be sent; what it raises ends the submission.
+        :param before_attempt: called before each POST with the seconds after which that POST will be over
+            however it goes, to record that it is about to be sent; what it raises ends the submission.
         :return: the id of the job that makes it.
         :raises PictoryInvalidRequestError: Pictory refused a field; nothing was paid.
         :raises PictoryAuthenticationError: Pictory refused the key; nothing was paid.
@@ -193,13 +193,13 @@ class PictoryHook(HttpHook):
         self,
         request: VideoRequest,
         accepted: list[str],
-        before_attempt: Callable[[datetime], None] | None,
+        before_attempt: Callable[[float], None] | None,
     ) -> None:
         settings = self._get_settings()
         over_at = datetime.now(UTC) + timedelta(seconds=settings.timeout)
         body = WatchedBody(json.dumps(request.payload).encode(), over_at.timestamp())
         if before_attempt is not None:
-            before_attempt(over_at)
+            before_attempt(settings.timeout)
         try:
             answer = self._send(settings, "POST", SUBMIT_PATH, body)
             accepted.append(read_without_key(settings, answer, read_submission))
@@ -328,6 +328,14 @@ class PictoryHook(HttpHook):
         :raises PictoryConfigurationError: the connection is missing or can't be used.
         """
         return self._get_settings().base_url
+
+    def get_submission_window(self) -> float:
+        """
+        Return the seconds after a POST in which its job may still appear in the account's lists.
+
+        :raises PictoryConfigurationError: the connection is missing or can't be used.
+        """
+        return 180.0
 
     def open_file(self, url: str, headers: Mapping[str, str]) -> requests.Response:
         """

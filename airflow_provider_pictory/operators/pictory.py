@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_pictory.api import VideoJob, VideoModel, VideoRequest
     from airflow_provider_pictory.hooks.pictory import PictoryHook
-    from airflow_provider_pictory.submission import Submission
+    from airflow_provider_pictory.submission.submitter import Submitter
 
 DEFAULT_TIMEOUT = 60 * 60.0
 DEFAULT_RECONCILE_TIMEOUT = 15 * 60.0
@@ -164,7 +164,7 @@ class GenerateVideoOperator(BaseOperator):
         self.resubmit_failed = resubmit_failed
         self.reconcile_timeout = reconcile_timeout
         self.video_url: str | None = None
-        self._submission: Submission | None = None
+        self._submission: Submitter | None = None
         self._is_being_killed = False
 
     @cached_property
@@ -191,7 +191,7 @@ class GenerateVideoOperator(BaseOperator):
         poll_interval = seconds(self.poll_interval, "poll_interval")
         timeout = seconds(self.timeout, "timeout") or DEFAULT_TIMEOUT
         submission = self._open_submission(context)
-        submitted = submission.ensure()
+        submitted = submission.ensure(self._request_or_error())
         job_id = submitted.job_id
         self._use_connection(submitted.pictory_conn_id)
         try:
@@ -287,11 +287,11 @@ class GenerateVideoOperator(BaseOperator):
             self.pictory_conn_id = pictory_conn_id
             self.__dict__.pop("hook", None)
 
-    def _open_submission(self, context: Context) -> Submission:
-        from airflow_provider_pictory.submission import Submission
-        from airflow_provider_pictory.submission_rules import SubmissionRules
+    def _open_submission(self, context: Context) -> Submitter:
+        from airflow_provider_pictory.submission.policy import SubmissionPolicy
+        from airflow_provider_pictory.submission.submitter import Submitter
 
-        rules = SubmissionRules.read(
+        policy = SubmissionPolicy.read(
             on_clear=self.on_clear,
             on_unknown_submission=self.on_unknown_submission,
             resubmit_failed=self.resubmit_failed,
@@ -299,11 +299,10 @@ class GenerateVideoOperator(BaseOperator):
             max_credits=self.max_credits,
             check_quota=self.check_quota,
         )
-        self._submission = Submission(
+        self._submission = Submitter(
             context=context,
             hook=self.hook,
-            make_request=self._request,
-            rules=rules,
+            policy=policy,
             log=self.log,
             pushes_result=self.do_xcom_push,
         )
@@ -311,6 +310,13 @@ class GenerateVideoOperator(BaseOperator):
         if self._is_being_killed:
             self._submission.stop()
         return self._submission
+
+    def _request_or_error(self) -> VideoRequest | Exception:
+        """Make the request; the error is raised only where a video is to be submitted."""
+        try:
+            return self._request()
+        except Exception as error:  # noqa: BLE001  (also of a function that a DAG's author wrote)
+            return error
 
     def _request(self) -> VideoRequest:
         from airflow_provider_pictory.api import InvalidRequestError, VideoRequest
@@ -350,7 +356,7 @@ class GenerateVideoOperator(BaseOperator):
         """Give what ``execute_complete`` of a subclass needs besides."""
         return {}
 
-    def _finish(self, context: Context, submission: Submission, job: VideoJob) -> str:
+    def _finish(self, context: Context, submission: Submitter, job: VideoJob) -> str:
         from airflow_provider_pictory.asset_events import describe_video
         from airflow_provider_pictory.polling import describe
 
@@ -366,7 +372,7 @@ class GenerateVideoOperator(BaseOperator):
             seconds=job.duration_seconds,
             ai_credits=job.ai_credits_used,
         )
-        submission.note_delivery()
+        submission.note_delivery(has_ended=True)
         return job.job_id
 
     def _say_what_goes_on(self, error: Exception) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from email.utils import formatdate
+from functools import partial
 from typing import TYPE_CHECKING
 
 from aiohttp import web
@@ -85,6 +87,7 @@ async def serve(
             ]
         )
         application.on_response_prepare.append(counter.count_status)
+        application.on_response_prepare.append(partial(_date, clock))
         application.on_shutdown.append(connections.end_all)
         for part in (ApiRoutes(service, files, webhooks, sources, injector, result_urls), files, control):
             application.add_routes(part.routes())
@@ -99,6 +102,11 @@ async def serve(
             await sources.close()
             await webhooks.close()
             await runner.cleanup()
+
+
+async def _date(clock: Clock, request: web.Request, response: web.StreamResponse) -> None:
+    """Date a response by the sandbox's own time, as all else that it says."""
+    response.headers.setdefault("Date", formatdate(clock.now(), usegmt=True))
 
 
 def _url(runner: web.AppRunner) -> str:

@@ -180,27 +180,27 @@ def _watch_xcom(cls: type) -> None:
 
 
 def _watch_ledgers() -> None:
-    from airflow_provider_pictory import ledger
+    from airflow_provider_pictory.submission.store import RecordStore
 
     def write(former: Any, self: Any, entry: Any, *args: Any, **kwargs: Any) -> None:
-        if entry.state == "intended":
+        if entry.state == "intent":
             reach("before-intent")
-        former(self, entry, *args, **kwargs)
-        if entry.state == "intended":
+        written = former(self, entry, *args, **kwargs)
+        if entry.state == "intent":
             reach("after-intent")
         if entry.state == "accepted":
             reach("after-ledger")
+        return written
 
-    _wrapped(ledger.TaskStateLedger, "write")(write)
-    _wrapped(ledger.VariableLedger, "write")(write)
+    _wrapped(RecordStore, "write")(write)
 
 
 def _shorten_settling() -> None:
-    from airflow_provider_pictory import reconciliation
+    from airflow_provider_pictory.submission import reconcile
 
     if seconds := os.environ.get(SETTLING_TIME):
-        reconciliation.SETTLING_TIME = float(seconds)
-        reconciliation.PAUSE_BETWEEN_LOOKS = float(seconds) / 4
+        PictoryHook.get_submission_window = lambda hook: float(seconds)
+        reconcile.PAUSE_BETWEEN_POLLS = float(seconds) / 4
 
 
 HAS_LEDGER = "on_clear" in inspect.signature(GenerateVideoOperator.__init__).parameters

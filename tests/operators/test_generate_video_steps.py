@@ -13,7 +13,8 @@ from unittest.mock import patch
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
-from airflow_provider_pictory import ledger, polling, reconciliation
+from airflow_provider_pictory import polling
+from airflow_provider_pictory.submission import clock as submission_clock
 from airflow_provider_pictory.exceptions import (
     PictoryAuthenticationError,
     PictoryConfigurationError,
@@ -466,7 +467,7 @@ def test_without_a_retry_left_what_became_of_a_lost_answer_is_found_out_in_place
     def finish(*_, **__):
         busy_pictory.advance(RENDER_SECONDS)
 
-    with patch.object(reconciliation.time, "sleep", finish):
+    with patch.object(submission_clock.time, "sleep", finish):
         job_id = video.execute()
 
     assert job_id == only_job(busy_pictory)["job_id"]

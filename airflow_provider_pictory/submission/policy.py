@@ -31,7 +31,7 @@ class OnUnknownSubmission(StrEnum):
 
 
 @dataclass(frozen=True)
-class SubmissionRules:
+class SubmissionPolicy:
     """
     What the author of a DAG decides about submitting.
 
@@ -61,7 +61,7 @@ class SubmissionRules:
         reconcile_timeout: object,
         max_credits: object,
         check_quota: object,
-    ) -> SubmissionRules:
+    ) -> SubmissionPolicy:
         """
         Check what an operator was given.
 
