@@ -93,7 +93,9 @@ class TaskInstance:
         self.state_of_others = "running"
         self._begin()
 
-    def get_task_states(self, dag_id: str, task_ids: list[str], run_ids: list[str]) -> dict[str, dict[str, str]]:
+    def get_task_states(
+        self, dag_id: str, task_ids: list[str], run_ids: list[str]
+    ) -> dict[str, dict[str, str]]:
         """Say as Airflow does in which state other task instances are."""
         return {run_id: dict.fromkeys(task_ids, self.state_of_others) for run_id in run_ids}
 

@@ -257,7 +257,9 @@ class VideoJobSensor(BaseSensorOperator):
     def _result(self, context: Context, job: VideoJob) -> dict[str, Any]:
         from airflow_provider_pictory.asset_events import describe_video
         from airflow_provider_pictory.polling import describe, require_completed
+        from airflow_provider_pictory.submission.forgetting import forget_job
 
+        forget_job(job.job_id, context, self.log)
         require_completed(job)
         self.log.info("Pictory job %s is completed: %s", job.job_id, describe(job))
         if self.do_xcom_push:

@@ -9,20 +9,15 @@ from __future__ import annotations
 
 import random
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from airflow_provider_pictory.api import VideoJob
 from airflow_provider_pictory.exceptions import PictoryError, PictoryLedgerError
 from airflow_provider_pictory.polling import look
+from airflow_provider_pictory.submission.forgetting import is_awaited
 from airflow_provider_pictory.submission.late import find_late_jobs
-from airflow_provider_pictory.submission.record import RecordState, SubmissionRecord, read_record
+from airflow_provider_pictory.submission.record import RecordState
 from airflow_provider_pictory.submission.task_states import GONE, find_task_state
-from airflow_provider_pictory.submission.variables import (
-    ListedVariables,
-    RecordName,
-    open_variables,
-    short_prompt,
-)
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -30,8 +25,9 @@ if TYPE_CHECKING:
     from airflow_provider_pictory.hooks.pictory import PictoryHook
     from airflow_provider_pictory.polling import Logger
     from airflow_provider_pictory.submission.clock import Clock
+    from airflow_provider_pictory.submission.record import SubmissionRecord
     from airflow_provider_pictory.submission.store import RecordStore
-    from airflow_provider_pictory.submission.variables import Claims
+    from airflow_provider_pictory.submission.variables import Claims, RecordName
 
 # No job ends earlier, so younger records are hardly ever over.
 YOUNGEST = timedelta(seconds=45)
@@ -150,11 +146,6 @@ class Tidier:
         return isinstance(polled, VideoJob) and polled.has_ended
 
 
-def is_awaited(record: SubmissionRecord, claims: Claims) -> bool:
-    """Tell whether another task may take this record's job for its own once the record is gone."""
-    return bool(claims.pending(short_prompt(record)) - {record.place.digest})
-
-
 def report_late_jobs(record: SubmissionRecord, job_ids: tuple[str, ...], log: Logger) -> None:
     """Say what was paid for besides the job that a task went on with."""
     cost = "an unknown number of" if record.estimated_credits is None else f"{record.estimated_credits:g}"
@@ -168,29 +159,3 @@ def report_late_jobs(record: SubmissionRecord, job_ids: tuple[str, ...], log: Lo
         cost,
         record.fingerprint.pictory_conn_id,
     )
-
-
-def forget_job(job_id: str, context: Any, log: Logger) -> None:
-    """
-    Delete the record of a job that was seen ended, unless somebody still needs it.
-
-    For whoever waits for a job that another task submitted. Nothing that goes wrong here matters to it.
-
-    :param job_id: of the job.
-    :param context: Airflow's of the running task, ``None`` in a triggerer.
-    :param log: of the task.
-    """
-    try:
-        variables = open_variables()
-        for _, text in variables.find_by_job(job_id):
-            record = read_record(text)
-            if record.job_id != job_id or record.state is not RecordState.DELIVERED:
-                continue
-            if record.is_kept or record.lost:
-                continue
-            if not isinstance(variables, ListedVariables) or is_awaited(record, variables.claims(())):
-                continue
-            if context is None or find_task_state(context, record.place) in (GONE, "success"):
-                variables.remove(record)
-    except Exception as error:  # noqa: BLE001  (see above)
-        log.info("The record of job %s can't be deleted now: %r", job_id, error)

@@ -37,10 +37,10 @@ from airflow_provider_pictory.exceptions import (
     PictorySubmissionUnknownError,
     PictorySubmissionUnresolvedError,
 )
+from airflow_provider_pictory.submission.policy import SubmissionPolicy
 from airflow_provider_pictory.submission.record import TaskPlace
 from airflow_provider_pictory.submission.submitter import Submitter
 from airflow_provider_pictory.submission.variables import RecordName
-from airflow_provider_pictory.submission.policy import SubmissionPolicy
 from tests.task_tries import Clock, TaskInstance, Variables, kept_in, passing
 
 BASE_URL = "https://pictory.example/pictoryapis"
@@ -562,9 +562,7 @@ class OneWishOnePaidJob(RuleBasedStateMachine):
         # Also if it never posts: what it wants may then come from an identical wish's submission.
         wish.has_tried = True
         try:
-            submission = Submitter(
-                context={"ti": instance}, hook=Hook(a_try), policy=wish.rules, log=a_try
-            )
+            submission = Submitter(context={"ti": instance}, hook=Hook(a_try), policy=wish.rules, log=a_try)
             submitted = submission.ensure(wish.request)
             wish.returned.append(submitted.job_id)
             submission.note_delivery()

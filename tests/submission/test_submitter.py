@@ -33,10 +33,10 @@ from airflow_provider_pictory.exceptions import (
 from airflow_provider_pictory.hooks.pictory import PictoryHook
 from airflow_provider_pictory.sandbox.connection import connection_json
 from airflow_provider_pictory.sandbox.service import Clock as SandboxClock
+from airflow_provider_pictory.submission.policy import SubmissionPolicy
 from airflow_provider_pictory.submission.record import TaskPlace
 from airflow_provider_pictory.submission.submitter import Submitter
 from airflow_provider_pictory.submission.variables import RECORD_PREFIX
-from airflow_provider_pictory.submission.policy import SubmissionPolicy
 from tests.conftest import API_KEY, RENDER_SECONDS
 from tests.task_tries import Clock, TaskInstance, Variables, kept_in, passing
 
