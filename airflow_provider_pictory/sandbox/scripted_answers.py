@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from aiohttp.typedefs import Handler
 
 
+class DatedResponse(web.Response):
+    """A response whose Date is a test's, and not the sandbox's to set."""
+
+
 @dataclass(frozen=True)
 class ScriptedAnswer:
     """
@@ -52,7 +56,8 @@ class ScriptedAnswer:
             content = (self.body if isinstance(self.body, str) else json.dumps(self.body)).encode()
         headers = {"Content-Type": "application/json"}
         headers.update((name, str(value)) for name, value in self.headers.items())
-        return web.Response(status=self.status, headers=headers, body=content)
+        kind = DatedResponse if any(name.lower() == "date" for name in self.headers) else web.Response
+        return kind(status=self.status, headers=headers, body=content)
 
 
 class ScriptedAnswers:

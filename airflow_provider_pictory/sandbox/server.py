@@ -21,7 +21,7 @@ from airflow_provider_pictory.sandbox.faults.foreign_jobs import ForeignJobs
 from airflow_provider_pictory.sandbox.faults.middleware import FaultyFront
 from airflow_provider_pictory.sandbox.faults.result_urls import ResultUrls
 from airflow_provider_pictory.sandbox.files import FileStore
-from airflow_provider_pictory.sandbox.scripted_answers import ScriptedAnswers
+from airflow_provider_pictory.sandbox.scripted_answers import DatedResponse, ScriptedAnswers
 from airflow_provider_pictory.sandbox.service import Clock, Service
 from airflow_provider_pictory.sandbox.sources import Sources
 from airflow_provider_pictory.sandbox.webhooks import Webhooks
@@ -106,7 +106,9 @@ async def serve(
 
 async def _date(clock: Clock, request: web.Request, response: web.StreamResponse) -> None:
     """Date a response by the sandbox's own time, as all else that it says."""
-    response.headers.setdefault("Date", formatdate(clock.now(), usegmt=True))
+    # aiohttp has set the date of this machine by now.
+    if not isinstance(response, DatedResponse):
+        response.headers["Date"] = formatdate(clock.now(), usegmt=True)
 
 
 def _url(runner: web.AppRunner) -> str:
