@@ -46,4 +46,4 @@ def forget_job(job_id: str, context: Any, log: Logger) -> None:
 
 def is_awaited(record: SubmissionRecord, claims: Claims) -> bool:
     """Tell whether another task may take this record's job for its own once the record is gone."""
-    return bool(claims.pending(short_prompt(record)) - {record.place.digest})
+    return bool(claims.in_doubt(short_prompt(record)) - {record.place.digest})

@@ -74,7 +74,11 @@ class RecordStore:
                 "nothing was submitted: it might be paid for twice. A later try may find it."
             ) from error
         records = [self._understood(text) for text in (*texts, *filter(None, [kept]))]
-        return max(records, key=lambda record: record.revision, default=None)
+        last = max(records, key=lambda record: record.revision, default=None)
+        if last is not None and last.state is RecordState.INTENT:
+            # A try that crashed while it claimed a job didn't find out whether another task has it.
+            return last.but(job_id=None, accepted_at=None, is_claimed=False)
+        return last
 
     def write(self, record: SubmissionRecord) -> SubmissionRecord:
         """
@@ -186,16 +190,44 @@ class RecordStore:
         :return: the record with the job; else how many of those who claimed it come before this one.
         :raises PictoryLedgerError: it can't be found out.
         """
+        others = self._other_owners(job_id)
+        if others:
+            return self._rank_among(others)
         claimed = intent.accepted(job_id, clock.now(), is_claimed=True).but(revision=intent.revision + 1)
-        self._write_variable(claimed)
+        # Not accepted yet: should this try crash right here, the next one has to find out once more.
+        tentative = claimed.but(state=RecordState.INTENT)
+        self._write_variable(tentative)
         pause = self._variables.pause_before_claim_counts()
         if pause:
             clock.sleep(pause)
-        owners = self.claims([job_id]).owners(job_id)
-        if owners == {self.place.digest}:
+        others = self._other_owners(job_id)
+        if not others:
             return self.write(claimed)
         self._write_variable(intent)
-        return sum(owner < self.place.digest for owner in owners)
+        try:
+            self._variables.withdraw(tentative)
+        except Exception as error:
+            raise self._unwritable(error) from error
+        return self._rank_among(others)
+
+    def read_claims(self, job_ids: Iterable[str]) -> list[SubmissionRecord]:
+        """
+        Return other task instances' records of jobs that they found in the account's lists.
+
+        :raises PictoryLedgerError: they can't be read.
+        """
+        try:
+            texts = [text for job_id in job_ids for _, text in self._variables.find_by_job(job_id)]
+            records = [read_record(text) for text in texts]
+        except Exception as error:
+            raise PictoryLedgerError(f"Who has which job can't be read ({_words(error)})") from error
+        return [record for record in records if record.is_claimed and record.place != self.place]
+
+    def _other_owners(self, job_id: str) -> set[str]:
+        return self.claims([job_id]).owners(job_id) - {self.place.digest}
+
+    def _rank_among(self, others: set[str]) -> int:
+        return sum(other < self.place.digest for other in others)
 
     @property
     def _description(self) -> str:
