@@ -93,7 +93,9 @@ class RecordStore:
             self._write_variable(record)
         except PictoryLedgerError as error:
             failure = error
-        if self.outlives_variables and record.state is not RecordState.INTENT:
+        if failure is not None and record.state is RecordState.INTENT:
+            raise failure
+        if self.outlives_variables:
             try:
                 self._write_task_state(record)
                 failure = None
@@ -119,10 +121,20 @@ class RecordStore:
             self._write_task_state(record)
         except Exception as error:
             raise self._unwritable(error) from error
-        try:
-            self._variables.remove_all(record)
-        except Exception as error:
-            raise self._unwritable(error) from error
+        self._remove_all(record)
+
+    def close(self, record: SubmissionRecord) -> None:
+        """
+        Write the record of a submission of which nothing came, or none where there is nothing to remember.
+
+        :raises PictoryLedgerError: it can't be written.
+        """
+        if record.earlier_jobs or record.lost:
+            self.write(record)
+        elif self.outlives_variables:
+            self.retire(record, is_needed=False)
+        else:
+            self._remove_all(record)
 
     def remove(self, record: SubmissionRecord) -> None:
         """
@@ -228,6 +240,12 @@ class RecordStore:
 
     def _rank_among(self, others: set[str]) -> int:
         return sum(other < self.place.digest for other in others)
+
+    def _remove_all(self, record: SubmissionRecord) -> None:
+        try:
+            self._variables.remove_all(record)
+        except Exception as error:
+            raise self._unwritable(error) from error
 
     @property
     def _description(self) -> str:
