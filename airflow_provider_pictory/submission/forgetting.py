@@ -46,9 +46,10 @@ def forget_job(job_id: str, context: Any, log: Logger, *, report_late: LateRepor
                 continue
             if context is not None and find_task_state(context, record.place) not in (GONE, "success"):
                 continue
-            if record.lost and report_late is not None:
-                record = report_late(record, variables.claims, log)
-            if not record.lost:
+            is_searched_for = bool(record.lost)
+            if is_searched_for and report_late is not None:
+                is_searched_for = bool(report_late(record, variables.claims, log).lost)
+            if not is_searched_for:
                 variables.remove(record)
     except Exception as error:  # noqa: BLE001  (see above)
         log.info("The record of job %s can't be deleted now: %r", job_id, error)

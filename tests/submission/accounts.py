@@ -73,7 +73,7 @@ class Time:
         def run(function: Callable[[], object]) -> None:
             try:
                 function()
-            except BaseException as error:
+            except BaseException as error:  # noqa: BLE001  (raised again below)
                 failures.append(error)
             finally:
                 with self._condition:
