@@ -110,19 +110,22 @@ class Log:
 
     def __init__(self) -> None:
         self.lines: list[str] = []
+        self.infos: list[str] = []
         self.warnings: list[str] = []
         self.errors: list[str] = []
 
     def info(self, message: str, *arguments: object) -> None:
-        self.lines.append(message % arguments)
+        self._add(self.infos, message % arguments)
 
     def warning(self, message: str, *arguments: object) -> None:
-        self.warnings.append(message % arguments)
-        self.info(message, *arguments)
+        self._add(self.warnings, message % arguments)
 
     def error(self, message: str, *arguments: object) -> None:
-        self.errors.append(message % arguments)
-        self.info(message, *arguments)
+        self._add(self.errors, message % arguments)
+
+    def _add(self, lines: list[str], line: str) -> None:
+        lines.append(line)
+        self.lines.append(line)
 
 
 class Account:

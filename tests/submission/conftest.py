@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from airflow_provider_pictory.sandbox.service import Clock as SandboxClock
-from tests.submission.accounts import Account, Time
-from tests.task_tries import Variables, VariablesWithoutNames, kept_in
+from tests.conftest import RENDER_SECONDS
+from tests.submission.accounts import Account, Log, Time
+from tests.submission.tasks import FragileVariables, Task
+from tests.task_tries import Clock, Variables, VariablesWithoutNames, kept_in, passing
 
 
 @pytest.fixture
@@ -52,3 +56,40 @@ def account(account_at):
     account.post("Something from last week")
     account.time.now += 7 * 24 * 3600
     return account
+
+
+# Of tasks whose tries are run one by one
+
+
+@pytest.fixture
+def clock():
+    # A real server's answers carry the real date.
+    clock = Clock(time.time())
+    with passing(clock):
+        yield clock
+
+
+@pytest.fixture
+def variables():
+    variables = FragileVariables()
+    with kept_in(variables):
+        yield variables
+
+
+@pytest.fixture
+def log():
+    return Log()
+
+
+@pytest.fixture
+def day_long_pictory(pictory_at, clock):
+    """A Pictory that lives by the same clock as the worker, and whose jobs take a day."""
+    return pictory_at(render_seconds=RENDER_SECONDS, clock=SandboxClock(clock.time), fetch_sources=False)
+
+
+@pytest.fixture
+def make_task(day_long_pictory, variables, log):
+    def make(**arguments):
+        return Task(day_long_pictory, variables, log, **arguments)
+
+    return make
