@@ -5,7 +5,6 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from email.utils import formatdate
-from functools import partial
 from typing import TYPE_CHECKING
 
 from aiohttp import web
@@ -29,7 +28,7 @@ from airflow_provider_pictory.sandbox.webhooks import Webhooks
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from aiohttp.typedefs import Middleware
+    from aiohttp.typedefs import Handler, Middleware
 
     from airflow_provider_pictory.sandbox.settings import Settings
 
@@ -77,6 +76,7 @@ async def serve(
         control = Control(service, files, webhooks, counter, scripted_answers, FaultControl(injector))
         application = web.Application(
             middlewares=[
+                dated_by(clock),
                 counter.middleware,
                 scripted_answers.middleware,
                 FaultyFront(injector, connections, foreign_jobs).middleware,
@@ -87,7 +87,6 @@ async def serve(
             ]
         )
         application.on_response_prepare.append(counter.count_status)
-        application.on_response_prepare.append(partial(_date, clock))
         application.on_shutdown.append(connections.end_all)
         for part in (ApiRoutes(service, files, webhooks, sources, injector, result_urls), files, control):
             application.add_routes(part.routes())
@@ -104,9 +103,17 @@ async def serve(
             await runner.cleanup()
 
 
-async def _date(clock: Clock, request: web.Request, response: web.StreamResponse) -> None:
-    """Date a response by the sandbox's own time, as all else that it says."""
-    response.headers.setdefault("Date", formatdate(clock.now(), usegmt=True))
+def dated_by(clock: Clock) -> Middleware:
+    """Make the middleware that dates responses by the sandbox's own time, as all else that it says."""
+
+    @web.middleware
+    async def date(request: web.Request, handler: Handler) -> web.StreamResponse:
+        response = await handler(request)
+        if not response.prepared:
+            response.headers.setdefault("Date", formatdate(clock.now(), usegmt=True))
+        return response
+
+    return date
 
 
 def _url(runner: web.AppRunner) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import json
-import time
 import logging
 import sys
+import time
 from datetime import UTC, datetime, timedelta
 from unittest.mock import patch
 
