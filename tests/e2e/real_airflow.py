@@ -19,6 +19,7 @@ import sys
 import time
 from contextlib import closing, suppress
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import psutil
@@ -26,9 +27,9 @@ import requests
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
-    from pathlib import Path
     from types import TracebackType
 
+ROOT = Path(__file__).parents[2]
 PAUSE = 0.5
 SECONDS_TO_START = 180
 SECONDS_TO_STOP = 15
@@ -51,6 +52,8 @@ class RealAirflow:
     :param is_busy: whether many tasks run while REST changes something. Tasks then have an API server of
         their own, ``execution-api``: the one that answers REST stops everything else that it does while it
         waits for SQLite's lock, which one of the tasks' requests may hold. And all wait for that lock longer.
+    :param python: of the environment whose Airflow runs; this process's own without it. The package is the
+        one beside these tests, whichever is installed there.
     """
 
     COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer")
@@ -62,8 +65,10 @@ class RealAirflow:
         environment: Mapping[str, str] | None = None,
         *,
         is_busy: bool = False,
+        python: Path | str = sys.executable,
     ) -> None:
         self.home = home
+        self._python = str(python)
         self.dags_folder = home / "dags"
         self.database = home / "airflow.db"
         self.fernet_key = base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
@@ -123,7 +128,7 @@ class RealAirflow:
         self._started[name] = datetime.now(UTC)
         with self._output(name).open("ab") as output:
             self._processes[name] = subprocess.Popen(
-                [sys.executable, "-m", "airflow", *commands[name]],
+                [self._python, "-m", "airflow", *commands[name]],
                 cwd=self.home,
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
@@ -345,6 +350,8 @@ class RealAirflow:
         lock_timeout = 5 if self._execution_port == self._port else 60
         return {
             **own,
+            "PATH": os.pathsep.join([str(Path(self._python).parent), own.get("PATH", "")]),
+            "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, [own.get("PYTHONPATH")])]),
             "AIRFLOW_HOME": str(self.home),
             "AIRFLOW__CORE__DAGS_FOLDER": str(self.dags_folder),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
@@ -377,7 +384,7 @@ class RealAirflow:
             connection.execute("PRAGMA journal_mode=WAL")
         with self._output("db-migrate").open("ab") as output:
             migration = subprocess.run(
-                [sys.executable, "-m", "airflow", "db", "migrate"],
+                [self._python, "-m", "airflow", "db", "migrate"],
                 cwd=self.home,
                 env=self._environment,
                 stdout=output,
