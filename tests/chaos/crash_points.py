@@ -205,6 +205,7 @@ def _watch_writes(cls: type) -> None:
     declared, former = inspect.getattr_static(cls, "set"), cls.set  # type: ignore[attr-defined]
     is_method = inspect.isfunction(declared)
 
+    @functools.wraps(former)
     def write(*args: Any, **kwargs: Any) -> Any:
         values = [*(args[2:3] if is_method else args[1:2]), kwargs.get("value")]
         states = {_state_of(value) for value in values}
@@ -217,7 +218,7 @@ def _watch_writes(cls: type) -> None:
             reach("after-ledger")
         return result
 
-    cls.set = functools.wraps(former)(write if is_method else staticmethod(write))  # type: ignore[attr-defined]
+    cls.set = write if is_method else staticmethod(write)  # type: ignore[attr-defined]
     cls.is_watched = True  # type: ignore[attr-defined]
 
 

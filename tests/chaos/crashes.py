@@ -341,6 +341,8 @@ class Harness:
             )
         for output in sorted((self._airflow.home / "logs").glob("*.out")):
             run_report.copy(output, f"components/{output.name}")
+        if report.problems:
+            run_report.copy(self._airflow.home / "logs/dag_processor", "components/dag_processor")
 
     def _records(self) -> list[dict[str, Any]]:
         """Read all that the tasks have written into Airflow's stores."""
