@@ -89,7 +89,7 @@ class RealAirflow:
         return f"http://127.0.0.1:{self._port}"
 
     @property
-    def _execution_url(self) -> str:
+    def execution_url(self) -> str:
         return f"http://127.0.0.1:{self._execution_port}/execution/"
 
     def __enter__(self) -> RealAirflow:
@@ -167,7 +167,7 @@ class RealAirflow:
         }
 
         def signs_of_life() -> dict[str, datetime | None]:
-            self._session.get(f"{self._execution_url}health", timeout=10)
+            self._session.get(f"{self.execution_url}health", timeout=10)
             health = self._session.get(f"{self.url}/api/v2/monitor/health", timeout=10).json()
             beats = {name: health[key][f"latest_{key}_heartbeat"] for name, key in names.items()}
             return {name: datetime.fromisoformat(beat) if beat else None for name, beat in beats.items()}
@@ -322,6 +322,20 @@ class RealAirflow:
         path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/links?map_index={map_index}"
         return dict(self.request("GET", path)["extra_links"])
 
+    def command(self, *words: str) -> str:
+        """Run Airflow's own command line, and give its output."""
+        done = subprocess.run(
+            [self._python, "-m", "airflow", *words],
+            cwd=self.home,
+            env=self._environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == 0, f"airflow {' '.join(words)} failed: {done.stdout} {done.stderr}"
+        return done.stdout
+
     def query(self, sql: str) -> list[tuple[Any, ...]]:
         """Read from the database."""
         with closing(sqlite3.connect(f"file:{self.database}?mode=ro", uri=True, timeout=30)) as connection:
@@ -362,7 +376,7 @@ class RealAirflow:
             "AIRFLOW__CORE__FERNET_KEY": self.fernet_key,
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
             "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
-            "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": self._execution_url,
+            "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": self.execution_url,
             "AIRFLOW__API__BASE_URL": self.url,
             "AIRFLOW__API__SECRET_KEY": secrets.token_hex(32),
             "AIRFLOW__API_AUTH__JWT_SECRET": secrets.token_hex(32),

@@ -66,9 +66,7 @@ class Front:
         began = time.time()
         response = await self.respond(request, body)
         taken = time.time() - began
-        self.requests.append(
-            f"{began:.3f} {response.status} {taken:.3f}s {request.method} {request.path_qs}"
-        )
+        self.requests.append(f"{began:.3f} {response.status} {taken:.3f}s {request.method} {request.path_qs}")
         return response
 
     async def respond(self, request: web.Request, body: bytes) -> web.Response:
