@@ -135,16 +135,22 @@ def _clear_and_tidy(options: Options) -> None:
 
 @show("M6", version="3.0", limit=400)
 def _decorated(options: Options) -> None:
-    """Run @task.pictory_video, mapped and deferred, on Airflow 3.0."""
-    dag_file = ROOT / "tests/e2e/dags/end_to_end_decorated.py"
+    """Run @task.pictory_video in all its ways to wait, mapped, on Airflow 3.0."""
+    dag_file = Path(__file__).parent / "dags/shows_decorated.py"
     with options.stage(sandbox={"render_seconds": 5}, dag_files=[dag_file]) as stage:
-        run_id = stage.airflow.trigger("end_to_end_decorated", run_id="decorated")
-        state = stage.wait_for_end([run_id], 200)[run_id]
-        options.findings.expect(state == "success", f"the run is {state} {stage.last_error(run_id, 'clip')}")
-        paid = len(stage.paid())
-        options.findings.expect(paid == 2, f"2 videos are wanted, {paid} are paid for")
-        ids = {stage.xcom(run_id, "clip", index) for index in range(2)}
-        options.findings.expect(ids == set(stage.paid()), f"the tasks return {len(ids)} of the jobs")
+        run_id = stage.airflow.trigger("shows_decorated", run_id="decorated")
+        stage.wait_for_end([run_id], 200)
+        for mode in ("submit", "worker", "deferred"):
+            states = [task.state for task in stage.tasks(run_id, mode)]
+            returned = {stage.xcom(run_id, mode, index) for index in range(2)}
+            paid = {job["job_id"] for job in stage.pictory.jobs() if job["prompt"].endswith(mode)}
+            options.findings.expect(
+                states == ["success"] * 2, f"{mode}: {tally(states)} {stage.last_error(run_id, mode)}"
+            )
+            options.findings.expect(
+                len(paid) == 2 and returned == paid,
+                f"{mode}: {len(paid)} paid for, {len(returned & paid)} returned",
+            )
 
 
 @show("M13", version="3.0", limit=400)

@@ -155,19 +155,31 @@ class Stage:
 
     def tasks(self, run_id: str, task_id: str = "generate") -> list[Task]:
         """Give a task's instances, mapped ones in their order."""
+        index = self._index_column("task_instance")
+        where = f"run_id = '{run_id}' AND task_id = '{task_id}'"
+        if "working_set" in self._columns("task_instance"):
+            # From Airflow 3.4 on, what was is kept in the same table.
+            where += " AND working_set"
         return [
             Task(*row)
             for row in self.airflow.query(
-                "SELECT dag_id, run_id, task_id, map_index, state, try_number, start_date, end_date "
-                f"FROM task_instance WHERE run_id = '{run_id}' AND task_id = '{task_id}' ORDER BY map_index"
+                f"SELECT dag_id, run_id, task_id, {index}, state, try_number, start_date, end_date "
+                f"FROM task_instance WHERE {where} ORDER BY {index}"
             )
         ]
+
+    def _columns(self, table: str) -> set[str]:
+        return {row[1] for row in self.airflow.query(f"PRAGMA table_info({table})")}
+
+    def _index_column(self, table: str) -> str:
+        """Give the column of the map index, which has another name from Airflow 3.4 on."""
+        return "map_index" if "map_index" in self._columns(table) else "region_index"
 
     def xcom(self, run_id: str, task_id: str, map_index: int = -1, key: str = "return_value") -> Any:
         """Give an XCom as the database has it."""
         rows = self.airflow.query(
             f"SELECT value FROM xcom WHERE run_id = '{run_id}' AND task_id = '{task_id}' "
-            f"AND map_index = {map_index} AND key = '{key}'"
+            f"AND {self._index_column('xcom')} = {map_index} AND key = '{key}'"
         )
         value = rows[0][0] if rows else None
         while isinstance(value, str | bytes):
