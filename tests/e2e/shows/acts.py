@@ -347,12 +347,16 @@ def _other_clock(options: Options) -> None:
 def _acts_late(options: Options) -> None:
     """Let the service act on a POST beyond the window: an ERROR names both jobs and the credits."""
     with ExitStack() as stack:
-        front = stack.enter_context(ServiceFront("", held=1, seconds=50))
-        sandbox = {"render_seconds": 75}
+        front = stack.enter_context(ServiceFront("", held=1, seconds=90))
+        sandbox = {"render_seconds": FOR_EVER}
         stage = stack.enter_context(options.stage(front=front, sandbox=sandbox, window=12, call=3))
         prompt = "A boat that comes late"
         run_id = stage.airflow.trigger("shows_late", {"prompt": prompt}, "late")
-        state = stage.wait_for_end([run_id], 200)[run_id]
+        # The one that follows once the window is over, and the late one; the task waits for the former.
+        stage.airflow.wait_for("both jobs", lambda: stage.paid(prompt), lambda paid: len(paid) == 2, 180)
+        time.sleep(5)
+        stage.pictory.advance(FOR_EVER)
+        state = stage.wait_for_end([run_id], 90)[run_id]
         paid = stage.paid(prompt)
         options.findings.expect(state == "success", f"the run is {state} {stage.last_error(run_id)}")
         options.findings.expect(len(paid) == 2, f"{len(paid)} jobs, the late one included (must be 2)")
@@ -361,8 +365,8 @@ def _acts_late(options: Options) -> None:
             say("not reported in the run; the next chance is a clear")
             stage.airflow.clear("shows_late", run_id, ["generate"], only_failed=False)
             stage.wait_for_task(run_id, "generate", {"deferred", "failed", "success"}, 90, try_number=3)
-            stage.pictory.advance(1000)
-            stage.wait_for_end([run_id], 90)
+            stage.pictory.advance(FOR_EVER)
+            stage.wait_for_end([run_id], 60)
             reported = _errors_naming(stage.log(run_id), paid)
         options.findings.expect(bool(reported), f"an ERROR names both jobs: {reported[:1]}")
         options.findings.expect(

@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -105,9 +106,8 @@ class Stage:
         return {**variables, **self.environment}
 
     def _airflow_class(self) -> type[RealAirflow]:
-        import airflow
-
-        if airflow.__version__.startswith("2."):
+        # Not by importing Airflow, which would take its settings from this process's environment.
+        if metadata.version("apache-airflow").startswith("2."):
             from tests.chaos.oldest_airflow import OldestAirflow
 
             return OldestAirflow
