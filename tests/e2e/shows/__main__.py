@@ -56,7 +56,7 @@ def main() -> int:
     if python is None:
         variable = f"AIRFLOW_{show.version.replace('.', '_')}_PYTHON"
         say(f"{show.name}: SKIPPED, for want of an environment with Airflow {show.version}: name its Python")
-        say(f"by --python or in {variable}, or build .environments/airflow-{show.version}")
+        say(f"by --python or in {variable}, or make .environments/airflow-{show.version}/.installed")
         return SKIPPED
     logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
     version = version_of(python)
