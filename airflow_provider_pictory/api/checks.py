@@ -127,7 +127,12 @@ def url(value: object) -> str | None:
 
 
 def reference_image_urls(value: object) -> tuple[str, ...]:
-    """Check the reference images; a template that renders a list gives its text, which is read back."""
+    """
+    Check the reference images.
+
+    A template that renders a list gives its text, which is read back. A list without any image is what a
+    template leaves behind where none was given, and means none.
+    """
     if is_absent(value):
         return ()
     if isinstance(value, str):
@@ -144,16 +149,15 @@ def reference_image_urls(value: object) -> tuple[str, ...]:
             ) from None
         if clean is not None:
             urls.append(clean)
-    if not 1 <= len(urls) <= REFERENCE_IMAGES_MAXIMUM:
+    if len(urls) > REFERENCE_IMAGES_MAXIMUM:
         raise RefusedValueError(
-            f"1 to {REFERENCE_IMAGES_MAXIMUM} are allowed (leave the argument out for none)",
-            given=f"{len(urls)} reference images",
+            f"1 to {REFERENCE_IMAGES_MAXIMUM} are allowed", given=f"{len(urls)} reference images"
         )
     return tuple(urls)
 
 
 def _list_from_text(text: str) -> object:
-    if not text.lstrip().startswith("["):
+    if not text.lstrip().startswith(("[", "(")):
         return [text]
     for read in (json.loads, ast.literal_eval):
         try:
@@ -165,7 +169,7 @@ def _list_from_text(text: str) -> object:
 
 def extra_fields(value: object, wire_names: Mapping[str, str]) -> dict[str, Any]:
     """Check that extra fields can be sent, and that none is one of our names, which Pictory would ignore."""
-    if is_absent(value):
+    if is_absent(value) or (isinstance(value, str) and value.strip() == "{}"):
         return {}
     if not isinstance(value, Mapping) or not all(isinstance(name, str) for name in value):
         raise RefusedValueError("it must be a dict of field names that Pictory knows and their values")

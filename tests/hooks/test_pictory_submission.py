@@ -283,11 +283,22 @@ def test_a_429_is_submitted_again_after_the_pause_that_pictory_asks_for(
     ]
 
 
-def test_a_429_that_asks_for_a_long_pause_is_left_to_airflows_retries(serve, connect):
-    server = serve(limited(600))
+@pytest.mark.parametrize("header", ["0", "0.503", "Thu, 01 Jan 1970 00:00:00 GMT"])
+def test_a_429_is_never_submitted_again_without_a_pause(
+    serve, connect, pauses_before_submitting_again, header
+):
+    connect(serve(limited(header), answer(ACCEPTED)).url)
+
+    assert submit() == JOB_ID
+    assert 1 <= pauses_before_submitting_again[0] < 2
+
+
+@pytest.mark.parametrize("header", ["600", "600, 600", "{in_ten_minutes}"])
+def test_a_429_that_asks_for_a_long_pause_is_left_to_airflows_retries(serve, connect, header):
+    server = serve(limited(header.format(in_ten_minutes=int(time.time()) + 600)))
     connect(server.url)
 
-    assert error_of(PictoryRateLimitedError).retry_after == 600
+    assert 500 < error_of(PictoryRateLimitedError).retry_after <= 600
     assert_one_post(server)
 
 
