@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from airflow.providers.common.compat.sdk import BaseOperator, TaskDeferred, conf
 
+from airflow_provider_pictory.arguments import (
+    OnClear,
+    OnUnknownSubmission,
+    choice,
+    credit_limit,
+    switch,
+    switches,
+)
 from airflow_provider_pictory.links.pictory import OPERATOR_EXTRA_LINKS
+from airflow_provider_pictory.literals import is_mapped_over, is_of_a_file, is_plain_request, literals
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,6 +36,20 @@ if TYPE_CHECKING:
 DEFAULT_TIMEOUT = 60 * 60.0
 DEFAULT_RECONCILE_TIMEOUT = 15 * 60.0
 
+# All that a request is made of.
+REQUEST_ARGUMENTS = (
+    "prompt",
+    "model",
+    "aspect_ratio",
+    "duration",
+    "first_frame_image_url",
+    "extend_video_url",
+    "reference_image_urls",
+    "webhook",
+    "extra_fields",
+)
+SWITCHES = ("wait_for_completion", "deferrable", "check_quota", "resubmit_failed")
+
 ADVICE = "Clear this task to go on waiting for it, with a longer timeout if it needs one."
 
 
@@ -34,8 +57,9 @@ class GenerateVideoOperator(BaseOperator):
     """
     Generate a video from a prompt.
 
-    All rules of Pictory's are checked before anything is sent, and all faults are reported together. The log
-    says what the video will cost before it is submitted.
+    All rules of Pictory's are checked before anything is sent, and all faults are reported together; what
+    can never be right is refused as soon as its DAG file is parsed, unless it is a template, the output of a
+    task, or an argument of a mapped task. The log says what the video will cost before it is submitted.
 
     A video is submitted once, whatever crashes: what a task is about to submit is written down before, and
     the job id right after it. A retry goes on with the job that is there. So does a clear while the job may
@@ -69,7 +93,8 @@ class GenerateVideoOperator(BaseOperator):
     :param deferrable: wait in the triggerer instead of on the worker; by default as Airflow's setting
         ``[operators] default_deferrable`` says.
     :param max_credits: the most AI credits that the video may cost by our estimate; one that costs more, or
-        whose cost can't be estimated, isn't submitted. No limit by default. (templated)
+        whose cost can't be estimated, isn't submitted. No limit where it is left out, or ``None`` in the DAG
+        file; one that a template, a task or a mapping leaves empty is refused. (templated)
     :param check_quota: ask the account first, and submit only what its remaining AI credits cover; off by
         default.
     :param on_clear: what a clear of this task means. ``"auto"`` (default): go on with a job that is still
@@ -100,22 +125,12 @@ class GenerateVideoOperator(BaseOperator):
     :raises PictoryJobTimedOutError: time is up; the job goes on and is paid for, a clear goes on waiting.
     """
 
-    template_fields: Sequence[str] = (
-        "prompt",
-        "model",
-        "aspect_ratio",
-        "duration",
-        "first_frame_image_url",
-        "extend_video_url",
-        "reference_image_urls",
-        "webhook",
-        "extra_fields",
-        "pictory_conn_id",
-        "max_credits",
-    )
+    template_fields: Sequence[str] = (*REQUEST_ARGUMENTS, "pictory_conn_id", "max_credits")
     template_fields_renderers: ClassVar[dict[str, str]] = {"prompt": "md", "extra_fields": "json"}
     operator_extra_links = OPERATOR_EXTRA_LINKS
     ui_color = "#d8cdf9"
+    _max_credits: float | str | None = None
+    _has_limit = False
 
     def __init__(
         self,
@@ -166,6 +181,19 @@ class GenerateVideoOperator(BaseOperator):
         self.video_url: str | None = None
         self._submission: Submitter | None = None
         self._is_being_killed = False
+        if is_of_a_file(self, GenerateVideoOperator):
+            self._refuse_wrong_literals()
+
+    @property
+    def max_credits(self) -> float | str | None:
+        """The most AI credits that the video may cost."""
+        return self._max_credits
+
+    @max_credits.setter
+    def max_credits(self, value: float | str | None) -> None:
+        self._max_credits = value
+        # Kept, since a template or the output of a task can be None once it is rendered.
+        self._has_limit = self._has_limit or value is not None
 
     @cached_property
     def hook(self) -> PictoryHook:
@@ -177,17 +205,13 @@ class GenerateVideoOperator(BaseOperator):
     def execute(self, context: Context) -> str:
         """Submit the video unless there is one already and, if asked to, wait for it."""
         from airflow_provider_pictory.asset_events import describe_video
-        from airflow_provider_pictory.exceptions import PictoryInvalidRequestError
         from airflow_provider_pictory.polling import JobWatch, deadline_after, seconds, wait_for_job
 
+        switches(self, SWITCHES)
         if self.wait_for_completion and self.deferrable:
             # Whatever can't be loaded shall show before anything is paid.
             import airflow_provider_pictory.triggers.pictory  # noqa: F401
-        if self.multiple_outputs and self.do_xcom_push:
-            raise PictoryInvalidRequestError(
-                "Nothing was submitted: multiple_outputs: got True, but this task returns a job id, which "
-                "can't be split; leave it out, also of the DAG's default_args"
-            )
+        self._refuse_multiple_outputs()
         poll_interval = seconds(self.poll_interval, "poll_interval")
         timeout = seconds(self.timeout, "timeout") or DEFAULT_TIMEOUT
         submission = self._open_submission(context)
@@ -237,6 +261,7 @@ class GenerateVideoOperator(BaseOperator):
         from airflow_provider_pictory.polling import seconds
         from airflow_provider_pictory.triggers.pictory import job_after_event
 
+        switches(self, SWITCHES)
         self._use_connection(pictory_conn_id or self.pictory_conn_id)
         submission = self._open_submission(context)
         submission.job_id = job_id = job_id or context["ti"].xcom_pull(
@@ -297,6 +322,7 @@ class GenerateVideoOperator(BaseOperator):
             resubmit_failed=self.resubmit_failed,
             reconcile_timeout=self.reconcile_timeout,
             max_credits=self.max_credits,
+            max_credits_was_given=self._has_limit or is_mapped_over(self, "max_credits"),
             check_quota=self.check_quota,
         )
         self._submission = Submitter(
@@ -319,23 +345,44 @@ class GenerateVideoOperator(BaseOperator):
             return error
 
     def _request(self) -> VideoRequest:
-        from airflow_provider_pictory.api import InvalidRequestError, VideoRequest
-        from airflow_provider_pictory.exceptions import PictoryInvalidRequestError
+        return _checked_request({name: getattr(self, name) for name in REQUEST_ARGUMENTS})
 
-        try:
-            return VideoRequest(
-                prompt=self.prompt,
-                model=self.model,
-                aspect_ratio=self.aspect_ratio,
-                duration=self.duration,
-                first_frame_image_url=self.first_frame_image_url,
-                extend_video_url=self.extend_video_url,
-                reference_image_urls=self.reference_image_urls,
-                webhook=self.webhook,
-                extra_fields=self.extra_fields,
+    def _refuse_wrong_literals(self) -> None:
+        """
+        Refuse what can never be right while the DAG file is parsed, in the words of a run.
+
+        :raises PictoryInvalidRequestError: for the first kind of argument that is wrong.
+        """
+        given = literals(self, (*SWITCHES, "on_clear", "on_unknown_submission", *self.template_fields))
+        for name in SWITCHES:
+            if name in given:
+                switch(given[name], name, templated=name in self.template_fields)
+        if "on_clear" in given:
+            choice(given["on_clear"], "on_clear", OnClear)
+        if "on_unknown_submission" in given:
+            choice(given["on_unknown_submission"], "on_unknown_submission", OnUnknownSubmission)
+        if "max_credits" in given:
+            credit_limit(given["max_credits"], "max_credits", self._has_limit)
+        self._refuse_multiple_outputs()
+        self._refuse_wrong_request({name: given[name] for name in REQUEST_ARGUMENTS if name in given})
+
+    def _refuse_wrong_request(self, known: dict[str, Any]) -> None:
+        """
+        Refuse a request that is wrong whatever becomes of those fields that aren't known yet.
+
+        :param known: the fields that are, by our names.
+        """
+        if not is_plain_request(known) and (request := _with_unknown_fields(known)) is not None:
+            _checked_request(request)
+
+    def _refuse_multiple_outputs(self) -> None:
+        if self.multiple_outputs and self.do_xcom_push:
+            from airflow_provider_pictory.exceptions import PictoryInvalidRequestError
+
+            raise PictoryInvalidRequestError(
+                "Nothing was submitted: multiple_outputs: got True, but this task returns a job id, which "
+                "can't be split; leave it out, also of the DAG's default_args"
             )
-        except InvalidRequestError as error:
-            raise PictoryInvalidRequestError(f"Nothing was submitted: {error}") from error
 
     def _defer(self, job_id: str, deadline: str, poll_interval: float | None, doubts: int = 0) -> NoReturn:
         from airflow_provider_pictory.triggers.pictory import deferral
@@ -385,3 +432,32 @@ class GenerateVideoOperator(BaseOperator):
                 "Pictory job %s goes on and is paid for; a retry or a clear of this task goes on with it",
                 job_id,
             )
+
+
+def _checked_request(fields: Mapping[str, Any]) -> VideoRequest:
+    from airflow_provider_pictory.api import InvalidRequestError, VideoRequest
+    from airflow_provider_pictory.exceptions import PictoryInvalidRequestError
+
+    try:
+        return VideoRequest(**fields)
+    except InvalidRequestError as error:
+        raise PictoryInvalidRequestError(f"Nothing was submitted: {error}") from error
+
+
+def _with_unknown_fields(known: Mapping[str, Any]) -> dict[str, Any] | None:
+    """
+    Return a request's fields with something that passes in the place of those that aren't known yet.
+
+    :param known: those that are, by our names.
+    :return: ``None`` where nothing can be told.
+    """
+    from collections.abc import Mapping
+
+    from airflow_provider_pictory.api.video_request import WIRE_NAMES
+
+    extra_fields = known.get("extra_fields")
+    if "extra_fields" not in known or not isinstance(extra_fields, (Mapping, type(None))):
+        # It may name any field, which then isn't checked, or it is wrong by itself.
+        return None if "extra_fields" not in known else dict(known)
+    unknown = {theirs: "not known yet" for ours, theirs in WIRE_NAMES.items() if ours not in known}
+    return {**known, "extra_fields": {**unknown, **(extra_fields or {})}}
