@@ -1,11 +1,12 @@
 """
-What users pass to operators and sensors: switches, choices, credits.
+What users pass to operators and sensors: switches, choices, credits, time spans.
 
 Loaded whenever a DAG file is parsed, so it imports next to nothing, and what only an error needs where it is.
 """
 
 from __future__ import annotations
 
+from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
 Choice = TypeVar("Choice", bound=StrEnum)
+
+# Beyond every wait that makes sense, and far within what a date, a timer or a database can hold.
+LONGEST_SPAN = 366 * 24 * 60 * 60.0
 
 # The words that Airflow takes in its own configuration; nothing else is guessed at.
 _WORDS = {"t": True, "true": True, "1": True, "f": False, "false": False, "0": False}
@@ -108,6 +112,34 @@ def credit_limit(value: object, field: str, was_given: bool) -> float | None:
             "where the value comes from, or leave the argument out for no limit",
         )
     _refuse(value, field, "a number of AI credits is needed, such as 20; leave it out for no limit")
+
+
+def time_span(value: object, field: str, *, may_be_zero: bool = False) -> float | None:
+    """
+    Return the seconds of a time span given as a number of seconds or a ``timedelta``.
+
+    :param value: the span, or ``None`` where nothing was given.
+    :param field: name of the argument, for the message.
+    :param may_be_zero: whether no time at all makes sense, too.
+    :raises PictoryInvalidRequestError: when it is no such time span, or one longer than 366 days.
+    """
+    if value is None:
+        return None
+    span = value.total_seconds() if isinstance(value, timedelta) else value
+    if (
+        isinstance(span, (int, float))
+        and not isinstance(span, bool)
+        and (0 < span <= LONGEST_SPAN or (may_be_zero and span == 0))
+    ):
+        return float(span)
+    from airflow_provider_pictory.api.faults import shown
+    from airflow_provider_pictory.exceptions import PictoryInvalidRequestError
+
+    given = str(value) if isinstance(value, timedelta) else shown(value)
+    raise PictoryInvalidRequestError(
+        f"{field}: got {given}, but a positive number of seconds or a timedelta is needed, "
+        f"{LONGEST_SPAN / 86400:.0f} days at most"
+    )
 
 
 def switches(operator: object, fields: Collection[str]) -> None:

@@ -114,7 +114,9 @@ class DecoratedGenerateVideoOperator(DecoratedOperator, GenerateVideoOperator):
         :param event: the trigger's.
         :param request_fields: what was asked for, handed through by the deferral to be shown in the UI.
         """
-        if request_fields:
+        from airflow_provider_pictory.triggers.pictory import is_of_another_try
+
+        if request_fields and not is_of_another_try(context, kwargs.get("try_number")):
             self._show(request_fields)
         return super().execute_complete(context, event, *args, **kwargs)
 

@@ -248,7 +248,7 @@ def test_a_timeout_no_client_could_keep_is_refused(extra):
 
 
 @pytest.mark.parametrize(
-    ("given_", "seconds"), [(None, 300), (1, 1), (600, 600), ("120", 120), (0.5 + 0.75, 1.25), (86400, 86400)]
+    ("given_", "seconds"), [(None, 180), (1, 1), (600, 600), ("120", 120), (0.5 + 0.75, 1.25), (86400, 86400)]
 )
 def test_the_submission_window_is_a_number_of_seconds(given_, seconds):
     assert settings(extra={"submission_window": given_}).submission_window == seconds
@@ -462,7 +462,7 @@ def test_empty_extras_of_a_uri_mean_the_defaults(monkeypatch, empty):
 
 def test_the_hook_tells_the_submission_window(connect):
     connect("http://127.0.0.1:1")
-    assert PictoryHook().get_submission_window() == 300
+    assert PictoryHook().get_submission_window() == 180
 
     connect("http://127.0.0.1:1", extra={"submission_window": 45})
     assert PictoryHook().get_submission_window() == 45
