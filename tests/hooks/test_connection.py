@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import subprocess
+from pathlib import Path
 from types import SimpleNamespace
 from urllib.parse import quote, quote_plus
 
@@ -466,6 +470,38 @@ def test_the_hook_tells_the_submission_window(connect):
 
     connect("http://127.0.0.1:1", extra={"submission_window": 45})
     assert PictoryHook().get_submission_window() == 45
+
+
+@pytest.mark.parametrize(
+    ("base_url", "expected"),
+    [
+        (None, "https://api.pictory.ai"),
+        ("https://api.pictory.ai/pictoryapis", "https://api.pictory.ai"),
+        ("https://api.pictory.ai/pictoryapis/v1/", "https://api.pictory.ai"),
+        ("http://127.0.0.1:8765", "http://127.0.0.1:8765"),
+    ],
+)
+def test_the_readmes_command_makes_a_connection_of_the_variables_of_pictorys_scripts(
+    monkeypatch, base_url, expected
+):
+    readme = Path(__file__).parents[2].joinpath("README.md").read_text()
+    (command,) = re.findall(
+        r"^export AIRFLOW_CONN_PICTORY_DEFAULT=.*PICTORY_API_KEY.*$", readme, re.MULTILINE
+    )
+    variables = {"PATH": os.defpath, "PICTORY_API_KEY": KEY}
+    if base_url is not None:
+        variables["PICTORY_API_BASE_URL"] = base_url
+    made = subprocess.run(
+        ["sh", "-c", f"{command}\nprintenv AIRFLOW_CONN_PICTORY_DEFAULT"],
+        env=variables,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    monkeypatch.setenv("AIRFLOW_CONN_PICTORY_DEFAULT", made.stdout.strip())
+
+    read = ConnectionSettings.from_connection(PictoryHook().get_connection("pictory_default"))
+    assert read == settings(host=expected)
 
 
 def test_airflows_connections_in_the_form_of_uris_are_read(monkeypatch):

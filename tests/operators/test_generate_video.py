@@ -186,6 +186,31 @@ def test_what_a_template_leaves_empty_counts_as_not_given(busy_pictory, run_dag)
     assert set(only_job(busy_pictory)["request"]) == {"prompt", "model", "aspectRatio", "duration"}
 
 
+@pytest.mark.parametrize(
+    "images", [[], "{{ dag_run.conf.get('images', []) }}", ["{{ dag_run.conf.get('image') }}"]]
+)
+def test_a_list_or_dict_that_a_template_leaves_empty_counts_as_not_given(busy_pictory, run_dag, images):
+    with a_dag() as dag:
+        GenerateVideoOperator(
+            task_id="generate",
+            prompt=PROMPT,
+            first_frame_image_url="https://example.com/first.png",
+            reference_image_urls=images,
+            extra_fields="{{ dag_run.conf.get('more', {}) }}",
+        )
+
+    run = run_dag(dag, conf={"something": "else"})
+
+    assert run.states["generate"] == "success"
+    assert set(only_job(busy_pictory)["request"]) == {
+        "prompt",
+        "model",
+        "aspectRatio",
+        "duration",
+        "firstFrameImageUrl",
+    }
+
+
 def test_an_invalid_request_names_every_fault_and_is_neither_submitted_nor_retried(pictory, run_dag):
     with a_dag(retries=3) as dag:
         GenerateVideoOperator(
