@@ -47,8 +47,11 @@ def is_mapped_over(operator: Any, field: str) -> bool:
     """
     if not is_mapped(operator) or field not in getattr(operator, "_BaseOperator__init_kwargs", {}):
         return False
-    task = operator.dag.get_task(operator.task_id) if operator.has_dag() else None
-    return field not in getattr(task, "partial_kwargs", {})
+    if not operator.has_dag():
+        return True
+    task = operator.dag.get_task(operator.task_id)
+    written = {**(operator.dag.default_args or {}), **getattr(task, "partial_kwargs", {})}
+    return field not in written or written[field] is not getattr(operator, field)
 
 
 def literals(operator: Any, fields: Collection[str]) -> dict[str, Any]:
@@ -58,16 +61,16 @@ def literals(operator: Any, fields: Collection[str]) -> dict[str, Any]:
     :param operator: as made from a DAG file.
     :param fields: names of the attributes.
     """
-    values = {field: getattr(operator, field) for field in fields}
-    rendered = [field for field in fields if field in operator.template_fields]
     # A DAG can have marks of its own for its templates.
     dag = operator.dag if operator.has_dag() else None
     has_own_marks = bool(getattr(dag, "jinja_environment_kwargs", None))
     files = tuple(operator.template_ext)
-    for field in rendered:
-        if _is_template(values[field], has_own_marks, files):
-            del values[field]
-    return values
+    values = {field: getattr(operator, field) for field in fields}
+    return {
+        field: value
+        for field, value in values.items()
+        if field not in operator.template_fields or not _is_template(value, has_own_marks, files)
+    }
 
 
 def _is_template(value: object, has_own_marks: bool, files: tuple[str, ...]) -> bool:

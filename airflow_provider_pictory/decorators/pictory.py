@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import DecoratedOperator, context_merge, task_decorator_factory
 
-from airflow_provider_pictory.literals import is_of_a_file
+from airflow_provider_pictory.literals import is_of_a_file, is_plain_request
 from airflow_provider_pictory.operators.pictory import GenerateVideoOperator
 
 try:
@@ -132,10 +132,12 @@ class DecoratedGenerateVideoOperator(DecoratedOperator, GenerateVideoOperator):
 
     def _refuse_wrong_request(self, known: dict[str, Any]) -> None:
         """Refuse what is wrong whatever the function returns, which may be another one of the models, too."""
+        known.pop("prompt", None)
+        if is_plain_request(known):
+            return
         from airflow_provider_pictory.api import VideoModel
         from airflow_provider_pictory.exceptions import PictoryInvalidRequestError
 
-        known.pop("prompt", None)
         try:
             super()._refuse_wrong_request(known)
         except PictoryInvalidRequestError:

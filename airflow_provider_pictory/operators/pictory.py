@@ -50,6 +50,8 @@ REQUEST_ARGUMENTS = (
     "webhook",
     "extra_fields",
 )
+# Stands for what a template will give, where only a name matters.
+NOT_KNOWN_YET = "not known yet"
 SWITCHES = ("wait_for_completion", "deferrable", "check_quota", "resubmit_failed")
 
 
@@ -414,6 +416,9 @@ class GenerateVideoOperator(BaseOperator):
         if "max_credits" in given:
             credit_limit(given["max_credits"], "max_credits", self._has_limit)
         self._refuse_multiple_outputs()
+        if "extra_fields" not in given and isinstance(self.extra_fields, dict):
+            # Templates may be among its values, never among its names.
+            given["extra_fields"] = dict.fromkeys(self.extra_fields, NOT_KNOWN_YET)
         self._refuse_wrong_request({name: given[name] for name in REQUEST_ARGUMENTS if name in given})
 
     def _refuse_wrong_request(self, known: dict[str, Any]) -> None:
@@ -546,5 +551,5 @@ def _with_unknown_fields(known: Mapping[str, Any]) -> dict[str, Any] | None:
     if "extra_fields" not in known or not isinstance(extra_fields, (Mapping, type(None))):
         # It may name any field, which then isn't checked, or it is wrong by itself.
         return None if "extra_fields" not in known else dict(known)
-    unknown = {theirs: "not known yet" for ours, theirs in WIRE_NAMES.items() if ours not in known}
+    unknown = {theirs: NOT_KNOWN_YET for ours, theirs in WIRE_NAMES.items() if ours not in known}
     return {**known, "extra_fields": {**unknown, **(extra_fields or {})}}

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_pictory.arguments import switch, switches
-from airflow_provider_pictory.literals import is_of_a_file, literals
+from airflow_provider_pictory.literals import is_of_a_file, is_plain_job_id, literals
 
 if TYPE_CHECKING:
     import os
@@ -172,7 +172,10 @@ class PictoryToObjectStorageOperator(BaseOperator):
         for name in SWITCHES:
             if name in given:
                 switch(given[name], name, templated=name in self.template_fields)
-        if "job_id" in given and "video" in given:
+        if "job_id" not in given or "video" not in given:
+            return
+        # One that has neither shows when it runs: there is no literal that would be wrong.
+        if self.video is not None or not (self.job_id is None or is_plain_job_id(self.job_id)):
             from airflow_provider_pictory.transfers.source import read_source
 
             read_source(self.job_id, self.video)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 
 import pytest
+from airflow.providers.common.compat.sdk import DecoratedOperator
 
 from airflow_provider_pictory.api.video_request import REQUEST_FIELDS
 from airflow_provider_pictory.decorators.pictory import pictory_video_task
@@ -142,3 +143,22 @@ def test_a_ledger_holds_no_prompt(busy_pictory):
     task.execute()
 
     assert PROMPT not in str([*task.state.texts.values(), *task.variables.texts.values()])
+
+
+def test_what_airflow_3_0_does_after_any_decorated_task_does_not_fail_one_that_has_paid(
+    busy_pictory, monkeypatch
+):
+    def execute(operator, context):
+        returned = super(DecoratedOperator, operator).execute(context)
+        # Its operators have none of their own.
+        push = operator.xcom_push
+        push(context, "from_airflow", returned)
+        return returned
+
+    monkeypatch.setattr(DecoratedOperator, "execute", execute)
+    task = Table(PROMPT).task(wait_for_completion=False)
+
+    job_id = task.execute()
+
+    assert job_id == only_job(busy_pictory)["job_id"]
+    assert task.xcoms["job_id"] == task.xcoms["from_airflow"] == job_id

@@ -216,10 +216,10 @@ def test_an_invalid_request_names_every_fault_and_is_neither_submitted_nor_retri
         GenerateVideoOperator(
             task_id="generate",
             prompt="{{ dag_run.conf.get('missing') }}",
-            model="veo3.1",
-            duration=5,
-            aspect_ratio="1:1",
-            extend_video_url="https://example.com/1.mp4",
+            model="{{ 'veo3.1' }}",
+            duration="{{ 5 }}",
+            aspect_ratio="{{ '1:1' }}",
+            extend_video_url="{{ 'https://example.com/1.mp4' }}",
             first_frame_image_url="https://example.com/1.png",
         )
 

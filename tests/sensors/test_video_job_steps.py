@@ -179,8 +179,9 @@ def test_what_cannot_be_a_job_id_is_refused_before_the_first_look(pictory, job_i
     with pytest.raises(PictoryInvalidRequestError, match="job_id: got "):
         a_wait(job_id, deferrable=deferrable).execute()
 
-    with pytest.raises(AirflowSkipException, match="job_id: got "):
-        a_wait(job_id, deferrable=deferrable, soft_fail=True).execute()
+    # Found while the DAG file is parsed, so there is no task that could be skipped.
+    with pytest.raises(PictoryInvalidRequestError, match="job_id: got "):
+        a_wait(job_id, deferrable=deferrable, soft_fail=True)._make()
 
     assert pictory.counts()["requests"] == {}
 
