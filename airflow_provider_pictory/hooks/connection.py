@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from airflow_provider_pictory.api.faults import shown
+from airflow_provider_pictory.api.redaction import LONGEST_TEXT, clean, environment_proxies, secrets_of
 from airflow_provider_pictory.exceptions import PictoryConfigurationError
 
 if TYPE_CHECKING:
@@ -21,6 +22,10 @@ DEFAULT_TIMEOUT = 30.0
 LONGEST_TIMEOUT = 24 * 60 * 60.0
 API_PATH = "/pictoryapis"
 KNOWN_EXTRAS = ("timeout", "verify", "proxies", "cert")
+LONGEST_EXTRA_NAME = 80
+LONGEST_PATH = 1024
+# A certificate or a key in base64, whether it was binary or a text before.
+_ENCODED_CERTIFICATE = re.compile(r"(?:M|LS0t)[A-Za-z0-9+/=_-]{56,}")
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,8 @@ class ConnectionSettings:
         """
         name = f"Airflow connection {connection.conn_id!r}"
         present = _extra(name, connection.extra)
+        for extra in ("verify", "cert"):
+            _require_no_content(name, extra, present.get(extra))
         return cls(
             api_key=_api_key(name, connection.password),
             base_url=_base_url(name, connection.host, connection.schema, connection.port),
@@ -64,12 +71,25 @@ class ConnectionSettings:
             verify=_verify(name, present.get("verify", True)),
             proxies=_proxies(name, present.get("proxies", {})),
             cert=_cert(name, present.get("cert")),
-            unknown_extras=tuple(sorted(set(present) - set(KNOWN_EXTRAS))),
+            unknown_extras=tuple(
+                clean(extra, longest=LONGEST_EXTRA_NAME) for extra in sorted(set(present) - set(KNOWN_EXTRAS))
+            ),
         )
 
     def url(self, path: str) -> str:
         """Give the full URL of a path of the API, such as ``/v1/quota``."""
         return f"{self.base_url}{API_PATH}{path}"
+
+    def clean(self, text: str, *, longest: int = LONGEST_TEXT, also: tuple[str, ...] = ()) -> str:
+        """
+        Make a text that others wrote fit for a message, without any secret of this connection.
+
+        :param text: of any length, with anything in it.
+        :param longest: how many characters may remain.
+        :param also: further secrets.
+        """
+        proxies = (*self.proxies.values(), *environment_proxies())
+        return clean(text, secrets_of((self.api_key, *also), proxies), longest=longest)
 
     def without_key(self, text: str) -> str:
         """Give a text that may quote what was sent without the key, also as JSON and URLs write it."""
@@ -142,6 +162,29 @@ def _timeout(name: str, value: object) -> float:
             f"got {shown(value)}"
         )
     return seconds
+
+
+def is_content(text: str) -> bool:
+    """Tell whether a text can't be a path, but may be what is to be in the file: a certificate, a key."""
+    return (
+        "-----" in text
+        or len(text) > LONGEST_PATH
+        or not text.isprintable()
+        or _ENCODED_CERTIFICATE.fullmatch(text.strip()) is not None
+    )
+
+
+def _require_no_content(name: str, extra: str, value: object) -> None:
+    """Refuse a certificate or a key where its path is needed, and quote nothing of it."""
+    if isinstance(value, (list, Mapping)):
+        for item in value.values() if isinstance(value, Mapping) else value:
+            _require_no_content(name, extra, item)
+    elif isinstance(value, str) and any(map(is_content, (value, *value.strip().strip("[]").split('"')))):
+        raise PictoryConfigurationError(
+            f"{name}: extra {extra!r} must be a path, but got what may be the content of a certificate or a "
+            "key, so it isn't shown here. Store it in a file that the workers and the triggerer can read, "
+            "and give the path of that file"
+        )
 
 
 def _verify(name: str, value: object) -> bool | str:
