@@ -61,6 +61,14 @@ class PictoryAPIError(PictoryError):
         self.retry_after = retry_after
 
 
+class PictoryRedirectedError(PictoryConfigurationError, PictoryAPIError):
+    """
+    The connection's host answers with a redirect, which isn't followed: another host has to be set.
+
+    While a job is polled, a redirect that passes is tolerated, as a network's login page may send one.
+    """
+
+
 class PictoryRateLimitedError(PictoryAPIError):
     """Pictory asked for fewer requests (429); ``retry_after`` says for how many seconds, if known."""
 

@@ -21,6 +21,7 @@ from airflow_provider_pictory.exceptions import (
     PictoryJobFailedError,
     PictoryJobNotFoundError,
     PictoryJobTimedOutError,
+    PictoryRedirectedError,
 )
 from airflow_provider_pictory.schedule import next_pause
 
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
 
 # A server may not know yet what another one created: for so many seconds a job may be unknown.
 NOT_FOUND_GRACE = 120.0
-# A CDN may refuse a client for a while: a 403 is believed once it has lasted so many seconds.
+# A CDN may refuse a client for a while, and a network's login page redirect it: a 403 and a redirect are
+# believed once they have lasted so many seconds.
 FORBIDDEN_GRACE = 120.0
 LONGEST_TROUBLED_PAUSE = 60.0
 LONGEST_RETRY_AFTER = 300.0
@@ -260,9 +262,12 @@ class JobWatch:
         if not isinstance(error, PictoryAPIError):
             return False
         status_code = error.status_code
-        if isinstance(error, AirflowFailException) and not isinstance(error, PictoryJobNotFoundError):
+        if isinstance(error, AirflowFailException) and not isinstance(
+            error, (PictoryJobNotFoundError, PictoryRedirectedError)
+        ):
             return False
-        if status_code == 403:
+        if status_code == 403 or isinstance(error, PictoryRedirectedError):
+            # A network's login page redirects, too.
             self._forbidden_since = self._forbidden_since or now
             return now - self._forbidden_since < FORBIDDEN_GRACE
         self._forbidden_since = None

@@ -161,6 +161,6 @@ def test_describing_pictory_loads_neither_airflow_nor_a_client():
         "airflow_provider_pictory.api",
         *(
             f"airflow_provider_pictory.api.{name}"
-            for name in ("answers", "checks", "faults", "jobs", "models", "video_request")
+            for name in ("answers", "checks", "faults", "jobs", "models", "redaction", "video_request")
         ),
     }

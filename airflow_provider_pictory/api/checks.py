@@ -8,12 +8,13 @@ Each check takes the raw value and gives the clean one, ``None`` where the value
 from __future__ import annotations
 
 import ast
+import hashlib
 import json
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from airflow_provider_pictory.api.faults import (
     FieldFault,
@@ -28,7 +29,15 @@ PROMPT_MINIMUM_CHARACTERS = 5
 PROMPT_MAXIMUM_CHARACTERS = 5000
 REFERENCE_IMAGES_MAXIMUM = 3
 
-_JOB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,199}", re.ASCII)
+# Pictory's ids are UUIDs, but nothing promises that, and one that was paid for must not be lost to a rule.
+LONGEST_JOB_ID = 4000
+WHAT_A_JOB_ID_IS = (
+    f"one is a text of at most {LONGEST_JOB_ID:,} printable characters, a letter or a digit among them, and "
+    "no list, dict, template or URL"
+)
+_LONGEST_FILE_NAME = 150
+# What people and templates put in the place of an id by mistake.
+_NEVER_A_JOB_ID = re.compile(r"[\[{]|https?://", re.IGNORECASE)
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
 _DURATION = re.compile(r"(\d{1,9})(?:\.0+)?\s*s?", re.ASCII)
 _LONGEST_DURATION = 999_999_999
@@ -234,12 +243,12 @@ def job_id(value: object) -> str:
     """
     Check that a value can be the id of a job at all; whether there is such a job, only Pictory knows.
 
-    Pictory's ids are UUIDs, but nothing promises that, so any short word that fits into a URL passes.
+    It passes whatever :func:`read_job_id` finds in a response, since what was paid for has to be awaited.
 
     :raises InvalidRequestError: naming what was given instead, often the ``None`` of a missing XCom.
     """
-    if isinstance(value, str) and not is_absent(value) and _JOB_ID.fullmatch(value.strip()):
-        return value.strip()
+    if (clean := read_job_id(value)) is not None:
+        return clean
     given = shown(value)
     if is_absent(value):
         allowed = (
@@ -251,6 +260,25 @@ def job_id(value: object) -> str:
     else:
         allowed = "a job id looks like '4a09edf9-d071-4847-bda5-8dea913d80fe'"
     raise InvalidRequestError([FieldFault("job_id", given, allowed)])
+
+
+def read_job_id(value: object) -> str | None:
+    """Return a text that can be the id of a job, without white space around it; else ``None``."""
+    if not isinstance(value, str) or is_absent(value):
+        return None
+    text = value.strip()
+    if len(text) > LONGEST_JOB_ID or not text.isprintable() or _NEVER_A_JOB_ID.match(text):
+        return None
+    # Dots alone would be a step in a path, however they are quoted.
+    return text if any(mark.isalnum() for mark in text) else None
+
+
+def job_file_name(job_id: str) -> str:
+    """Return the name of a job's file: one part of a path, whatever the id is made of and however long."""
+    name = quote(job_id, safe="")
+    if len(name) > _LONGEST_FILE_NAME:
+        name = f"{name[: _LONGEST_FILE_NAME - 33]}-{hashlib.sha256(job_id.encode()).hexdigest()[:32]}"
+    return f"{name}.mp4"
 
 
 def is_usual_job_id(value: str) -> bool:

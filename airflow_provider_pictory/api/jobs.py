@@ -9,6 +9,10 @@ from dataclasses import asdict, dataclass, fields
 from enum import StrEnum
 from typing import Any
 
+from airflow_provider_pictory.api.redaction import printable
+
+# More than is ever shown, so that nothing in it is cut in half before it is recognised as a secret.
+_LONGEST_TEXT_READ = 16 * 1024
 _NUMBER = re.compile(r"\s*(\d{1,9}(?:\.\d{1,9})?)\s*s?\s*", re.ASCII)
 
 
@@ -160,16 +164,18 @@ def read_url(value: object) -> str | None:
 
 
 def read_text(value: object) -> str | None:
-    """Read a text that can be logged and stored: one line of printable characters, which JSON alone isn't."""
+    """
+    Read a text as one line of printable characters, which JSON alone isn't.
+
+    Secrets may still be in it: whoever shows it cleans it first.
+    """
     if isinstance(value, bool) or not isinstance(value, (str, int)):
         return None
     try:
         text = str(value)
     except ValueError:  # a whole number of thousands of digits
         return None
-    if not text.isprintable():
-        text = "".join(mark if mark.isprintable() else " " for mark in text)
-    return " ".join(text.split()) or None
+    return printable(text[:_LONGEST_TEXT_READ]) or None
 
 
 def read_number(value: object) -> float | None:

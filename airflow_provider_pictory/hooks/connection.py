@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from airflow_provider_pictory.api.faults import shown
+from airflow_provider_pictory.api.redaction import LONGEST_TEXT, clean, environment_proxies, secrets_of
 from airflow_provider_pictory.exceptions import PictoryConfigurationError
 
 if TYPE_CHECKING:
@@ -24,11 +25,14 @@ SHORTEST_SUBMISSION_WINDOW = 1.0
 LONGEST_SUBMISSION_WINDOW = 24 * 60 * 60.0
 API_PATH = "/pictoryapis"
 KNOWN_EXTRAS = ("timeout", "verify", "proxies", "cert", "submission_window")
-
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 # What people take along when they copy an address out of Pictory's documentation.
 _COPIED_PATH = re.compile(rf"(/*{API_PATH}(/+v\d+)?)?/*$", re.IGNORECASE)
 _PATH_OF_A_CALL = re.compile(rf"/*{API_PATH}/.*", re.IGNORECASE)
+LONGEST_EXTRA_NAME = 80
+LONGEST_PATH = 1024
+# A certificate or a key in base64, whether it was binary or a text before.
+_ENCODED_CERTIFICATE = re.compile(r"(?:M|LS0t)[A-Za-z0-9+/=_-]{56,}")
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,8 @@ class ConnectionSettings:
         """
         name = f"Airflow connection {connection.conn_id!r}"
         present = _extra(name, connection.extra)
+        for extra in ("verify", "cert"):
+            _require_no_content(name, extra, present.get(extra))
         return cls(
             api_key=_api_key(name, connection.password),
             base_url=_base_url(name, connection.host, connection.schema, connection.port),
@@ -79,12 +85,25 @@ class ConnectionSettings:
             submission_window=_submission_window(
                 name, present.get("submission_window", DEFAULT_SUBMISSION_WINDOW)
             ),
-            unknown_extras=tuple(sorted(set(present) - set(KNOWN_EXTRAS))),
+            unknown_extras=tuple(
+                clean(extra, longest=LONGEST_EXTRA_NAME) for extra in sorted(set(present) - set(KNOWN_EXTRAS))
+            ),
         )
 
     def url(self, path: str) -> str:
         """Give the full URL of a path of the API, such as ``/v1/quota``."""
         return f"{self.base_url}{API_PATH}{path}"
+
+    def clean(self, text: str, *, longest: int = LONGEST_TEXT, also: tuple[str, ...] = ()) -> str:
+        """
+        Make a text that others wrote fit for a message, without any secret of this connection.
+
+        :param text: of any length, with anything in it.
+        :param longest: how many characters may remain.
+        :param also: further secrets.
+        """
+        proxies = (*self.proxies.values(), *environment_proxies())
+        return clean(text, secrets_of((self.api_key, *also), proxies), longest=longest)
 
     def without_key(self, text: str) -> str:
         """Give a text that may quote what was sent without the key, also as JSON and URLs write it."""
@@ -205,6 +224,29 @@ def _submission_window(name: str, value: object) -> float:
             f"{SHORTEST_SUBMISSION_WINDOW:g} to {LONGEST_SUBMISSION_WINDOW:g}, got {shown(value)}"
         )
     return seconds
+
+
+def is_content(text: str) -> bool:
+    """Tell whether a text can't be a path, but may be what is to be in the file: a certificate, a key."""
+    return (
+        "-----" in text
+        or len(text) > LONGEST_PATH
+        or not text.isprintable()
+        or _ENCODED_CERTIFICATE.fullmatch(text.strip()) is not None
+    )
+
+
+def _require_no_content(name: str, extra: str, value: object) -> None:
+    """Refuse a certificate or a key where its path is needed, and quote nothing of it."""
+    if isinstance(value, (list, Mapping)):
+        for item in value.values() if isinstance(value, Mapping) else value:
+            _require_no_content(name, extra, item)
+    elif isinstance(value, str) and any(map(is_content, (value, *value.strip().strip("[]").split('"')))):
+        raise PictoryConfigurationError(
+            f"{name}: extra {extra!r} must be a path, but got what may be the content of a certificate or a "
+            "key, so it isn't shown here. Store it in a file that the workers and the triggerer can read, "
+            "and give the path of that file"
+        )
 
 
 def _verify(name: str, value: object) -> bool | str:

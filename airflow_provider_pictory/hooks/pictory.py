@@ -9,11 +9,13 @@ import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from http.client import HTTPException
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
 import aiohttp
 import requests
+import urllib3
 from airflow.providers.common.compat.connection import get_async_connection
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
 from airflow.providers.http.hooks.http import HttpHook
@@ -41,7 +43,7 @@ from airflow_provider_pictory.hooks.errors import (
     submission_unknown,
     words,
 )
-from airflow_provider_pictory.hooks.newest_job import JOB_LIST_PATH, look_for_newest_job
+from airflow_provider_pictory.hooks.newest_job import JOB_LIST_PATH, NOTHING_IS_PAID, look_for_newest_job
 from airflow_provider_pictory.hooks.receiving import Arrival, receive
 from airflow_provider_pictory.hooks.transport import (
     FileSession,
@@ -73,11 +75,16 @@ SHORTEST_TIME_TO_READ_AGAIN = 5.0
 
 # What the two clients raise where no answer comes. Neither that nor an AnswerError is made the cause of an
 # error of ours: aiohttp's exceptions show the headers that were sent, and an answer may quote the key.
-NO_ANSWER = (requests.RequestException, aiohttp.ClientError, OSError, ValueError)
+NO_ANSWER = (
+    requests.RequestException,
+    urllib3.exceptions.HTTPError,
+    HTTPException,
+    aiohttp.ClientError,
+    OSError,
+    ValueError,
+)
 
 GAVE_UP_WAITING = (408, 425, 499)
-
-NOTHING_IS_PAID = "nothing was submitted, nothing is paid"
 
 # Far more than any answer about one job. Reading a page of megabytes would block a triggerer's loop.
 LARGEST_ANSWER = 1024 * 1024
@@ -207,7 +214,7 @@ class PictoryHook(HttpHook):
             if accepted:
                 raise PictorySubmissionUnknownError(
                     f"Pictory accepted the video as job {accepted[0]}, which goes on and is paid for, but "
-                    f"then the submission was interrupted ({words(error)})",
+                    f"then the submission was interrupted ({words(self._get_settings(), error)})",
                     job_id=accepted[0],
                     interruption=_interruption(error),
                 ) from None
@@ -234,7 +241,7 @@ class PictoryHook(HttpHook):
             is_refusal = 400 <= error.status_code < 500 and error.status_code not in GAVE_UP_WAITING
             if is_refusal or error.kind is AnswerErrorKind.INSUFFICIENT_CREDITS:
                 raise_airflow_error(settings, error, consequence=NOTHING_IS_PAID)
-            raise submission_unknown(settings, error.message) from None
+            raise submission_unknown(settings, error.message, job_id=error.job_id) from None
         except BaseException as error:
             # Airflow's timeout of a task and its end by a signal are no Exceptions, and both may be retried.
             # Where nothing was sent they pass through, and nothing is tried again here after them.
@@ -242,7 +249,7 @@ class PictoryHook(HttpHook):
                 raise
             if body.withhold():
                 raise submission_unknown(
-                    settings, f"the answer was lost ({words(error)})", _interruption(error)
+                    settings, f"the answer was lost ({words(settings, error)})", _interruption(error)
                 ) from None
             if isinstance(error, NO_ANSWER):
                 raise no_answer(settings, error, NOTHING_IS_PAID) from None
@@ -342,7 +349,8 @@ class PictoryHook(HttpHook):
         This is for the moment before a submission, so it takes 5 seconds at most and hides all trouble with
         the call: the newest job is then unknown, and the log says why.
 
-        :raises PictoryConfigurationError: the connection is missing or can't be used.
+        :raises PictoryConfigurationError: the connection is missing or can't be used, or its host redirects
+            to another one.
         """
         return look_for_newest_job(self._get_settings(), self.default_headers, self.log.info)
 
@@ -375,15 +383,21 @@ class PictoryHook(HttpHook):
         """
         settings = self._get_settings()
         session = self._file_session = self._file_session or FileSession(settings)
-        return session.get(
-            url,
-            headers={"User-Agent": USER_AGENT, "Accept": "*/*", **headers},
-            timeout=settings.timeout,
-            stream=True,
-            # Given with the session alone, these lose against the environment's.
-            proxies=dict(settings.proxies),
-            verify=settings.verify,
-        )
+        try:
+            return session.get(
+                url,
+                headers={"User-Agent": USER_AGENT, "Accept": "*/*", **headers},
+                timeout=settings.timeout,
+                stream=True,
+                # Given with the session alone, these lose against the environment's.
+                proxies=dict(settings.proxies),
+                verify=settings.verify,
+            )
+        except NO_ANSWER as error:
+            query = url.partition("?")[2]
+            failure = requests.RequestException(words(settings, error, *[query] * (len(query) > 8)))
+        # Raised out here, the error has no context, which may name a proxy with its password.
+        raise failure
 
     def test_connection(self) -> tuple[bool, str]:
         """Ask for the account's quota, which needs a valid key and costs nothing, and tell the outcome."""

@@ -15,6 +15,7 @@ import urllib3
 
 from airflow_provider_pictory.api import Answer
 from airflow_provider_pictory.api.answers import read_retry_after
+from airflow_provider_pictory.api.redaction import clean
 from airflow_provider_pictory.exceptions import PictoryDownloadError
 
 if TYPE_CHECKING:
@@ -40,7 +41,8 @@ Result = TypeVar("Result")
 # Python refuses to read numbers of thousands of digits, and no file is that long.
 _LENGTH = re.compile(r"\d{1,18}", re.ASCII)
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-\d+/(\d{1,18}|\*)", re.ASCII)
-_QUERY = re.compile(r"\?[^\s'\")>]*")
+# Of what a host says of a file and of itself no more is shown.
+_LONGEST_SHOWN = 200
 
 
 class BrokenOffError(Exception):
@@ -189,7 +191,7 @@ class FileHost:
 def place(url: str) -> str:
     """Give a URL without what may be a secret: its query, and a user before the host."""
     parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+    return clean(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}", longest=_LONGEST_SHOWN)
 
 
 def require_mp4(beginning: bytes, body: Body) -> None:
@@ -217,7 +219,8 @@ def _body(response: requests.Response) -> Body:
         raise BrokenOffError(f"{place(response.url)} compressed the file, though it was asked not to")
     tag = headers.get("ETag", "")
     validator = tag if tag.startswith('"') else headers.get("Last-Modified")
-    return Body(start, total, validator, headers.get("Content-Type", "no type"), _pieces(response))
+    kind = clean(headers.get("Content-Type", "no type"), longest=_LONGEST_SHOWN)
+    return Body(start, total, validator, kind, _pieces(response))
 
 
 def _declared_length(response: requests.Response) -> int | None:
@@ -237,5 +240,6 @@ def _pieces(response: requests.Response) -> Iterator[bytes]:
 
 
 def _words(error: BaseException) -> str:
-    """Give an exception in words, without the queries that URLs in them have."""
-    return _QUERY.sub("", f"{type(error).__name__}: {error}")
+    """Return an exception in words, without secrets; those of :meth:`PictoryHook.open_file` have a name."""
+    text = clean(str(error))
+    return text if type(error) is requests.RequestException else f"{type(error).__name__}: {text}"

@@ -121,6 +121,7 @@ class PictoryToObjectStorageOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Save the video, unless it is there."""
+        from airflow_provider_pictory.api.checks import job_file_name
         from airflow_provider_pictory.asset_events import describe_video
         from airflow_provider_pictory.transfers.file_host import FileHost
         from airflow_provider_pictory.transfers.source import Source, read_source
@@ -128,7 +129,7 @@ class PictoryToObjectStorageOperator(BaseOperator):
 
         switches(self, SWITCHES)
         job_id = read_source(self.job_id, self.video)
-        destination = find_destination(self.path, self.object_storage_conn_id, f"{job_id}.mp4")
+        destination = find_destination(self.path, self.object_storage_conn_id, job_file_name(job_id))
         source = Source(self.hook, job_id)
         host = FileHost(self.hook.open_file, source.find_url, log=self.log)
         self._is_saving = True

@@ -13,8 +13,9 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_pictory.api import VideoJob
 from airflow_provider_pictory.api.jobs import UnreadableJobError
+from airflow_provider_pictory.api.redaction import clean
 from airflow_provider_pictory.arguments import time_span
-from airflow_provider_pictory.exceptions import PictoryError
+from airflow_provider_pictory.exceptions import PictoryError, PictoryRedirectedError
 from airflow_provider_pictory.poller import shared_poller
 from airflow_provider_pictory.polling import (
     JobWatch,
@@ -184,7 +185,7 @@ def doubtful_event(job_id: str, error: Exception, deadline: str | None = None) -
         "outcome": "doubtful",
         "job_id": job_id,
         "error": type(error).__name__,
-        "message": str(error),
+        "message": clean(str(error)),
         "deadline": deadline,
     }
 
@@ -240,7 +241,12 @@ def job_after_event(
         return seen
     if datetime.fromisoformat(deadline) <= datetime.now(UTC) and not isinstance(seen, AirflowFailException):
         raise timed_out(job_id, seen, advice, limit)
-    if isinstance(seen, PictoryError) and not may_pass(seen):
+    is_first_redirect = (
+        isinstance(seen, PictoryRedirectedError)
+        and isinstance(event, Mapping)
+        and event.get("error") != PictoryRedirectedError.__name__
+    )
+    if isinstance(seen, PictoryError) and not may_pass(seen) and not is_first_redirect:
         raise seen
     if doubts >= MOST_DOUBTS:
         # Only the triggerer is in trouble, for instance without the connection that the workers have.

@@ -62,6 +62,8 @@ def error_of(read, *arguments, **keywords):
         {"job_id": JOB_ID},
         {"data": {"jobId": f" {JOB_ID} ", "status": "in-progress"}},
         {"data": {"jobId": None}, "job_id": JOB_ID},
+        {"data": {"jobId": 7}, "job_id": JOB_ID},
+        {"data": {"jobId": "a\nb"}, "job_id": JOB_ID},
     ],
 )
 def test_a_job_id_is_found_in_every_envelope_that_pictory_uses(document):
@@ -79,10 +81,8 @@ def test_a_job_id_is_found_in_every_envelope_that_pictory_uses(document):
         {"success": True, "data": {"jobId": None}},
         {"success": True, "data": {"jobId": ""}},
         {"success": True, "data": {"jobId": "  "}},
-        {"success": True, "data": {"jobId": 7}},
+        {"success": True, "data": {"jobId": True}},
         {"success": True, "data": {"jobId": ["x"]}},
-        {"success": True, "data": {"jobId": "a\nb"}},
-        {"success": True, "data": {"jobId": "\ud800"}},
         {"success": False, "data": {"message": "Something went wrong"}},
         {"message": "Unauthorized"},
         {},
@@ -94,6 +94,26 @@ def test_success_without_a_job_id_is_unreadable(document):
     assert error.kind is AnswerErrorKind.UNREADABLE
     assert "no job id" in error.message
     assert error.status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("given_", "kept"),
+    [
+        ("a\nb", "a\\nb"),
+        ("\ud800", "\\ud800"),
+        ("..", ".."),
+        ("None", "None"),
+        ("z" * 1_000_000, "z" * 4000),
+        ("\0" * 5000, "\\x00" * 1000),
+    ],
+)
+def test_a_job_id_that_nothing_can_be_asked_with_is_kept(given_, kept):
+    error = error_of(read_submission, {"success": True, "data": {"jobId": given_}})
+
+    assert error.kind is AnswerErrorKind.UNREADABLE
+    assert error.job_id == kept
+    assert error.message.isprintable()
+    assert len(error.message) < 1000
 
 
 # Jobs

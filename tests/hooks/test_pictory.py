@@ -10,6 +10,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
+from urllib.parse import quote
 
 import airflow
 import pytest
@@ -26,6 +27,7 @@ from airflow_provider_pictory.exceptions import (
     PictoryInvalidRequestError,
     PictoryJobNotFoundError,
     PictoryRateLimitedError,
+    PictoryRedirectedError,
 )
 from airflow_provider_pictory.hooks import pictory as module
 from airflow_provider_pictory.hooks.pictory import PictoryHook
@@ -96,13 +98,19 @@ def test_host_schema_and_port_may_stand_in_fields_of_their_own(client, serve, co
     assert server.request.target == PATH
 
 
-@pytest.mark.parametrize("job_id", ["abc", "a.b_c-d", "abc:1"])
+@pytest.mark.parametrize(
+    "job_id",
+    [
+        *("abc", "a.b_c-d", "abc:1", "a/b", "../quota", "a/../../quota", "%2F", "a%2Fb", "%2e%2e", "a?b=c"),
+        *("a#b", "a b", "a\\b", "ä", "a+b&c", "a~", "x" * 3000),
+    ],
+)
 def test_an_unusual_job_id_reaches_the_same_path_from_both_sides(client, serve, connect, job_id):
     server = serve(answer({"data": {"status": "in-progress"}}))
     connect(server.url)
 
     assert client.look(job_id).job_id == job_id
-    assert server.request.target.replace("%3A", ":") == f"/pictoryapis/v1/jobs/{job_id}"
+    assert server.request.target == f"/pictoryapis/v1/jobs/{quote(job_id, safe='')}"
 
 
 def test_white_space_around_a_job_id_is_not_sent(client, serve, connect):
@@ -114,7 +122,7 @@ def test_white_space_around_a_job_id_is_not_sent(client, serve, connect):
 
 
 @pytest.mark.parametrize(
-    "job_id", [None, "None", "", "  ", {"job_id": JOB_ID}, [JOB_ID], 7, "../quota", "a/b", "a?b"]
+    "job_id", [None, "None", "", "  ", {"job_id": JOB_ID}, [JOB_ID], 7, "..", "a\nb", "x" * 5000]
 )
 def test_what_is_no_job_id_is_not_asked_for(client, serve, connect, job_id):
     server = serve(answer(IN_PROGRESS))
@@ -374,9 +382,12 @@ def test_a_redirect_is_not_followed_and_the_key_goes_nowhere_else(client, serve,
     server = serve(answer(b"", status, Location=f"{other.url}{PATH}"))
     connect(server.url)
 
-    error = client.error(PictoryAPIError)
+    error = client.error(PictoryRedirectedError)
 
     assert f"a redirect to '{other.url}" in str(error)
+    assert f"put '{other.url}' into the connection's host" in str(error)
+    assert isinstance(error, PictoryConfigurationError)
+    assert error.status_code == status
     assert (len(server.requests), other.connections) == (1, 0)
 
 

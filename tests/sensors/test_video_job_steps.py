@@ -172,7 +172,7 @@ def test_an_interval_of_nothing_is_refused_before_the_first_look(pictory, deferr
 @DEFERRED_OR_POKING
 @pytest.mark.parametrize(
     "job_id",
-    [None, "None", "", "  ", {"job_id": "4a09edf9"}, ["4a09edf9"], 7, "../quota", "a b", "\u00e9"],
+    [None, "None", "", "  ", {"job_id": "4a09edf9"}, ["4a09edf9"], 7, "..", "a\nb", "{'job_id': '4a09edf9'}"],
     ids=repr,
 )
 def test_what_cannot_be_a_job_id_is_refused_before_the_first_look(pictory, job_id, deferrable):

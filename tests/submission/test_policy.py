@@ -33,11 +33,6 @@ def test_rules_may_come_out_of_templates():
     assert rules.max_credits == 20.5
 
 
-<<<<<<< HEAD:tests/submission/test_policy.py
-@pytest.mark.parametrize("nothing", [None, "", "None"])
-def test_no_max_credits_is_no_limit(nothing):
-    assert SubmissionPolicy.read(**{**RULES, "max_credits": nothing}).max_credits is None
-=======
 def test_no_max_credits_is_no_limit():
     assert SubmissionPolicy.read(**RULES, max_credits_was_given=False).max_credits is None
 
@@ -46,7 +41,6 @@ def test_no_max_credits_is_no_limit():
 def test_max_credits_that_came_out_empty_is_refused(nothing):
     with pytest.raises(PictoryInvalidRequestError, match=r"max_credits: got .* comes out empty is no limit"):
         SubmissionPolicy.read(**{**RULES, "max_credits": nothing}, max_credits_was_given=True)
->>>>>>> work-e1:tests/test_submission_rules.py
 
 
 @pytest.mark.parametrize(

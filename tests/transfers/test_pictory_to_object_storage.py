@@ -426,7 +426,7 @@ def test_trouble_while_asking_about_the_job_is_ridden_out(pictory, save, target,
         ({"video": "[1, 2]"}, "video: got '[1, 2]', but what a VideoJobSensor returned is needed"),
         ({"video": {"url": "http://x"}}, "but what a VideoJobSensor returned is needed"),
         ({"video": {"job_id": None}}, "job_id: got None, but a job id is needed"),
-        ({"job_id": "../../etc"}, "a job id looks like"),
+        ({"job_id": "{'job_id': 'a'}"}, "a job id looks like"),
     ],
 )
 def test_what_is_no_job_is_refused_by_name(pictory, save, target, arguments, words):
