@@ -20,7 +20,7 @@ DEFAULT_BASE_URL = "https://api.pictory.ai"
 DEFAULT_TIMEOUT = 30.0
 LONGEST_TIMEOUT = 24 * 60 * 60.0
 API_PATH = "/pictoryapis"
-KNOWN_EXTRAS = ("timeout", "verify", "proxies", "cert")
+KNOWN_EXTRAS = ("timeout", "verify", "proxies", "cert", "allow_private_hosts")
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,7 @@ class ConnectionSettings:
     :param verify: whether to check TLS certificates, or the path of the authorities to trust.
     :param proxies: proxy URLs by scheme, as requests takes them.
     :param cert: path of a client certificate, or of certificate and key.
+    :param allow_private_hosts: whether videos may be fetched from hosts that aren't on the open internet.
     :param unknown_extras: names in the connection's extra that mean nothing here.
     """
 
@@ -43,6 +44,7 @@ class ConnectionSettings:
     verify: bool | str = True
     proxies: Mapping[str, str] = field(default_factory=dict, repr=False)
     cert: str | tuple[str, str] | None = None
+    allow_private_hosts: bool = False
     unknown_extras: tuple[str, ...] = ()
 
     @classmethod
@@ -51,7 +53,7 @@ class ConnectionSettings:
         Read and check a connection.
 
         :param connection: the Airflow connection; its password is the API key, its host the base URL, its
-            extra may hold ``timeout``, ``verify``, ``proxies`` and ``cert``.
+            extra may hold ``timeout``, ``verify``, ``proxies``, ``cert`` and ``allow_private_hosts``.
         :raises PictoryConfigurationError: when something can't be used; the message names the field and,
             unless it is the key, what it holds.
         """
@@ -64,6 +66,7 @@ class ConnectionSettings:
             verify=_verify(name, present.get("verify", True)),
             proxies=_proxies(name, present.get("proxies", {})),
             cert=_cert(name, present.get("cert")),
+            allow_private_hosts=_allow_private_hosts(name, present.get("allow_private_hosts", False)),
             unknown_extras=tuple(sorted(set(present) - set(KNOWN_EXTRAS))),
         )
 
@@ -182,4 +185,15 @@ def _cert(name: str, value: object) -> str | tuple[str, str] | None:
         return (value[0], value[1])
     raise PictoryConfigurationError(
         f"{name}: extra 'cert' must be a path, or a list of the paths of certificate and key"
+    )
+
+
+def _allow_private_hosts(name: str, value: object) -> bool:
+    if isinstance(value, bool):
+        return value
+    # As a URI has it.
+    if isinstance(value, str) and value.strip().lower() in ("true", "false"):
+        return value.strip().lower() == "true"
+    raise PictoryConfigurationError(
+        f"{name}: extra 'allow_private_hosts' must be true or false, got {shown(value)}"
     )
