@@ -183,6 +183,7 @@ class VideoJobTaskTrigger(BaseTrigger):
             }
             async with asyncio.timeout(LONGEST_EXCHANGE):
                 await XCom.aset(XCom.XCOM_RETURN_KEY, job.result, **of_this_task)
+                await XCom.aset("job_id", job.job_id, **of_this_task)
                 for key, value in link_xcoms(job.url).items():
                     # Past anybody's XCom backend, as Airflow does after a task: its UI reads what is stored.
                     await BaseXCom.aset(key, value, **of_this_task)
