@@ -24,7 +24,7 @@ DEFAULT_SUBMISSION_WINDOW = 180.0
 SHORTEST_SUBMISSION_WINDOW = 1.0
 LONGEST_SUBMISSION_WINDOW = 24 * 60 * 60.0
 API_PATH = "/pictoryapis"
-KNOWN_EXTRAS = ("timeout", "verify", "proxies", "cert", "submission_window")
+KNOWN_EXTRAS = ("timeout", "verify", "proxies", "cert", "submission_window", "allow_private_hosts")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 # What people take along when they copy an address out of Pictory's documentation.
 _COPIED_PATH = re.compile(rf"(/*{API_PATH}(/+v\d+)?)?/*$", re.IGNORECASE)
@@ -48,6 +48,7 @@ class ConnectionSettings:
     :param cert: path of a client certificate, or of certificate and key.
     :param submission_window: seconds after a POST's time limit for which its job may still appear in the
         account's lists before the POST counts as not submitted.
+    :param allow_private_hosts: whether videos may be fetched from hosts that aren't on the open internet.
     :param unknown_extras: names in the connection's extra that mean nothing here.
     """
 
@@ -58,6 +59,7 @@ class ConnectionSettings:
     proxies: Mapping[str, str] = field(default_factory=dict, repr=False)
     cert: str | tuple[str, str] | None = None
     submission_window: float = DEFAULT_SUBMISSION_WINDOW
+    allow_private_hosts: bool = False
     unknown_extras: tuple[str, ...] = ()
 
     @classmethod
@@ -66,8 +68,8 @@ class ConnectionSettings:
         Read and check a connection.
 
         :param connection: the Airflow connection; its password is the API key, its host the base URL, its
-            extra may hold ``timeout``, ``verify``, ``proxies``, ``cert`` and ``submission_window``, also as
-            the JSON texts that the query of a URI can carry.
+            extra may hold ``timeout``, ``verify``, ``proxies``, ``cert``, ``submission_window`` and
+            ``allow_private_hosts``, also as the JSON texts that the query of a URI can carry.
         :raises PictoryConfigurationError: when something can't be used; the message names the field and,
             unless it is the key, what it holds.
         """
@@ -85,6 +87,7 @@ class ConnectionSettings:
             submission_window=_submission_window(
                 name, present.get("submission_window", DEFAULT_SUBMISSION_WINDOW)
             ),
+            allow_private_hosts=_allow_private_hosts(name, present.get("allow_private_hosts", False)),
             unknown_extras=tuple(
                 clean(extra, longest=LONGEST_EXTRA_NAME) for extra in sorted(set(present) - set(KNOWN_EXTRAS))
             ),
@@ -302,4 +305,15 @@ def _cert(name: str, value: object) -> str | tuple[str, str] | None:
         return value
     raise PictoryConfigurationError(
         f"{name}: extra 'cert' must be a path, or a list of the paths of certificate and key"
+    )
+
+
+def _allow_private_hosts(name: str, value: object) -> bool:
+    if isinstance(value, bool):
+        return value
+    # As a URI has it.
+    if isinstance(value, str) and value.strip().lower() in ("true", "false"):
+        return value.strip().lower() == "true"
+    raise PictoryConfigurationError(
+        f"{name}: extra 'allow_private_hosts' must be true or false, got {shown(value)}"
     )

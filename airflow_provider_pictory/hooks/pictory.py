@@ -34,7 +34,7 @@ from airflow_provider_pictory.exceptions import (
     PictorySubmissionUnknownError,
 )
 from airflow_provider_pictory.hooks.connection import DEFAULT_BASE_URL, ConnectionSettings
-from airflow_provider_pictory.hooks.deadline import call_within
+from airflow_provider_pictory.hooks.deadline import DeadlineExceededError, call_within
 from airflow_provider_pictory.hooks.errors import (
     no_answer,
     no_connection,
@@ -129,9 +129,9 @@ class PictoryHook(HttpHook):
 
     The connection's password is the raw API key. Its host moves to another base URL, such as the sandbox's.
     Its extra may hold ``timeout`` (seconds per call, default 30), ``verify``, ``proxies`` and ``cert``, which
-    mean what they mean in requests, and ``submission_window`` (see :meth:`get_submission_window`); nothing
-    else in it is used. The connection is fetched once for each hook, and once more when Pictory refuses the
-    key, since keys are rotated.
+    mean what they mean in requests, ``submission_window`` (see :meth:`get_submission_window`) and
+    ``allow_private_hosts`` (see :meth:`open_file`); nothing else in it is used. The connection is fetched
+    once for each hook, and once more when Pictory refuses the key, since keys are rotated.
 
     No call follows redirects. A submission is repeated only when it was certainly refused or never sent.
 
@@ -376,14 +376,20 @@ class PictoryHook(HttpHook):
         """
         Ask for a file of a finished job, through the connection's proxies but without its key.
 
+        Neither the URL nor a redirect may lead to a loopback, link-local or private address, unless the
+        connection's own host has one or its extra has ``allow_private_hosts``.
+
         :param url: from :meth:`get_job`; redirects are followed.
         :param headers: added to the request.
         :return: whatever the host answers, its body still to be read; close it.
-        :raises requests.RequestException: there is no answer.
+        :raises requests.RequestException: there is no answer within the connection's ``timeout``.
+        :raises ValueError: the URL, or that of a redirect, is none.
+        :raises PictoryDownloadError: it leads to a private address.
         """
         settings = self._get_settings()
         session = self._file_session = self._file_session or FileSession(settings)
-        try:
+
+        def ask() -> requests.Response:
             return session.get(
                 url,
                 headers={"User-Agent": USER_AGENT, "Accept": "*/*", **headers},
@@ -393,6 +399,13 @@ class PictoryHook(HttpHook):
                 proxies=dict(settings.proxies),
                 verify=settings.verify,
             )
+
+        try:
+            return call_within(settings.timeout, ask)
+        except DeadlineExceededError:
+            # What the host may still say belongs to nobody.
+            self._file_session = None
+            raise
         except NO_ANSWER as error:
             query = url.partition("?")[2]
             failure = requests.RequestException(words(settings, error, *[query] * (len(query) > 8)))

@@ -18,6 +18,7 @@ from yarl import URL
 
 from airflow_provider_pictory.exceptions import PictoryConfigurationError
 from airflow_provider_pictory.hooks.connection import is_content
+from airflow_provider_pictory.hooks.private_hosts import PublicHostsAdapter, addresses_of, is_private
 from airflow_provider_pictory.hooks.time_limit import TimeLimit
 
 if TYPE_CHECKING:
@@ -56,17 +57,30 @@ class _NoAuth(AuthBase):
 
 
 class FileSession(requests.Session):
-    """Asks hosts that are none of Pictory's API: it sends no key, and nothing of ``~/.netrc``, to anybody."""
+    """
+    Asks hosts that are none of Pictory's API: it sends no key, and nothing of ``~/.netrc``, to anybody.
+
+    Nor does it ask private hosts, unless the connection allows it or leads to such a host itself, as to a
+    sandbox.
+    """
 
     def __init__(self, settings: ConnectionSettings) -> None:
         super().__init__()
         self.auth = _NoAuth()
         self.verify = settings.verify
         self.proxies.update(settings.proxies)
+        self._settings = settings
+        adapter = PublicHostsAdapter(self._allows_private_hosts)
+        self.mount("http://", adapter)
+        self.mount("https://", adapter)
 
     def rebuild_auth(self, prepared_request: requests.PreparedRequest, response: requests.Response) -> None:
         """Add nothing to what follows a redirect, where requests itself would look into ``~/.netrc``."""
         prepared_request.headers.pop("Authorization", None)
+
+    def _allows_private_hosts(self) -> bool:
+        own_host = urlsplit(self._settings.base_url).hostname or ""
+        return self._settings.allow_private_hosts or any(map(is_private, addresses_of(own_host)))
 
 
 @dataclass(frozen=True)

@@ -61,7 +61,8 @@ class VideoJobSensor(BaseSensorOperator):
 
     ``return_value`` is the result, a flat dict of JSON types: ``job_id``, ``status``, ``url``,
     ``duration_seconds``, ``width``, ``height``, ``thumbnail_url``, ``preview_url``, ``last_frame_image_url``
-    and ``ai_credits_used``. The URLs need no key and can expire. The events of assets in ``outlets`` have
+    and ``ai_credits_used``. The URLs need no key and can expire. The id alone is in XCom ``job_id``, too, so
+    that ``wait.output["job_id"]`` works. The events of assets in ``outlets`` have
     ``job_id``, ``seconds`` and ``credits`` in their ``extra``.
 
     :param job_id: of the job, usually ``generate.output`` of a :class:`GenerateVideoOperator`. (templated)
@@ -340,6 +341,7 @@ class VideoJobSensor(BaseSensorOperator):
         if self.do_xcom_push:
             # Otherwise nobody shall find the URL in Airflow, not even behind a button.
             self.video_url = job.url
+            context["ti"].xcom_push(key="job_id", value=job.job_id)
         describe_video(
             self.outlets,
             context,

@@ -209,6 +209,7 @@ class VideoJobTaskTrigger(BaseTrigger):
 
             async with asyncio.timeout(LONGEST_EXCHANGE):
                 await XCom.aset(XCom.XCOM_RETURN_KEY, job.result, **self._own_xcoms())
+                await XCom.aset("job_id", job.job_id, **self._own_xcoms())
                 await self._push_links(job.url)
         except Exception as error:  # noqa: BLE001  (also of somebody's XCom backend)
             self.log.warning("The result can't be pushed from the triggerer, a worker does it: %r", error)
