@@ -312,5 +312,8 @@ def _shown(answer: Answer) -> str:
     if not text:
         return ""
     if text.lower().startswith(("<!doctype html", "<html")):
-        return "a page of HTML, as a proxy, a login page or a wrong base URL would send"
+        # The status of an error says more than the form of its page does; a 404 may mean the address.
+        if answer.status_code < 400 or answer.status_code == 404:
+            return "a page of HTML, as a proxy, a login page or a wrong base URL would send"
+        return "a page of HTML"
     return repr(text if len(text) <= _LONGEST_TEXT_SHOWN else f"{text[:_LONGEST_TEXT_SHOWN]}...")
