@@ -413,7 +413,10 @@ def _shown(answer: Answer) -> str:
     """Give the beginning of a body that isn't what was expected; a page of HTML is named, not shown."""
     text = answer.body[:_MOST_BYTES_LOOKED_AT].decode("utf-8", "replace")
     if text.lstrip().lower().startswith(("<!doctype html", "<html")):
-        return "a page of HTML, as a proxy, a login page or a wrong base URL would send"
+        # The status of an error says more than the form of its page does; a 404 may mean the address.
+        if answer.status_code < 400 or answer.status_code == 404:
+            return "a page of HTML, as a proxy, a login page or a wrong base URL would send"
+        return "a page of HTML"
     if answer.status_code in _REFUSED_CREDENTIALS and text.strip():
         return "a text that is no error of Pictory's, so it isn't shown"
     text = answer.clean(text, longest=_LONGEST_TEXT_SHOWN)

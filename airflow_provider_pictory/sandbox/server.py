@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ipaddress
+import logging
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from email.utils import formatdate
@@ -9,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from airflow_provider_pictory.sandbox.addresses import CONTROL_PREFIX
 from airflow_provider_pictory.sandbox.api_routes import ApiRoutes
 from airflow_provider_pictory.sandbox.control import Control
 from airflow_provider_pictory.sandbox.counting import RequestCounter
@@ -20,8 +23,10 @@ from airflow_provider_pictory.sandbox.faults.foreign_jobs import ForeignJobs
 from airflow_provider_pictory.sandbox.faults.middleware import FaultyFront
 from airflow_provider_pictory.sandbox.faults.result_urls import ResultUrls
 from airflow_provider_pictory.sandbox.files import FileStore
+from airflow_provider_pictory.sandbox.pages import page_check
 from airflow_provider_pictory.sandbox.scripted_answers import ScriptedAnswers
 from airflow_provider_pictory.sandbox.service import Clock, Service
+from airflow_provider_pictory.sandbox.settings import Settings
 from airflow_provider_pictory.sandbox.sources import Sources
 from airflow_provider_pictory.sandbox.webhooks import Webhooks
 
@@ -30,10 +35,10 @@ if TYPE_CHECKING:
 
     from aiohttp.typedefs import Handler, Middleware
 
-    from airflow_provider_pictory.sandbox.settings import Settings
-
 _SECONDS_FOR_OPEN_REQUESTS = 1.0
 _ADDRESSES_OF_ALL_INTERFACES = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -72,11 +77,13 @@ async def serve(
         Sources(service, webhooks.send_due, is_fetching=settings.fetch_sources) as sources,
         FileStore(service, sources, result_urls) as files,
     ):
+        service.when_forgotten += [files.forget, sources.forget, webhooks.forget]
         counter = RequestCounter(service.note_look)
         control = Control(service, files, webhooks, counter, scripted_answers, FaultControl(injector))
         application = web.Application(
             middlewares=[
                 dated_by(clock),
+                page_check(settings.host),
                 counter.middleware,
                 scripted_answers.middleware,
                 FaultyFront(injector, connections, foreign_jobs).middleware,
@@ -96,6 +103,7 @@ async def serve(
         await runner.setup()
         try:
             await web.TCPSite(runner, settings.host, settings.port).start()
+            _warn_unless_local(runner)
             yield RunningServer(_url(runner), control)
         finally:
             await sources.close()
@@ -114,6 +122,19 @@ def dated_by(clock: Clock) -> Middleware:
         return response
 
     return date
+
+
+def _warn_unless_local(runner: web.AppRunner) -> None:
+    addresses = [address[0] for address in runner.addresses]
+    if not all(ipaddress.ip_address(address.partition("%")[0]).is_loopback for address in addresses):
+        log.warning(
+            "Listening on %s, so other machines may reach this sandbox: whoever does can see all prompts and "
+            "videos, steer it under %s without a key, and let this machine fetch URLs. Without a host of "
+            "your own it listens on %s alone",
+            ", ".join(addresses),
+            CONTROL_PREFIX,
+            Settings.host,
+        )
 
 
 def _url(runner: web.AppRunner) -> str:

@@ -60,7 +60,7 @@ class PictoryToObjectStorageOperator(BaseOperator):
     ``save.output["path"]`` works, unless ``multiple_outputs=False`` leaves that out. The events of assets in
     ``outlets`` have ``job_id``, ``seconds``, ``credits`` and ``path`` in their ``extra``.
 
-    :param path: where to, such as ``"s3://media@videos/{{ ds }}/film.mp4"`` with the id of a connection
+    :param path: where to, such as ``"s3://media@videos/film.mp4"`` with the id of a connection
         before the ``@``, or a local path. One that ends in ``/`` is a folder, and the file's name is
         ``<job id>.mp4``. Local folders are made where they are missing. A part ``..`` is refused, and a key
         that the store's library would read as something else. (templated)

@@ -45,7 +45,7 @@ def find_destination(path: object, conn_id: object, file_name: str) -> Destinati
     # Airflow's own path is none of the standard library's, and only its text has the connection.
     text = str(path) if isinstance(path, (os.PathLike, ObjectStoragePath)) else path
     if not isinstance(text, str) or is_absent(text):
-        _refuse(path, "a path is needed, such as 's3://media@videos/{{ ds }}/film.mp4' or a local one")
+        _refuse(path, "a path is needed, such as 's3://media@videos/film.mp4' or a local one")
     text = text.strip(_WHITE_SPACE)
     if any(unicodedata.category(mark) in ("Cc", "Cs") for mark in text):
         _refuse(path, "a path has no control characters, and no halves of characters")

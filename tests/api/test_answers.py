@@ -425,6 +425,17 @@ def test_a_redirect_is_told_with_its_target(read):
     assert "not followed" in error.message
 
 
+@every_reader
+@pytest.mark.parametrize("status", [403, 429, 500, 502, 503, 520])
+def test_a_page_is_blamed_on_nothing_that_its_status_does_not_say(read, status):
+    assert error_of(read, HTML, status).message == f"Pictory answered HTTP {status} with a page of HTML"
+
+
+@every_reader
+def test_a_page_that_is_not_found_may_mean_a_wrong_base_url(read):
+    assert "a wrong base URL" in error_of(read, HTML, 404).message
+
+
 def test_a_redirect_to_nowhere_is_told_too():
     assert "nowhere" in error_of(read_quota, b"", 302).message
 
