@@ -43,6 +43,7 @@ import airflow_provider_pictory.triggers.without_worker
 """
 # Whatever else of ours is loaded is paid for at each parse of each file.
 ENOUGH_FOR_A_DAG = {
+    "airflow_provider_pictory.arguments",
     "airflow_provider_pictory.decorators",
     "airflow_provider_pictory.decorators.pictory",
     "airflow_provider_pictory.links",
