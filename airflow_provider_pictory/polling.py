@@ -68,6 +68,9 @@ class Logger(Protocol):
     def warning(self, message: str, /, *arguments: object) -> Any:
         """Log what a user should look into."""
 
+    def error(self, message: str, /, *arguments: object) -> Any:
+        """Log what has cost a user something."""
+
 
 def deadline_after(timeout: float) -> datetime:
     """Give the moment when a wait of so many seconds ends, which a restart of whoever waits doesn't move."""

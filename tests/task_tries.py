@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import uuid
 from contextlib import ExitStack, contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from unittest.mock import patch
 
 import tenacity.nap
 
-from airflow_provider_pictory import division, ledger, polling, reconciliation, submission
+from airflow_provider_pictory import polling
 from airflow_provider_pictory.hooks import pictory as pictory_hook
+from airflow_provider_pictory.submission import clock as submission_clock
+from airflow_provider_pictory.submission import variables as record_variables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,6 +62,9 @@ class Variables:
     def delete(self, key: str) -> None:
         self.texts.pop(key, None)
 
+    def keys(self, prefix: str | None = None) -> list[str]:
+        return sorted(key for key in self.texts if key.startswith(prefix or ""))
+
 
 class TaskInstance:
     """
@@ -85,7 +90,14 @@ class TaskInstance:
         self.map_index = map_index
         self._retries = retries
         self._has_id = has_id
+        self.state_of_others = "running"
         self._begin()
+
+    def get_task_states(
+        self, dag_id: str, task_ids: list[str], run_ids: list[str], map_index: int | None
+    ) -> dict[str, dict[str, str]]:
+        """Say as Airflow does in which state other task instances are."""
+        return {run_id: dict.fromkeys(task_ids, self.state_of_others) for run_id in run_ids}
 
     @property
     def has_retry_left(self) -> bool:
@@ -125,16 +137,22 @@ def passing(clock: Clock) -> Iterator[None]:
             return datetime.fromtimestamp(clock.time(), tz)
 
     with ExitStack() as patches:
-        for module in (division, ledger, reconciliation, polling, tenacity.nap):
+        for module in (polling, tenacity.nap):
             patches.enter_context(patch.object(module, "time", clock))
-        for module in (ledger, reconciliation, polling, submission, pictory_hook):
+        for module in (polling, pictory_hook):
             if hasattr(module, "datetime"):
                 patches.enter_context(patch.object(module, "datetime", Moment))
+        system_clock = submission_clock.Clock(
+            lambda: datetime.fromtimestamp(clock.time(), UTC),
+            lambda: clock.monotonic(),
+            lambda seconds: clock.sleep(seconds),
+        )
+        patches.enter_context(patch.object(submission_clock, "SYSTEM_CLOCK", system_clock))
         yield
 
 
 @contextmanager
 def kept_in(variables: Variables) -> Iterator[None]:
     """Let ledgers keep their entries and claims in such Variables, and tasks meet there."""
-    with patch.object(ledger, "Variable", variables), patch.object(division, "Variable", variables):
+    with patch.object(record_variables, "Variable", variables):
         yield

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -14,8 +15,17 @@ from typing import Any, NoReturn
 from airflow_provider_pictory.api.faults import shown
 from airflow_provider_pictory.api.jobs import UnreadableJobError, VideoJob, read_number, read_text
 
+# A day in seconds: longer ones are of no use to anybody, and more likely a mistake than meant.
+LONGEST_RETRY_AFTER = 24 * 60 * 60.0
+
 _LONGEST_TEXT_SHOWN = 300
 _MOST_FIELDS_SHOWN = 20
+# One of a header's values, which several headers of that name are joined from; a date has a comma of its own.
+_HEADER_VALUE = re.compile(r"\s*(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*,[^,]+|[^,]+", re.IGNORECASE)
+_SECONDS = re.compile(r"\d+(\.\d*)?|\.\d+", re.ASCII)
+# Whoever sends so many seconds means a moment, in seconds or milliseconds since 1970.
+_FIRST_EPOCH = 1e9
+_FIRST_EPOCH_IN_MILLISECONDS = 1e12
 
 
 class AnswerErrorKind(StrEnum):
@@ -150,15 +160,33 @@ def read_quota(answer: Answer) -> Quota:
 
 def read_retry_after(answer: Answer, *, now: datetime | None = None) -> float | None:
     """
-    Read how long to wait from a ``Retry-After`` header in either of its forms, seconds or a date.
+    Read how long to wait from a ``Retry-After`` header.
 
-    :return: seconds from now, not negative, or ``None`` where the header is absent or makes no sense.
+    Besides its two lawful forms, whole seconds and a date, this takes what services send in their place:
+    fractions, seconds since 1970, and the header twice, of which the longest wait counts.
+
+    :param answer: what came. Moments count from its ``Date``, if there is one: the clocks may differ.
+    :param now: what moments count from instead.
+    :return: seconds from now, not negative and at most a day; ``None`` where the header is absent or makes
+        no sense.
     """
-    value = answer.headers.get("retry-after", "").strip()
-    if value.isascii() and value.isdigit():
-        return float(value[:9])
+    if now is None:
+        now = read_http_date(answer.headers.get("date", "")) or datetime.now(UTC)
+    values = _HEADER_VALUE.findall(answer.headers.get("retry-after", ""))
+    waits = [wait for value in values if (wait := _read_wait(value.strip(), now)) is not None]
+    return min(max(waits), LONGEST_RETRY_AFTER) if waits else None
+
+
+def _read_wait(value: str, now: datetime) -> float | None:
+    if _SECONDS.fullmatch(value):
+        seconds = float(value)
+        if seconds < _FIRST_EPOCH:
+            return seconds
+        if seconds >= _FIRST_EPOCH_IN_MILLISECONDS:
+            seconds /= 1000
+        return max(0.0, seconds - now.timestamp())
     moment = read_http_date(value)
-    return None if moment is None else max(0.0, (moment - (now or datetime.now(UTC))).total_seconds())
+    return None if moment is None else max(0.0, (moment - now).total_seconds())
 
 
 def read_http_date(text: str) -> datetime | None:

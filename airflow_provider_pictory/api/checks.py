@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import json
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
@@ -33,7 +34,13 @@ _DURATION = re.compile(r"(\d{1,9})(?:\.0+)?\s*s?", re.ASCII)
 _LONGEST_DURATION = 999_999_999
 # JSON and Python let through halves of characters (surrogates), which are no text for anybody else.
 _HALF_CHARACTER = re.compile(r"[\ud800-\udfff]")
-_NEVER_IN_A_URL = re.compile(r"[\s\x00-\x1f\x7f\ud800-\udfff]")
+# Besides the invisible marks that copying leaves behind.
+_NEVER_IN_A_URL = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u200b\u2060\ufeff\ud800-\udfff]")
+# Line breaks and tabs are part of a text; nobody means any other of them.
+_CONTROL_CHARACTER = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+# Letters and symbols by their category that leave the page empty all the same: fillers, the blank of Braille
+# and what stands for a character that was lost.
+_BLANKS = frozenset("\u115f\u1160\u2800\u3164\uffa0\ufffc\ufffd")
 
 
 def is_absent(value: object) -> bool:
@@ -46,7 +53,14 @@ def is_absent(value: object) -> bool:
 
 
 def prompt(value: object) -> str:
-    """Check the one field that every video needs; white space around it carries no meaning and is dropped."""
+    """
+    Check the one field that every video needs; white space around it carries no meaning and is dropped.
+
+    Pictory counts 5 to 5,000 characters and so do we, whatever they are. It would take a prompt of which
+    nothing can be seen and be paid for it, so one without any visible character is refused here, and one
+    with a control character, which only comes from a mistake. Characters that this Python doesn't know
+    yet pass beside others that it does.
+    """
     allowed = (
         f"a text of {PROMPT_MINIMUM_CHARACTERS} to {PROMPT_MAXIMUM_CHARACTERS:,} characters is needed "
         "to say what the video shows"
@@ -58,9 +72,22 @@ def prompt(value: object) -> str:
     text = value.strip()
     if not PROMPT_MINIMUM_CHARACTERS <= len(text) <= PROMPT_MAXIMUM_CHARACTERS:
         raise RefusedValueError(allowed, given=f"{len(text):,} characters ({shown(text)})")
+    _require_legible(text)
+    return text
+
+
+def _require_legible(text: str) -> None:
     if half := _HALF_CHARACTER.search(text):
         raise RefusedValueError("it must be whole characters", given=f"half a character ({shown(half[0])})")
-    return text
+    if control := _CONTROL_CHARACTER.search(text):
+        raise RefusedValueError(
+            "besides line breaks and tabs there must be none",
+            given=f"the control character {shown(control[0])}",
+        )
+    if not any(unicodedata.category(mark)[0] in "LNPS" and mark not in _BLANKS for mark in text):
+        raise RefusedValueError(
+            "it must say what the video shows", given=f"no visible character ({shown(text)})"
+        )
 
 
 def model(value: object) -> VideoModel:
@@ -86,6 +113,8 @@ def aspect_ratio(value: object, model: VideoModel | None, limits: ModelLimits | 
     ratio = value.strip()
     if limits and ratio not in limits.aspect_ratios:
         raise RefusedValueError(f"model {model} makes {listed(limits.aspect_ratios)}")
+    if not ratio.isprintable():
+        raise RefusedValueError('it must be a text such as "16:9"')
     return ratio
 
 
@@ -127,7 +156,12 @@ def url(value: object) -> str | None:
 
 
 def reference_image_urls(value: object) -> tuple[str, ...]:
-    """Check the reference images; a template that renders a list gives its text, which is read back."""
+    """
+    Check the reference images.
+
+    A template that renders a list gives its text, which is read back. A list without any image is what a
+    template leaves behind where none was given, and means none.
+    """
     if is_absent(value):
         return ()
     if isinstance(value, str):
@@ -144,16 +178,15 @@ def reference_image_urls(value: object) -> tuple[str, ...]:
             ) from None
         if clean is not None:
             urls.append(clean)
-    if not 1 <= len(urls) <= REFERENCE_IMAGES_MAXIMUM:
+    if len(urls) > REFERENCE_IMAGES_MAXIMUM:
         raise RefusedValueError(
-            f"1 to {REFERENCE_IMAGES_MAXIMUM} are allowed (leave the argument out for none)",
-            given=f"{len(urls)} reference images",
+            f"1 to {REFERENCE_IMAGES_MAXIMUM} are allowed", given=f"{len(urls)} reference images"
         )
     return tuple(urls)
 
 
 def _list_from_text(text: str) -> object:
-    if not text.lstrip().startswith("["):
+    if not text.lstrip().startswith(("[", "(")):
         return [text]
     for read in (json.loads, ast.literal_eval):
         try:
@@ -165,7 +198,7 @@ def _list_from_text(text: str) -> object:
 
 def extra_fields(value: object, wire_names: Mapping[str, str]) -> dict[str, Any]:
     """Check that extra fields can be sent, and that none is one of our names, which Pictory would ignore."""
-    if is_absent(value):
+    if is_absent(value) or (isinstance(value, str) and value.strip() == "{}"):
         return {}
     if not isinstance(value, Mapping) or not all(isinstance(name, str) for name in value):
         raise RefusedValueError("it must be a dict of field names that Pictory knows and their values")
@@ -175,11 +208,26 @@ def extra_fields(value: object, wire_names: Mapping[str, str]) -> dict[str, Any]
             raise RefusedValueError(
                 f"Pictory calls this field {wire_names[name]}", given=f"the field name {name!r}"
             )
+    if "prompt" in fields:
+        _check_extra_prompt(fields["prompt"])
     try:
         json.dumps(fields, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
         raise RefusedValueError(f"it must hold only what JSON can carry ({error})") from None
     return fields
+
+
+def _check_extra_prompt(value: object) -> None:
+    """Check that a prompt whose form and length are the user's to decide says anything at all."""
+    if is_absent(value):
+        raise RefusedValueError(
+            "a prompt is needed to say what the video shows", given=f"nothing ({shown(value)}) as the prompt"
+        )
+    if isinstance(value, str):
+        try:
+            _require_legible(value)
+        except RefusedValueError as refused:
+            raise RefusedValueError(refused.allowed, given=f"{refused.given} in the prompt") from None
 
 
 def job_id(value: object) -> str:

@@ -19,8 +19,16 @@ if TYPE_CHECKING:
 DEFAULT_BASE_URL = "https://api.pictory.ai"
 DEFAULT_TIMEOUT = 30.0
 LONGEST_TIMEOUT = 24 * 60 * 60.0
+DEFAULT_SUBMISSION_WINDOW = 180.0
+SHORTEST_SUBMISSION_WINDOW = 1.0
+LONGEST_SUBMISSION_WINDOW = 24 * 60 * 60.0
 API_PATH = "/pictoryapis"
-KNOWN_EXTRAS = ("timeout", "verify", "proxies", "cert")
+KNOWN_EXTRAS = ("timeout", "verify", "proxies", "cert", "submission_window")
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+# What people take along when they copy an address out of Pictory's documentation.
+_COPIED_PATH = re.compile(rf"(/*{API_PATH}(/+v\d+)?)?/*$", re.IGNORECASE)
+_PATH_OF_A_CALL = re.compile(rf"/*{API_PATH}/.*", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -34,6 +42,8 @@ class ConnectionSettings:
     :param verify: whether to check TLS certificates, or the path of the authorities to trust.
     :param proxies: proxy URLs by scheme, as requests takes them.
     :param cert: path of a client certificate, or of certificate and key.
+    :param submission_window: seconds after a POST's time limit for which its job may still appear in the
+        account's lists before the POST counts as not submitted.
     :param unknown_extras: names in the connection's extra that mean nothing here.
     """
 
@@ -43,6 +53,7 @@ class ConnectionSettings:
     verify: bool | str = True
     proxies: Mapping[str, str] = field(default_factory=dict, repr=False)
     cert: str | tuple[str, str] | None = None
+    submission_window: float = DEFAULT_SUBMISSION_WINDOW
     unknown_extras: tuple[str, ...] = ()
 
     @classmethod
@@ -51,7 +62,8 @@ class ConnectionSettings:
         Read and check a connection.
 
         :param connection: the Airflow connection; its password is the API key, its host the base URL, its
-            extra may hold ``timeout``, ``verify``, ``proxies`` and ``cert``.
+            extra may hold ``timeout``, ``verify``, ``proxies``, ``cert`` and ``submission_window``, also as
+            the JSON texts that the query of a URI can carry.
         :raises PictoryConfigurationError: when something can't be used; the message names the field and,
             unless it is the key, what it holds.
         """
@@ -64,6 +76,9 @@ class ConnectionSettings:
             verify=_verify(name, present.get("verify", True)),
             proxies=_proxies(name, present.get("proxies", {})),
             cert=_cert(name, present.get("cert")),
+            submission_window=_submission_window(
+                name, present.get("submission_window", DEFAULT_SUBMISSION_WINDOW)
+            ),
             unknown_extras=tuple(sorted(set(present) - set(KNOWN_EXTRAS))),
         )
 
@@ -87,7 +102,21 @@ def _extra(name: str, text: str | None) -> dict[str, Any]:
         extra = None
     if not isinstance(extra, dict):
         raise PictoryConfigurationError(f'{name}: the extra must be a JSON object, such as {{"timeout": 30}}')
-    return {key: value for key, value in extra.items() if value not in (None, "")}
+    values = {key: _without_quotes(value) if key in KNOWN_EXTRAS else value for key, value in extra.items()}
+    return {key: value for key, value in values.items() if value not in (None, "")}
+
+
+def _without_quotes(value: object) -> object:
+    """Give what a text stands for where it is JSON: the query of a connection's URI carries texts alone."""
+    if not isinstance(value, str):
+        return value
+    text = value.strip()
+    if text.startswith(("{", "[")) or text == "null":
+        try:
+            return json.loads(text)
+        except (ValueError, RecursionError):
+            return text
+    return None if text == "None" else text
 
 
 def _api_key(name: str, password: str | None) -> str:
@@ -107,39 +136,73 @@ def _api_key(name: str, password: str | None) -> str:
 
 def _base_url(name: str, host: str | None, schema: str | None, port: int | None) -> str:
     text = (host or "").strip() or DEFAULT_BASE_URL
-    if "://" not in text:
-        text = f"{(schema or '').strip() or 'https'}://{text}"
-    url = text.rstrip("/").removesuffix(API_PATH).rstrip("/")
+    url = text if "://" in text else f"{(schema or '').strip() or 'https'}://{text}"
     try:
         parts = urlsplit(url)
         own_port = parts.port
     except ValueError:
         parts, own_port = urlsplit(""), None
     if (
-        parts.scheme not in ("http", "https")
+        parts.scheme not in _DEFAULT_PORTS
         or not parts.hostname
         or any(mark in url for mark in "?#@ \\")
         or not (url.isascii() and url.isprintable())
+        # As http:/host and https://https://host are read, and http//host.
+        or parts.netloc.lower() in ("http:", "https:")
+        or _own_path(parts.path).startswith("//")
     ):
         given = "one with a user or password" if "@" in url else f"{host!r} (schema {schema!r})"
         raise PictoryConfigurationError(
             f"{name}: the host must be a base URL such as {DEFAULT_BASE_URL}, got {given}"
         )
-    if port and own_port is None:
-        parts = parts._replace(netloc=f"{parts.netloc}:{port}")
-    # With the scheme in lower case, as everything else here looks for it.
-    return parts.geturl()
+    if port and not 0 < port < 65536:
+        raise PictoryConfigurationError(f"{name}: the port must be one from 1 to 65535, or none, got {port}")
+    place = parts.netloc if own_port is None else parts.netloc.rpartition(":")[0]
+    number = own_port if own_port is not None else port or None
+    base = f"{parts.scheme}://{place.rstrip(':')}"
+    # The one that the scheme has anyway is left out, so that giving it makes no other host of it.
+    if number not in (None, _DEFAULT_PORTS[parts.scheme]):
+        base += f":{number}"
+    path = _own_path(parts.path)
+    # Pictory itself has no path in front of it.
+    wanted = "" if base.lower() == DEFAULT_BASE_URL else _PATH_OF_A_CALL.sub("", path)
+    if path != wanted:
+        raise PictoryConfigurationError(
+            f"{name}: the host must be the base URL alone, {base}{wanted}, without the path of a call, "
+            f"got {host!r}"
+        )
+    return base + path
+
+
+def _own_path(path: str) -> str:
+    """Give a path, such as a gateway's, without the API's own that people copy along."""
+    return _COPIED_PATH.sub("", path)
+
+
+def _seconds(value: object) -> float:
+    """Read a number, or give one that no comparison lets pass."""
+    try:
+        return math.nan if isinstance(value, bool) else float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        return math.nan
 
 
 def _timeout(name: str, value: object) -> float:
-    try:
-        seconds = math.nan if isinstance(value, bool) else float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError, OverflowError):
-        seconds = math.nan
+    seconds = _seconds(value)
     if not 0 < seconds <= LONGEST_TIMEOUT:
         raise PictoryConfigurationError(
             f"{name}: extra 'timeout' must be a positive number of seconds, at most {LONGEST_TIMEOUT:g}, "
             f"got {shown(value)}"
+        )
+    return seconds
+
+
+def _submission_window(name: str, value: object) -> float:
+    seconds = _seconds(value)
+    if not SHORTEST_SUBMISSION_WINDOW <= seconds <= LONGEST_SUBMISSION_WINDOW:
+        raise PictoryConfigurationError(
+            f"{name}: extra 'submission_window' must be a number of seconds from "
+            f"{SHORTEST_SUBMISSION_WINDOW:g} to {LONGEST_SUBMISSION_WINDOW:g}, got {shown(value)}"
         )
     return seconds
 
@@ -157,9 +220,15 @@ def _verify(name: str, value: object) -> bool | str:
 def _proxies(name: str, value: object) -> dict[str, str]:
     if isinstance(value, str):
         value = {"http": value, "https": value}
-    if isinstance(value, Mapping) and all(isinstance(item, str) for pair in value.items() for item in pair):
-        proxies = dict(value)
-        if all(_is_proxy(url) for url in proxies.values()):
+    if isinstance(value, Mapping):
+        # None means no proxy for a scheme, whatever the environment says. As an empty text, requests keeps to
+        # that on redirects as well; and in place of a list of hosts it means that there is none.
+        proxies = {
+            scheme: url.strip() if isinstance(url, str) else "" if url is None else url
+            for scheme, url in value.items()
+            if url is not None or scheme != "no_proxy"
+        }
+        if all(_is_proxy(scheme, url) for scheme, url in proxies.items()):
             return proxies
     # Not shown, since proxy URLs may hold a password.
     raise PictoryConfigurationError(
@@ -167,7 +236,11 @@ def _proxies(name: str, value: object) -> dict[str, str]:
     )
 
 
-def _is_proxy(url: str) -> bool:
+def _is_proxy(scheme: object, url: object) -> bool:
+    if not isinstance(scheme, str) or not isinstance(url, str):
+        return False
+    if not url or scheme == "no_proxy":
+        return True
     try:
         parts = urlsplit(url if "://" in url else f"http://{url}")
         return bool(parts.hostname) and (parts.port is None or parts.port > 0)
@@ -176,10 +249,15 @@ def _is_proxy(url: str) -> bool:
 
 
 def _cert(name: str, value: object) -> str | tuple[str, str] | None:
-    if value is None or isinstance(value, str):
+    if isinstance(value, (list, tuple)) and len(value) == 2:
+        certificate, key = value
+        # Without a key of its own, the certificate's file has both.
+        if key in (None, ""):
+            value = certificate
+        elif isinstance(certificate, str) and isinstance(key, str):
+            return (certificate, key)
+    if value is None or (isinstance(value, str) and not value.startswith(("[", "{"))):
         return value
-    if isinstance(value, (list, tuple)) and len(value) == 2 and all(isinstance(path, str) for path in value):
-        return (value[0], value[1])
     raise PictoryConfigurationError(
         f"{name}: extra 'cert' must be a path, or a list of the paths of certificate and key"
     )

@@ -17,6 +17,7 @@ from airflow_provider_pictory.exceptions import (
     PictoryRateLimitedError,
     PictorySubmissionUnknownError,
 )
+from airflow_provider_pictory.hooks.connection import DEFAULT_BASE_URL
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,6 +60,8 @@ def no_answer(
     :param consequence: what follows from it, where anything is certain.
     """
     message = f"No answer from Pictory at {settings.base_url} ({words(error)})"
+    if "[SSL: " in message and "CERTIFICATE" not in message and settings.base_url != DEFAULT_BASE_URL:
+        message += "; if plain HTTP is spoken there, put http:// in front of the connection's host"
     return PictoryAPIError(settings.without_key(f"{message}; {consequence}" if consequence else message))
 
 

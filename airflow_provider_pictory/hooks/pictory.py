@@ -6,6 +6,7 @@ import asyncio
 import json
 import random
 import time
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -62,9 +63,10 @@ if TYPE_CHECKING:
     from airflow_provider_pictory.hooks.transport import AsynchronousTransport
 
 USER_AGENT = f"airflow-provider-pictory/{__version__}"
-# A refused submission is tried again at once only so often, and after a pause of at most so many seconds;
-# beyond that, Airflow's retries are the better place to wait.
+# A refused submission is tried again at once only so often, and after a pause of so many seconds; beyond
+# that, Airflow's retries are the better place to wait.
 SUBMIT_ATTEMPTS = 3
+SHORTEST_PAUSE_BEFORE_SUBMITTING = 1.0
 LONGEST_PAUSE_BEFORE_SUBMITTING = 60.0
 # A key that Pictory refuses is looked up again, but for many refusals in so many seconds only once.
 SHORTEST_TIME_TO_READ_AGAIN = 5.0
@@ -89,14 +91,40 @@ QUOTA_PATH = "/v1/quota"
 Page = TypeVar("Page")
 
 
+@dataclass
+class _LoopSessions:
+    """
+    What belongs to one event loop, since no other can use it.
+
+    :param transport: the open session, if there is one.
+    :param replaced: sessions with an outdated key, which calls under way may still use.
+    :param lock: whoever opens a session holds it.
+    :param read_again_at: when the connection was read again last, by ``time.monotonic``.
+    """
+
+    transport: AsynchronousTransport | None = None
+    replaced: list[AsynchronousTransport] = field(default_factory=list)
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    read_again_at: float = float("-inf")
+
+    async def aclose(self) -> None:
+        """Close all sessions, also those of a loop that has ended by now."""
+        transports = [*self.replaced, *filter(None, [self.transport])]
+        self.transport = None
+        self.replaced.clear()
+        for transport in transports:
+            await transport.aclose()
+
+
 class PictoryHook(HttpHook):
     """
     Talk to Pictory with the key and the base URL of an Airflow connection.
 
     The connection's password is the raw API key. Its host moves to another base URL, such as the sandbox's.
     Its extra may hold ``timeout`` (seconds per call, default 30), ``verify``, ``proxies`` and ``cert``, which
-    mean what they mean in requests; nothing else in it is used. The connection is fetched once for each hook,
-    and once more when Pictory refuses the key, since keys are rotated.
+    mean what they mean in requests, and ``submission_window`` (see :meth:`get_submission_window`); nothing
+    else in it is used. The connection is fetched once for each hook, and once more when Pictory refuses the
+    key, since keys are rotated.
 
     No call follows redirects. A submission is repeated only when it was certainly refused or never sent.
 
@@ -116,10 +144,7 @@ class PictoryHook(HttpHook):
         self._settings: ConnectionSettings | None = None
         self._session: requests.Session | None = None
         self._file_session: FileSession | None = None
-        self._transport: AsynchronousTransport | None = None
-        self._transport_lock = asyncio.Lock()
-        self._replaced_transports: list[AsynchronousTransport] = []
-        self._read_again_at = float("-inf")
+        self._loops: dict[asyncio.AbstractEventLoop, _LoopSessions] = {}
 
     @classmethod
     def get_connection_form_widgets(cls) -> dict[str, Any]:
@@ -148,7 +173,7 @@ class PictoryHook(HttpHook):
         }
 
     def submit_video(
-        self, request: VideoRequest, *, before_attempt: Callable[[datetime], None] | None = None
+        self, request: VideoRequest, *, before_attempt: Callable[[float], None] | None = None
     ) -> str:
         """
         Submit a video, which costs AI credits, and give its job id.
@@ -156,8 +181,8 @@ class PictoryHook(HttpHook):
         (source: Pictory's "Generate Video" page, ``POST /v1/aistudio/videos``)
 
         :param request: what to make.
-        :param before_attempt: called before each POST with the moment at which that POST will be over however
-            it goes, to write down that it is about to be sent; what it raises ends the submission.
+        :param before_attempt: called before each POST with the seconds after which that POST will be over
+            however it goes, to record that it is about to be sent; what it raises ends the submission.
         :return: the id of the job that makes it.
         :raises PictoryInvalidRequestError: Pictory refused a field; nothing was paid.
         :raises PictoryAuthenticationError: Pictory refused the key; nothing was paid.
@@ -193,13 +218,13 @@ class PictoryHook(HttpHook):
         self,
         request: VideoRequest,
         accepted: list[str],
-        before_attempt: Callable[[datetime], None] | None,
+        before_attempt: Callable[[float], None] | None,
     ) -> None:
         settings = self._get_settings()
         over_at = datetime.now(UTC) + timedelta(seconds=settings.timeout)
         body = WatchedBody(json.dumps(request.payload).encode(), over_at.timestamp())
         if before_attempt is not None:
-            before_attempt(over_at)
+            before_attempt(settings.timeout)
         try:
             answer = self._send(settings, "POST", SUBMIT_PATH, body)
             accepted.append(read_without_key(settings, answer, read_submission))
@@ -254,8 +279,8 @@ class PictoryHook(HttpHook):
         """
         Look at a job without blocking; otherwise as :meth:`get_job`.
 
-        The first call opens a session that the next ones share; end with :meth:`aclose`, or use the hook in
-        an ``async with``.
+        The first call in an event loop opens a session that the next ones there share; end with
+        :meth:`aclose` in each loop, or use the hook in an ``async with``.
         """
         job_id = _checked(job_id)
         transport, answer = await self._aget(_job_path(job_id))
@@ -329,6 +354,16 @@ class PictoryHook(HttpHook):
         """
         return self._get_settings().base_url
 
+    def get_submission_window(self) -> float:
+        """
+        Return how long a submission whose response was lost may take to appear in the account's lists.
+
+        :return: seconds after the POST's time limit, the connection's extra ``submission_window``, 180 by
+            default; without a job by then, nothing was submitted.
+        :raises PictoryConfigurationError: the connection is missing or can't be used.
+        """
+        return self._get_settings().submission_window
+
     def open_file(self, url: str, headers: Mapping[str, str]) -> requests.Response:
         """
         Ask for a file of a finished job, through the connection's proxies but without its key.
@@ -385,12 +420,10 @@ class PictoryHook(HttpHook):
         self._session = self._file_session = self._settings = None
 
     async def aclose(self) -> None:
-        """Close the asynchronous session and forget the connection; the next call fetches it again."""
-        transports = [*self._replaced_transports, *filter(None, [self._transport])]
-        self._transport = None
-        self._replaced_transports.clear()
-        for transport in transports:
-            await transport.aclose()
+        """Close the running loop's session and forget the connection; the next call fetches it again."""
+        await self._close_ended_loops()
+        if sessions := self._loops.get(asyncio.get_running_loop()):
+            await sessions.aclose()
 
     async def __aenter__(self) -> PictoryHook:
         return self
@@ -493,17 +526,32 @@ class PictoryHook(HttpHook):
         Many calls share a session and may be refused together, so the connection is read once for all of
         them, and a session that was replaced stays open for those still under way.
         """
-        async with self._transport_lock:
+        loop = asyncio.get_running_loop()
+        if loop not in self._loops:
+            await self._close_ended_loops()
+        own = self._loops.setdefault(loop, _LoopSessions())
+        async with own.lock:
             now = time.monotonic()
-            if self._transport is None:
-                self._transport = await self._open_transport(await self._aget_settings())
-            elif self._transport is refused and now - self._read_again_at > SHORTEST_TIME_TO_READ_AGAIN:
+            if own.transport is None:
+                own.transport = await self._open_transport(await self._aget_settings())
+            elif own.transport is refused and now - own.read_again_at > SHORTEST_TIME_TO_READ_AGAIN:
                 settings = await self._aget_settings()
-                self._read_again_at = now
+                own.read_again_at = now
                 if settings != refused.settings:
-                    self._replaced_transports.append(refused)
-                    self._transport = await self._open_transport(settings)
-            return self._transport
+                    own.replaced.append(refused)
+                    own.transport = await self._open_transport(settings)
+            return own.transport
+
+    @property
+    def _transport(self) -> AsynchronousTransport | None:
+        sessions = self._loops.get(asyncio.get_running_loop())
+        return sessions.transport if sessions else None
+
+    async def _close_ended_loops(self) -> None:
+        """Close what loops have left behind that ended without :meth:`aclose`, as in ``asyncio.run``."""
+        for loop in tuple(self._loops):
+            if loop.is_closed() and (sessions := self._loops.pop(loop, None)):
+                await sessions.aclose()
 
     async def _aget_settings(self) -> ConnectionSettings:
         try:
@@ -551,7 +599,7 @@ def _was_refused_for_now(error: BaseException) -> bool:
 def _pause_before_submitting_again(state: RetryCallState) -> float:
     error = state.outcome.exception() if state.outcome else None
     asked = getattr(error, "retry_after", None)
-    pause = 2.0**state.attempt_number if asked is None else float(asked)
+    pause = 2.0**state.attempt_number if asked is None else max(asked, SHORTEST_PAUSE_BEFORE_SUBMITTING)
     return float(pause * random.uniform(1.0, 1.2))  # noqa: S311  (no secret)
 
 

@@ -116,7 +116,8 @@ async def asynchronous_transport(
     """
     with requests.Session() as plain:
         environment = _environment(plain, settings)
-    proxy = select_proxy(settings.base_url, environment["proxies"])
+    # An empty one is none, as requests has it.
+    proxy = select_proxy(settings.base_url, environment["proxies"]) or None
     if proxy is not None and not proxy.startswith(("http://", "https://")):
         proxy = f"http://{proxy}" if "://" not in proxy else proxy
         if not proxy.startswith("http://"):

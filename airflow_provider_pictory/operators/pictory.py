@@ -12,8 +12,17 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from airflow.providers.common.compat.sdk import BaseOperator, TaskDeferred, conf
 
-from airflow_provider_pictory.arguments import time_span
+from airflow_provider_pictory.arguments import (
+    OnClear,
+    OnUnknownSubmission,
+    choice,
+    credit_limit,
+    switch,
+    switches,
+    time_span,
+)
 from airflow_provider_pictory.links.pictory import OPERATOR_EXTRA_LINKS, push_links
+from airflow_provider_pictory.literals import is_mapped_over, is_of_a_file, is_plain_request, literals
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,18 +33,33 @@ if TYPE_CHECKING:
     from airflow_provider_pictory.api import VideoJob, VideoModel, VideoRequest
     from airflow_provider_pictory.hooks.pictory import PictoryHook
     from airflow_provider_pictory.polling import WaitLimit
-    from airflow_provider_pictory.submission import Submission
+    from airflow_provider_pictory.submission.submitter import Submitter
 
 DEFAULT_TIMEOUT = 60 * 60.0
 DEFAULT_RECONCILE_TIMEOUT = 15 * 60.0
+
+# All that a request is made of.
+REQUEST_ARGUMENTS = (
+    "prompt",
+    "model",
+    "aspect_ratio",
+    "duration",
+    "first_frame_image_url",
+    "extend_video_url",
+    "reference_image_urls",
+    "webhook",
+    "extra_fields",
+)
+SWITCHES = ("wait_for_completion", "deferrable", "check_quota", "resubmit_failed")
 
 
 class GenerateVideoOperator(BaseOperator):
     """
     Generate a video from a prompt.
 
-    All rules of Pictory's are checked before anything is sent, and all faults are reported together. The log
-    says what the video will cost before it is submitted.
+    All rules of Pictory's are checked before anything is sent, and all faults are reported together; what
+    can never be right is refused as soon as its DAG file is parsed, unless it is a template, the output of a
+    task, or an argument of a mapped task. The log says what the video will cost before it is submitted.
 
     A video is submitted once, whatever crashes: what a task is about to submit is written down before, and
     the job id right after it. A retry goes on with the job that is there. So does a clear while the job may
@@ -70,7 +94,8 @@ class GenerateVideoOperator(BaseOperator):
     :param deferrable: wait in the triggerer instead of on the worker; by default as Airflow's setting
         ``[operators] default_deferrable`` says.
     :param max_credits: the most AI credits that the video may cost by our estimate; one that costs more, or
-        whose cost can't be estimated, isn't submitted. No limit by default. (templated)
+        whose cost can't be estimated, isn't submitted. No limit where it is left out, or ``None`` in the DAG
+        file; one that a template, a task or a mapping leaves empty is refused. (templated)
     :param check_quota: ask the account first, and submit only what its remaining AI credits cover; off by
         default.
     :param on_clear: what a clear of this task means. ``"auto"`` (default): go on with a job that is still
@@ -103,22 +128,12 @@ class GenerateVideoOperator(BaseOperator):
         goes on waiting.
     """
 
-    template_fields: Sequence[str] = (
-        "prompt",
-        "model",
-        "aspect_ratio",
-        "duration",
-        "first_frame_image_url",
-        "extend_video_url",
-        "reference_image_urls",
-        "webhook",
-        "extra_fields",
-        "pictory_conn_id",
-        "max_credits",
-    )
+    template_fields: Sequence[str] = (*REQUEST_ARGUMENTS, "pictory_conn_id", "max_credits")
     template_fields_renderers: ClassVar[dict[str, str]] = {"prompt": "md", "extra_fields": "json"}
     operator_extra_links = OPERATOR_EXTRA_LINKS
     ui_color = "#d8cdf9"
+    _max_credits: float | str | None = None
+    _has_limit = False
 
     def __init__(
         self,
@@ -171,8 +186,21 @@ class GenerateVideoOperator(BaseOperator):
         self.resubmit_failed = resubmit_failed
         self.reconcile_timeout = reconcile_timeout
         self.video_url: str | None = None
-        self._submission: Submission | None = None
+        self._submission: Submitter | None = None
         self._is_being_killed = False
+        if is_of_a_file(self, GenerateVideoOperator):
+            self._refuse_wrong_literals()
+
+    @property
+    def max_credits(self) -> float | str | None:
+        """The most AI credits that the video may cost."""
+        return self._max_credits
+
+    @max_credits.setter
+    def max_credits(self, value: float | str | None) -> None:
+        self._max_credits = value
+        # Kept, since a template or the output of a task can be None once it is rendered.
+        self._has_limit = self._has_limit or value is not None
 
     @cached_property
     def hook(self) -> PictoryHook:
@@ -186,7 +214,6 @@ class GenerateVideoOperator(BaseOperator):
         from airflow.providers.common.compat.sdk import AirflowTaskTimeout
 
         from airflow_provider_pictory.asset_events import describe_video
-        from airflow_provider_pictory.exceptions import PictoryInvalidRequestError
         from airflow_provider_pictory.polling import (
             JobWatch,
             WaitLimit,
@@ -198,18 +225,15 @@ class GenerateVideoOperator(BaseOperator):
         )
 
         began = datetime.now(UTC)
+        switches(self, SWITCHES)
         if self.wait_for_completion and self.deferrable:
             # Whatever can't be loaded shall show before anything is paid.
             import airflow_provider_pictory.triggers.pictory  # noqa: F401
-        if self.multiple_outputs and self.do_xcom_push:
-            raise PictoryInvalidRequestError(
-                "Nothing was submitted: multiple_outputs: got True, but this task returns a job id, which "
-                "can't be split; leave it out, also of the DAG's default_args"
-            )
+        self._refuse_multiple_outputs()
         poll_interval = time_span(self.poll_interval, "poll_interval")
         timeout = time_span(self.timeout, "timeout") or DEFAULT_TIMEOUT
         submission = self._open_submission(context)
-        submitted = submission.ensure()
+        submitted = submission.ensure(self._request_or_error())
         job_id = submitted.job_id
         self._use_connection(submitted.pictory_conn_id)
         try:
@@ -273,6 +297,7 @@ class GenerateVideoOperator(BaseOperator):
         from airflow_provider_pictory.polling import resumed_limit
         from airflow_provider_pictory.triggers.pictory import is_of_another_try, job_after_event
 
+        switches(self, SWITCHES)
         if is_of_another_try(context, try_number):
             self.log.info("This try was resumed with an event of try %s, so it starts anew", try_number)
             return self.execute(context)
@@ -337,23 +362,23 @@ class GenerateVideoOperator(BaseOperator):
             self.pictory_conn_id = pictory_conn_id
             self.__dict__.pop("hook", None)
 
-    def _open_submission(self, context: Context) -> Submission:
-        from airflow_provider_pictory.submission import Submission
-        from airflow_provider_pictory.submission_rules import SubmissionRules
+    def _open_submission(self, context: Context) -> Submitter:
+        from airflow_provider_pictory.submission.policy import SubmissionPolicy
+        from airflow_provider_pictory.submission.submitter import Submitter
 
-        rules = SubmissionRules.read(
+        policy = SubmissionPolicy.read(
             on_clear=self.on_clear,
             on_unknown_submission=self.on_unknown_submission,
             resubmit_failed=self.resubmit_failed,
             reconcile_timeout=self.reconcile_timeout,
             max_credits=self.max_credits,
+            max_credits_was_given=self._has_limit or is_mapped_over(self, "max_credits"),
             check_quota=self.check_quota,
         )
-        self._submission = Submission(
+        self._submission = Submitter(
             context=context,
             hook=self.hook,
-            make_request=self._request,
-            rules=rules,
+            policy=policy,
             log=self.log,
             pushes_result=self.do_xcom_push,
         )
@@ -362,35 +387,63 @@ class GenerateVideoOperator(BaseOperator):
             self._submission.stop()
         return self._submission
 
-    def _request(self) -> VideoRequest:
-        from airflow_provider_pictory.api import InvalidRequestError, VideoRequest
-        from airflow_provider_pictory.exceptions import PictoryInvalidRequestError
-
+    def _request_or_error(self) -> VideoRequest | Exception:
+        """Make the request; the error is raised only where a video is to be submitted."""
         try:
-            return VideoRequest(
-                prompt=self.prompt,
-                model=self.model,
-                aspect_ratio=self.aspect_ratio,
-                duration=self.duration,
-                first_frame_image_url=self.first_frame_image_url,
-                extend_video_url=self.extend_video_url,
-                reference_image_urls=self.reference_image_urls,
-                webhook=self.webhook,
-                extra_fields=self.extra_fields,
+            return self._request()
+        except Exception as error:  # noqa: BLE001  (also of a function that a DAG's author wrote)
+            return error
+
+    def _request(self) -> VideoRequest:
+        return _checked_request({name: getattr(self, name) for name in REQUEST_ARGUMENTS})
+
+    def _refuse_wrong_literals(self) -> None:
+        """
+        Refuse what can never be right while the DAG file is parsed, in the words of a run.
+
+        :raises PictoryInvalidRequestError: for the first kind of argument that is wrong.
+        """
+        given = literals(self, (*SWITCHES, "on_clear", "on_unknown_submission", *self.template_fields))
+        for name in SWITCHES:
+            if name in given:
+                switch(given[name], name, templated=name in self.template_fields)
+        if "on_clear" in given:
+            choice(given["on_clear"], "on_clear", OnClear)
+        if "on_unknown_submission" in given:
+            choice(given["on_unknown_submission"], "on_unknown_submission", OnUnknownSubmission)
+        if "max_credits" in given:
+            credit_limit(given["max_credits"], "max_credits", self._has_limit)
+        self._refuse_multiple_outputs()
+        self._refuse_wrong_request({name: given[name] for name in REQUEST_ARGUMENTS if name in given})
+
+    def _refuse_wrong_request(self, known: dict[str, Any]) -> None:
+        """
+        Refuse a request that is wrong whatever becomes of those fields that aren't known yet.
+
+        :param known: the fields that are, by our names.
+        """
+        if not is_plain_request(known) and (request := _with_unknown_fields(known)) is not None:
+            _checked_request(request)
+
+    def _refuse_multiple_outputs(self) -> None:
+        if self.multiple_outputs and self.do_xcom_push:
+            from airflow_provider_pictory.exceptions import PictoryInvalidRequestError
+
+            raise PictoryInvalidRequestError(
+                "Nothing was submitted: multiple_outputs: got True, but this task returns a job id, which "
+                "can't be split; leave it out, also of the DAG's default_args"
             )
-        except InvalidRequestError as error:
-            raise PictoryInvalidRequestError(f"Nothing was submitted: {error}") from error
 
     def _try_that_submitted(self, context: Context) -> int | None:
         """Give the number of the last try that went on to wait for the job, ``None`` where it isn't known."""
         from airflow_provider_pictory.exceptions import PictoryLedgerError
-        from airflow_provider_pictory.ledger import open_ledger
+        from airflow_provider_pictory.submission.store import open_store
 
         try:
-            entry = open_ledger(context).read()
+            record = open_store(context).read()
         except PictoryLedgerError:
             return None
-        return entry.try_number if entry is not None else None
+        return record.try_number if record is not None else None
 
     def _advice(self, limit: WaitLimit) -> str:
         """Say how to go on after a wait that has ended before its job."""
@@ -427,7 +480,7 @@ class GenerateVideoOperator(BaseOperator):
         """Give what ``execute_complete`` of a subclass needs besides."""
         return {}
 
-    def _finish(self, context: Context, submission: Submission, job: VideoJob) -> str:
+    def _finish(self, context: Context, submission: Submitter, job: VideoJob) -> str:
         from airflow_provider_pictory.asset_events import describe_video
         from airflow_provider_pictory.polling import describe
 
@@ -443,7 +496,7 @@ class GenerateVideoOperator(BaseOperator):
             seconds=job.duration_seconds,
             ai_credits=job.ai_credits_used,
         )
-        submission.note_delivery()
+        submission.note_delivery(has_ended=True)
         return job.job_id
 
     def _say_what_goes_on(self, error: Exception) -> None:
@@ -466,3 +519,32 @@ class GenerateVideoOperator(BaseOperator):
                 "set it to 'auto' first where another video is wanted",
                 job_id,
             )
+
+
+def _checked_request(fields: Mapping[str, Any]) -> VideoRequest:
+    from airflow_provider_pictory.api import InvalidRequestError, VideoRequest
+    from airflow_provider_pictory.exceptions import PictoryInvalidRequestError
+
+    try:
+        return VideoRequest(**fields)
+    except InvalidRequestError as error:
+        raise PictoryInvalidRequestError(f"Nothing was submitted: {error}") from error
+
+
+def _with_unknown_fields(known: Mapping[str, Any]) -> dict[str, Any] | None:
+    """
+    Return a request's fields with something that passes in the place of those that aren't known yet.
+
+    :param known: those that are, by our names.
+    :return: ``None`` where nothing can be told.
+    """
+    from collections.abc import Mapping
+
+    from airflow_provider_pictory.api.video_request import WIRE_NAMES
+
+    extra_fields = known.get("extra_fields")
+    if "extra_fields" not in known or not isinstance(extra_fields, (Mapping, type(None))):
+        # It may name any field, which then isn't checked, or it is wrong by itself.
+        return None if "extra_fields" not in known else dict(known)
+    unknown = {theirs: "not known yet" for ours, theirs in WIRE_NAMES.items() if ours not in known}
+    return {**known, "extra_fields": {**unknown, **(extra_fields or {})}}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from email.utils import formatdate
 from typing import TYPE_CHECKING
 
 from aiohttp import web
@@ -27,7 +28,7 @@ from airflow_provider_pictory.sandbox.webhooks import Webhooks
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from aiohttp.typedefs import Middleware
+    from aiohttp.typedefs import Handler, Middleware
 
     from airflow_provider_pictory.sandbox.settings import Settings
 
@@ -75,6 +76,7 @@ async def serve(
         control = Control(service, files, webhooks, counter, scripted_answers, FaultControl(injector))
         application = web.Application(
             middlewares=[
+                dated_by(clock),
                 counter.middleware,
                 scripted_answers.middleware,
                 FaultyFront(injector, connections, foreign_jobs).middleware,
@@ -99,6 +101,19 @@ async def serve(
             await sources.close()
             await webhooks.close()
             await runner.cleanup()
+
+
+def dated_by(clock: Clock) -> Middleware:
+    """Make the middleware that dates responses by the sandbox's own time, as all else that it says."""
+
+    @web.middleware
+    async def date(request: web.Request, handler: Handler) -> web.StreamResponse:
+        response = await handler(request)
+        if not response.prepared:
+            response.headers.setdefault("Date", formatdate(clock.now(), usegmt=True))
+        return response
+
+    return date
 
 
 def _url(runner: web.AppRunner) -> str:

@@ -20,8 +20,9 @@ from airflow.providers.common.compat.sdk import (
 )
 from airflow.triggers.base import BaseTrigger, StartTriggerArgs
 
-from airflow_provider_pictory.arguments import time_span
+from airflow_provider_pictory.arguments import switch, switches, time_span
 from airflow_provider_pictory.links.pictory import OPERATOR_EXTRA_LINKS, push_links
+from airflow_provider_pictory.literals import is_of_a_file, is_plain_job_id, literals
 from airflow_provider_pictory.schedule import STEADY_PAUSE
 from airflow_provider_pictory.starting import (
     TASK_TRIGGER,
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from airflow_provider_pictory.hooks.pictory import PictoryHook
     from airflow_provider_pictory.polling import JobWatch, WaitLimit
 
+SWITCHES = ("deferrable", "soft_fail", "never_fail", "silent_fail", "exponential_backoff")
 DEFAULT_TIMEOUT = 60 * 60.0
 
 
@@ -55,7 +57,7 @@ class VideoJobSensor(BaseSensorOperator):
 
     A failed look at the job, such as a network error, a 429 or a 5xx, is ridden out until the
     timeout; a failed job ends the sensor at once and without retries. Before it declares a timeout it takes
-    one last look.
+    one last look. What can never be right is refused as soon as the DAG file is parsed.
 
     ``return_value`` is the result, a flat dict of JSON types: ``job_id``, ``status``, ``url``,
     ``duration_seconds``, ``width``, ``height``, ``thumbnail_url``, ``preview_url``, ``last_frame_image_url``
@@ -122,6 +124,9 @@ class VideoJobSensor(BaseSensorOperator):
         self._seen: VideoJob | PictoryError | None = None
         self._watch: JobWatch | None = None
         self._limit: WaitLimit | None = None
+        self._may_start_from_trigger = start_from_trigger
+        if is_of_a_file(self, VideoJobSensor):
+            self._refuse_wrong_literals()
         if deferrable and start_from_trigger:
             # On the instance, since as class attributes they would apply to mapped tasks too, as they stand.
             self.start_trigger_args = start_trigger_args(self)
@@ -154,6 +159,8 @@ class VideoJobSensor(BaseSensorOperator):
         from airflow_provider_pictory.polling import wait_limit
 
         began = datetime.now(UTC)
+        # Outside, since a wrong switch is no reason to skip, and soft_fail is one itself.
+        self._check_switches()
         try:
             self.job_id = self._checked_job_id()
             time_span(self.poll_interval, "poke_interval")
@@ -225,6 +232,7 @@ class VideoJobSensor(BaseSensorOperator):
             job_after_event,
         )
 
+        self._check_switches()
         if is_of_another_try(context, try_number):
             self.log.info("This try was resumed with an event of try %s, so it starts anew", try_number)
             return self.execute(context)
@@ -324,7 +332,9 @@ class VideoJobSensor(BaseSensorOperator):
     def _result(self, context: Context, job: VideoJob) -> dict[str, Any]:
         from airflow_provider_pictory.asset_events import describe_video
         from airflow_provider_pictory.polling import describe, require_completed
+        from airflow_provider_pictory.submission.forgetting import forget_job
 
+        forget_job(job.job_id, context, self.log)
         require_completed(job)
         self.log.info("Pictory job %s is completed: %s", job.job_id, describe(job))
         if self.do_xcom_push:
@@ -339,11 +349,36 @@ class VideoJobSensor(BaseSensorOperator):
         )
         return job.result
 
+    def _refuse_wrong_literals(self) -> None:
+        """
+        Refuse what can never be right while the DAG file is parsed, in the words of a run.
+
+        :raises PictoryInvalidRequestError: for the first argument that is wrong.
+        """
+        given = literals(self, (*SWITCHES, "job_id"))
+        for name in SWITCHES:
+            if name in given:
+                switch(given[name], name, templated=name in self.template_fields)
+        switch(self._may_start_from_trigger, "start_from_trigger")
+        if "job_id" in given and not is_plain_job_id(given["job_id"]):
+            self._checked_job_id()
+
+    def _check_switches(self) -> None:
+        switches(self, SWITCHES)
+        switch(self._may_start_from_trigger, "start_from_trigger")
+
     def _checked_job_id(self) -> str:
         from airflow_provider_pictory.api import InvalidRequestError
         from airflow_provider_pictory.api.checks import job_id as checked_job_id
+        from airflow_provider_pictory.api.faults import shown
         from airflow_provider_pictory.exceptions import PictoryInvalidRequestError
 
+        if _is_a_result(self.job_id):
+            raise PictoryInvalidRequestError(
+                f"job_id: got {shown(self.job_id)}, but that is a whole result and the id alone is needed: "
+                "job_id=generate.output of the task that submits the video, or wait.output['job_id'] of a "
+                "sensor. In a template, pull the id out of it: {{ ti.xcom_pull(task_ids='wait')['job_id'] }}"
+            )
         try:
             return checked_job_id(self.job_id)
         except InvalidRequestError as error:
@@ -437,3 +472,10 @@ def _as_template(value: object) -> str | None:
         return None
     task_id, key = json.dumps(value.operator.task_id), json.dumps(value.key)
     return f"{{{{ ti.xcom_pull(task_ids={task_id}, key={key}, map_indexes=-1) }}}}"
+
+
+def _is_a_result(job_id: object) -> bool:
+    """Tell whether a whole result was given in the place of an id, as such or as a template's text."""
+    return (isinstance(job_id, dict) and "job_id" in job_id) or (
+        isinstance(job_id, str) and job_id.lstrip().startswith("{") and "job_id" in job_id
+    )

@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
+from airflow_provider_pictory.arguments import switch, switches
+from airflow_provider_pictory.literals import is_of_a_file, literals
+
 if TYPE_CHECKING:
     import os
     from collections.abc import Mapping, Sequence
@@ -28,6 +31,8 @@ if TYPE_CHECKING:
 
 # Pictory tells a duration in whole seconds, and a file has its last frame's and its sound's fractions.
 DURATION_TOLERANCE = 1.0
+
+SWITCHES = ("overwrite", "check_video")
 
 
 class PictoryToObjectStorageOperator(BaseOperator):
@@ -104,6 +109,8 @@ class PictoryToObjectStorageOperator(BaseOperator):
         self.object_storage_conn_id = object_storage_conn_id
         self.pictory_conn_id = pictory_conn_id
         self._is_saving = False
+        if is_of_a_file(self, PictoryToObjectStorageOperator):
+            self._refuse_wrong_literals()
 
     @cached_property
     def hook(self) -> PictoryHook:
@@ -119,6 +126,7 @@ class PictoryToObjectStorageOperator(BaseOperator):
         from airflow_provider_pictory.transfers.source import Source, read_source
         from airflow_provider_pictory.transfers.user_path import find_destination
 
+        switches(self, SWITCHES)
         job_id = read_source(self.job_id, self.video)
         destination = find_destination(self.path, self.object_storage_conn_id, f"{job_id}.mp4")
         source = Source(self.hook, job_id)
@@ -153,6 +161,21 @@ class PictoryToObjectStorageOperator(BaseOperator):
             raise PictoryError(
                 "This task is being killed, so the video isn't saved; a retry or a clear saves it"
             )
+
+    def _refuse_wrong_literals(self) -> None:
+        """
+        Refuse what can never be right while the DAG file is parsed, in the words of a run.
+
+        :raises PictoryInvalidRequestError: for the first argument that is wrong.
+        """
+        given = literals(self, (*SWITCHES, "job_id", "video"))
+        for name in SWITCHES:
+            if name in given:
+                switch(given[name], name, templated=name in self.template_fields)
+        if "job_id" in given and "video" in given:
+            from airflow_provider_pictory.transfers.source import read_source
+
+            read_source(self.job_id, self.video)
 
     def _transfer(self, source: Source, host: FileHost, destination: Destination) -> dict[str, Any]:
         from airflow_provider_pictory.transfers.likeness import is_there

@@ -6,7 +6,9 @@ import asyncio
 import contextvars
 import threading
 from concurrent.futures import Future
+from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
@@ -119,9 +121,16 @@ class VideoJobTaskTrigger(BaseTrigger):
             yield TriggerEvent(doubtful_event(self.job_id, outcome, deadline))
         elif outcome.status == JobStatus.COMPLETED and await self._is_handed_over(outcome):
             self.log.info("Pictory job %s is completed: %s", outcome.job_id, describe(outcome))
+            await self._forget(outcome.job_id)
             yield TaskSuccessEvent()
         else:
             yield TriggerEvent(ended_event(outcome))
+
+    async def _forget(self, job_id: str) -> None:
+        """Delete what the task that submitted the job has recorded, which nobody asks about any more."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LONGEST_EXCHANGE):
+                await _in_thread(partial(_forget_job, job_id, self.log))
 
     async def on_kill(self) -> None:
         """Say what a task leaves behind that a person ended while it waited."""
@@ -232,6 +241,13 @@ def _has_listeners() -> bool:
     from airflow.sdk.listener import get_listener_manager
 
     return bool(get_listener_manager().has_listeners)
+
+
+def _forget_job(job_id: str, log: Any) -> None:
+    # Imported in the thread, since the loop would have to wait for it.
+    from airflow_provider_pictory.submission.forgetting import forget_job
+
+    forget_job(job_id, None, log)
 
 
 async def _in_thread(call: Callable[[], Outcome]) -> Outcome:

@@ -240,11 +240,10 @@ def test_absent_reference_images_are_skipped():
     assert checks.reference_image_urls(f'["{URL}", null]') == (URL,)
 
 
-@pytest.mark.parametrize(("value", "count"), [([], 0), ([""], 0), ("[]", 0), ((), 0), ([URL] * 4, 4)])
-def test_any_other_number_of_reference_images_is_refused(value, count):
-    refused = refusal(checks.reference_image_urls, value)
+def test_more_than_three_reference_images_are_refused():
+    refused = refusal(checks.reference_image_urls, [URL] * 4)
 
-    assert refused.given == f"{count} reference images"
+    assert refused.given == "4 reference images"
     assert "1 to 3" in refused.allowed
 
 
@@ -271,6 +270,7 @@ def test_extra_fields_may_hold_all_that_json_can():
     assert checks.extra_fields(fields, WIRE_NAMES) == fields
     assert checks.extra_fields(None, WIRE_NAMES) == {}
     assert checks.extra_fields("None", WIRE_NAMES) == {}
+    assert checks.extra_fields(" {} ", WIRE_NAMES) == {}
 
 
 @pytest.mark.parametrize(

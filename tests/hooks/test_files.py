@@ -61,6 +61,19 @@ def test_the_connection_s_proxy_and_timeout_count(serve, connect, hook):
         hook.open_file(serve(keep_silent).url, {})
 
 
+def test_the_connection_can_do_without_the_environments_proxy_also_after_a_redirect(
+    serve, connect, hook, monkeypatch
+):
+    proxy, last = serve(answer(status=502)), serve(answer(b"film"))
+    first = serve(answer(status=302, Location=f"{last.url}/film"))
+    connect(first.url, extra={"proxies": {"http": None}})
+    monkeypatch.setenv("http_proxy", proxy.url)
+
+    with hook.open_file(first.url, {}) as response:
+        assert response.raw.read() == b"film"
+    assert proxy.connections == 0
+
+
 def test_a_missing_connection_is_named():
     with pytest.raises(PictoryConfigurationError, match="no Airflow connection 'nobody'"):
         PictoryHook("nobody").open_file("http://127.0.0.1:9/film", {})

@@ -13,10 +13,14 @@ import pytest
 @pytest.fixture(autouse=True)
 def no_waiting_for_the_lists(monkeypatch):
     """Let the sandbox's lists, which never lag here, be read at once."""
-    monkeypatch.setattr("airflow_provider_pictory.reconciliation.settles_in", lambda entry: 0.01)
-    monkeypatch.setattr("airflow_provider_pictory.reconciliation.SETTLING_TIME", 0.5)
-    monkeypatch.setattr("airflow_provider_pictory.reconciliation.PAUSE_BETWEEN_LOOKS", 0.05)
-    monkeypatch.setattr("airflow_provider_pictory.ledger.PAUSE_BEFORE_CLAIM_COUNTS", 0.0)
+    for module in ("reconcile", "submitter"):
+        monkeypatch.setattr(
+            f"airflow_provider_pictory.submission.{module}.settles_in", lambda record, **moments: 0.01
+        )
+    monkeypatch.setattr("airflow_provider_pictory.submission.reconcile.PAUSE_BETWEEN_POLLS", 0.05)
+    monkeypatch.setattr(
+        "airflow_provider_pictory.hooks.pictory.PictoryHook.get_submission_window", lambda hook: 0.5
+    )
 
 
 @pytest.fixture

@@ -7,13 +7,14 @@ import importlib.util
 import json
 import logging
 import sys
+import time
 from datetime import UTC, datetime, timedelta
 from unittest.mock import patch
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
-from airflow_provider_pictory import ledger, polling, reconciliation
+from airflow_provider_pictory import polling
 from airflow_provider_pictory.exceptions import (
     PictoryAuthenticationError,
     PictoryConfigurationError,
@@ -380,13 +381,12 @@ def test_a_retry_that_is_resumed_with_what_the_try_before_left_submits_again_all
 
 
 @pytest.mark.parametrize("step", ["read", "write"])
-def test_a_ledger_that_does_not_work_stops_the_task_before_anything_is_paid(pictory, monkeypatch, step):
-    def broken(self, *_):
+def test_a_store_that_does_not_work_stops_the_task_before_anything_is_paid(pictory, step):
+    def broken(*_):
         raise OSError("no database")
 
-    for kind in (ledger.TaskStateLedger, ledger.VariableLedger):
-        monkeypatch.setattr(kind, f"_{step}", broken)
     video = a_video(retries=1)
+    setattr(video.variables, {"read": "keys", "write": "set"}[step], broken)
 
     with pytest.raises(PictoryLedgerError, match=r"can't be .*OSError: no database"):
         video.execute()
@@ -559,7 +559,7 @@ def test_without_a_retry_left_what_became_of_a_lost_answer_is_found_out_in_place
     def finish(*_, **__):
         busy_pictory.advance(RENDER_SECONDS)
 
-    with patch.object(reconciliation.time, "sleep", finish):
+    with patch.object(time, "sleep", finish):
         job_id = video.execute()
 
     assert job_id == only_job(busy_pictory)["job_id"]
@@ -605,7 +605,7 @@ def test_a_job_that_may_be_it_and_still_runs_is_left_to_a_later_try(busy_pictory
 def test_where_the_evidence_settles_nothing_the_author_of_the_dag_decides(
     pictory, on_unknown_submission, posts
 ):
-    pictory.set_faults(["drop-after-processing:method=POST,count=1", "foreign-jobs:same-prompt=yes"])
+    pictory.set_faults(["drop-after-processing:method=POST,count=1"])
     video = a_video(
         retries=1,
         on_unknown_submission=on_unknown_submission,
@@ -614,6 +614,8 @@ def test_where_the_evidence_settles_nothing_the_author_of_the_dag_decides(
     )
     with pytest.raises(PictorySubmissionUnresolvedError):
         video.execute()
+    # Nothing tells the prompt of a failed job.
+    pictory.set_job(only_job(pictory)["job_id"], "failed")
     video.retry()
 
     if on_unknown_submission == "fail":

@@ -174,8 +174,9 @@ def short_pauses(monkeypatch):
     monkeypatch.setattr(
         "airflow_provider_pictory.hooks.pictory._pause_before_submitting_again", lambda state: 0.01
     )
-    monkeypatch.setattr("airflow_provider_pictory.reconciliation.settles_in", lambda entry: 0.01)
-    monkeypatch.setattr("airflow_provider_pictory.ledger.PAUSE_BEFORE_CLAIM_COUNTS", 0.0)
+    monkeypatch.setattr(
+        "airflow_provider_pictory.submission.reconcile.settles_in", lambda record, **moments: 0.01
+    )
 
 
 def on_posts(fault):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_pictory.api import VideoRequest
 from airflow_provider_pictory.api.lists import ListedVideo
-from airflow_provider_pictory.wish import Wish
+from airflow_provider_pictory.submission.fingerprint import RequestFingerprint
 from tests.ledgers import PROMPT, a_wish
 
 IMAGE = "https://files.example/in/boat.png"
@@ -22,7 +22,7 @@ some_query = pytest.mark.parametrize("query", QUERIES)
 
 
 def fingerprint(prompt=PROMPT, **given):
-    return a_wish(prompt, **given).fingerprint
+    return a_wish(prompt, **given).digest
 
 
 # The fingerprint
@@ -199,8 +199,8 @@ def test_neither_the_prompt_nor_a_signature_can_be_read_in_it():
 def test_whatever_a_request_may_send_can_be_described(fields):
     wish = a_wish(extra_fields=fields)
 
-    assert wish.resembles(ListedVideo(prompt="Another prompt")) is False
-    assert wish.fingerprint == a_wish(extra_fields=fields).fingerprint
+    assert wish.matches(ListedVideo(prompt="Another prompt")) is False
+    assert wish.digest == a_wish(extra_fields=fields).digest
 
 
 # Among finished videos
@@ -242,7 +242,7 @@ def changed(**changes):
     ids=lambda it: "" if isinstance(it, ListedVideo) else str(it),
 )
 def test_a_finished_video_is_compared_with_what_was_wished(video, verdict):
-    assert a_wish().resembles(video) is verdict
+    assert a_wish().matches(video) is verdict
 
 
 @pytest.mark.parametrize(
@@ -260,8 +260,8 @@ def test_a_finished_video_is_compared_with_what_was_wished(video, verdict):
 def test_a_prompt_may_come_back_tidied_up(wished, listed):
     wish = a_wish(wished)
 
-    assert wish.resembles(ListedVideo(prompt=listed)) is True
-    assert wish.resembles(ListedVideo(prompt=f"{listed} again")) is False
+    assert wish.matches(ListedVideo(prompt=listed)) is True
+    assert wish.matches(ListedVideo(prompt=f"{listed} again")) is False
 
 
 @given(
@@ -272,9 +272,9 @@ def test_a_prompt_may_come_back_tidied_up(wished, listed):
 def test_every_prompt_is_known_again_by_itself_and_not_by_another(prompt):
     wish = a_wish(prompt)
 
-    assert wish.resembles(ListedVideo(prompt=prompt)) is True
-    assert wish.resembles(ListedVideo(prompt=unicodedata.normalize("NFD", prompt))) is True
-    assert wish.resembles(ListedVideo(prompt=f"{prompt}.")) is False
+    assert wish.matches(ListedVideo(prompt=prompt)) is True
+    assert wish.matches(ListedVideo(prompt=unicodedata.normalize("NFD", prompt))) is True
+    assert wish.matches(ListedVideo(prompt=f"{prompt}.")) is False
 
 
 @pytest.mark.parametrize(
@@ -305,13 +305,13 @@ def test_sources_are_compared_by_their_paths_and_copies_need_a_persons_eye(name,
     }
     wish = a_wish(**{arguments[name]: given})
 
-    assert wish.resembles(changed(sources={name: listed} if listed else {})) is verdict
+    assert wish.matches(changed(sources={name: listed} if listed else {})) is verdict
 
 
 def test_a_setting_that_differs_outweighs_one_that_is_unclear():
     wish = a_wish(first_frame_image_url=IMAGE)
 
-    assert wish.resembles(changed(model="veo3.1", sources={"firstFrameImageUrl": COPY})) is False
+    assert wish.matches(changed(model="veo3.1", sources={"firstFrameImageUrl": COPY})) is False
 
 
 @pytest.mark.parametrize(("seconds", "verdict"), [(8.0, True), (4.0, True), (6.0, None)])
@@ -319,7 +319,7 @@ def test_reference_images_may_make_a_video_longer_than_asked(seconds, verdict):
     wish = a_wish(model="veo3.1", duration=4, reference_image_urls=[IMAGE])
     video = changed(model="veo3.1", duration_seconds=seconds, sources={"referenceImageUrls": (IMAGE,)})
 
-    assert wish.resembles(video) is verdict
+    assert wish.matches(video) is verdict
 
 
 def test_extra_fields_are_what_is_compared_where_they_replace_an_argument():
@@ -328,18 +328,18 @@ def test_extra_fields_are_what_is_compared_where_they_replace_an_argument():
     )
     video = ListedVideo(prompt="Boats!", model="wan3", aspect_ratio="21:9", duration_seconds=12.0)
 
-    assert wish.resembles(video) is True
-    assert wish.resembles(replace(video, model="pixverse5.5")) is False
-    assert wish.resembles(replace(video, duration_seconds=5.0)) is False
-    assert wish.resembles(replace(video, aspect_ratio="16:9")) is False
-    assert wish.resembles(replace(video, prompt=PROMPT)) is False
+    assert wish.matches(video) is True
+    assert wish.matches(replace(video, model="pixverse5.5")) is False
+    assert wish.matches(replace(video, duration_seconds=5.0)) is False
+    assert wish.matches(replace(video, aspect_ratio="16:9")) is False
+    assert wish.matches(replace(video, prompt=PROMPT)) is False
 
 
 def test_what_was_left_to_pictory_fits_whatever_it_chose():
     wish = a_wish(extra_fields={"model": None, "duration": None, "aspectRatio": None})
 
     for video in (changed(model="veo3.1"), changed(aspect_ratio="1:1"), changed(duration_seconds=10.0)):
-        assert wish.resembles(video) is True
+        assert wish.matches(video) is True
 
 
 @pytest.mark.parametrize(
@@ -356,10 +356,10 @@ def test_what_was_left_to_pictory_fits_whatever_it_chose():
 def test_a_listed_source_that_is_no_url_raises_nothing(url):
     wish = a_wish(first_frame_image_url=IMAGE)
 
-    assert wish.resembles(changed(sources={"firstFrameImageUrl": url})) in (None, False)
+    assert wish.matches(changed(sources={"firstFrameImageUrl": url})) in (None, False)
 
 
 def test_it_comes_back_from_json_as_it_was():
     wish = a_wish(first_frame_image_url=IMAGE, duration=8)
 
-    assert Wish.model_validate_json(wish.model_dump_json()) == wish
+    assert RequestFingerprint.model_validate_json(wish.model_dump_json()) == wish

@@ -8,6 +8,20 @@ from datetime import datetime
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
+from airflow_provider_pictory.ledger import LedgerState
+from airflow_provider_pictory.reconciliation import (
+    LONGEST_SETTLING,
+    MOST_PAGES_WITHOUT_BASELINE,
+    PAUSE_BETWEEN_LOOKS,
+    SETTLING_TIME,
+    Candidate,
+    Reconciliation,
+    Videos,
+    settles_in,
+    ways_out,
+    weigh,
+)
+from airflow_provider_pictory.wish import Wish
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,21 +37,7 @@ from airflow_provider_pictory.exceptions import (
     PictorySubmissionUnresolvedError,
 )
 from airflow_provider_pictory.hooks.pictory import PictoryHook
-from airflow_provider_pictory.ledger import LedgerState
-from airflow_provider_pictory.reconciliation import (
-    LONGEST_SETTLING,
-    MOST_PAGES_WITHOUT_BASELINE,
-    PAUSE_BETWEEN_LOOKS,
-    SETTLING_TIME,
-    Candidate,
-    Reconciliation,
-    Videos,
-    settles_in,
-    ways_out,
-    weigh,
-)
 from airflow_provider_pictory.sandbox.service import Clock as SandboxClock
-from airflow_provider_pictory.wish import Wish
 from tests.conftest import API_KEY
 from tests.ledgers import OTHER_PLACE, PROMPT, MemoryLedger, Shelf, a_wish, an_intent
 from tests.pictory_words import JOB, POST, count

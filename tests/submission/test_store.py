@@ -8,12 +8,6 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, Variable, task
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-
-from airflow_provider_pictory import ledger as ledger_module
-from airflow_provider_pictory.api.lists import Baseline
-from airflow_provider_pictory.exceptions import PictoryLedgerError
 from airflow_provider_pictory.ledger import (
     CLAIM_PREFIX,
     INDEX_PREFIX,
@@ -30,6 +24,12 @@ from airflow_provider_pictory.ledger import (
     open_ledger,
 )
 from airflow_provider_pictory.wish import Wish
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from airflow_provider_pictory import ledger as ledger_module
+from airflow_provider_pictory.api.lists import Baseline
+from airflow_provider_pictory.exceptions import PictoryLedgerError
 from tests.api.strategies import json_values
 from tests.dag_runs import a_dag
 from tests.ledgers import OTHER_PLACE, PLACE, PROMPT, MemoryLedger, Shelf, an_intent

@@ -37,8 +37,10 @@ from airflow_provider_pictory.exceptions import (
     PictorySubmissionUnknownError,
     PictorySubmissionUnresolvedError,
 )
-from airflow_provider_pictory.submission import Submission
-from airflow_provider_pictory.submission_rules import SubmissionRules
+from airflow_provider_pictory.submission.policy import SubmissionPolicy
+from airflow_provider_pictory.submission.record import TaskPlace
+from airflow_provider_pictory.submission.submitter import Submitter
+from airflow_provider_pictory.submission.variables import RecordName
 from tests.task_tries import Clock, TaskInstance, Variables, kept_in, passing
 
 BASE_URL = "https://pictory.example/pictoryapis"
@@ -46,7 +48,8 @@ PROMPTS = ("A red fox walks through fresh snow", "A blue whale sings at dawn", "
 # The first two wishes are the same.
 WISHES = (0, 0, 1, 2)
 SECONDS_PER_CALL = 30.0
-# Together within the settling time: whoever shows a job later than that can't be helped by any list.
+WINDOW = 120.0
+# Together within the window: whoever shows a job later than that can't be helped by any list.
 SLOWEST_SERVICE = (
     {"appears_after": 20.0, "lag": 100.0},
     {"appears_after": 100.0, "lag": 20.0},
@@ -177,7 +180,7 @@ class Try:
             # From here on, since the worker may crash before it sends anything.
             self.wish.may_be_paid_twice = True
 
-    warning = info
+    warning = error = info
 
     def _live_on(self):
         if next(self.steps) == self.plan.crash_at:
@@ -197,6 +200,9 @@ class Hook:
     def get_base_url(self):
         return BASE_URL
 
+    def get_submission_window(self):
+        return WINDOW
+
     def newest_job(self):
         def answer():
             if not self._try.plan.baseline_is_read:
@@ -212,7 +218,7 @@ class Hook:
     def submit_video(self, request, *, before_attempt):
         for number, attempt in enumerate(self._try.plan.attempts, 1):
             try:
-                before_attempt(datetime.fromtimestamp(self._clock.now + SECONDS_PER_CALL, UTC))
+                before_attempt(SECONDS_PER_CALL)
             finally:
                 # From here on an identical wish's submission may be taken for it, whatever becomes of it.
                 self._try.machine.note_what_is_wanted(self._try)
@@ -316,6 +322,12 @@ class SteppingVariables(Variables):
     def set(self, *arguments):
         return self._step(lambda: super(SteppingVariables, self).set(*arguments))
 
+    def delete(self, *arguments):
+        return self._step(lambda: super(SteppingVariables, self).delete(*arguments))
+
+    def keys(self, *arguments):
+        return self._step(lambda: super(SteppingVariables, self).keys(*arguments))
+
     def _step(self, effect):
         return self.tries[-1].step(effect)
 
@@ -348,7 +360,7 @@ class WishState:
         self.request = VideoRequest(PROMPTS[WISHES[number]])
         self.rules = rules
         self.instance = TaskInstance(retries=1, task_id=f"film_{number}")
-        self.ledger_key: str | None = None
+        self.place = TaskPlace(self.instance.dag_id, self.instance.run_id, self.instance.task_id).digest
         self.has_started = False
         self.is_running = False
         self.has_tried = False
@@ -448,12 +460,12 @@ plans = st.builds(
     meanwhile=st.lists(events, max_size=2).map(tuple),
 )
 rules_of_authors = st.builds(
-    SubmissionRules,
+    SubmissionPolicy,
     on_clear=st.sampled_from(["auto", "auto", "new", "reattach"]),
     on_unknown_submission=st.sampled_from(["fail", "fail", "resubmit"]),
     resubmit_failed=st.booleans(),
 ).map(
-    lambda rules: SubmissionRules.read(
+    lambda rules: SubmissionPolicy.read(
         on_clear=str(rules.on_clear),
         on_unknown_submission=str(rules.on_unknown_submission),
         resubmit_failed=rules.resubmit_failed,
@@ -550,15 +562,8 @@ class OneWishOnePaidJob(RuleBasedStateMachine):
         # Also if it never posts: what it wants may then come from an identical wish's submission.
         wish.has_tried = True
         try:
-            submission = Submission(
-                context={"ti": instance},
-                hook=Hook(a_try),
-                make_request=lambda: wish.request,
-                rules=wish.rules,
-                log=a_try,
-            )
-            wish.ledger_key = submission._ledger._key
-            submitted = submission.ensure()
+            submission = Submitter(context={"ti": instance}, hook=Hook(a_try), policy=wish.rules, log=a_try)
+            submitted = submission.ensure(wish.request)
             wish.returned.append(submitted.job_id)
             submission.note_delivery()
         except (Crash, PictoryError) as end:
@@ -574,8 +579,12 @@ class OneWishOnePaidJob(RuleBasedStateMachine):
     # What must be true
 
     def entry_of(self, wish):
-        text = self.variables.texts.get(wish.ledger_key or "")
-        return json.loads(text) if text else {}
+        records = [
+            json.loads(text)
+            for name, text in self.variables.texts.items()
+            if (read := RecordName.read(name)) is not None and read.place == wish.place
+        ]
+        return max(records, key=lambda record: record["revision"], default={})
 
     def recorded_of(self, wish):
         entry = self.entry_of(wish)

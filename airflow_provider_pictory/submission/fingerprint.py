@@ -1,4 +1,4 @@
-"""What a task wants submitted, to be stored, compared, and recognised among finished videos."""
+"""The fingerprint of a request, by which it is stored, compared, and recognized among finished videos."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ SOURCES = ("firstFrameImageUrl", "extendVideoUrl", "referenceImageUrls")
 LENGTH_TOLERANCE = 1.0
 
 
-class Written(BaseModel):
-    """Written down as JSON; what can't be understood completely is refused, never guessed."""
+class Stored(BaseModel):
+    """Stored as JSON; what can't be understood completely is refused, never guessed."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
-class Wish(Written):
+class RequestFingerprint(Stored):
     """
-    What was to be submitted. Neither the prompt nor the key is in it, only digests.
+    What is to be submitted. Neither the prompt nor the key is in it, only digests.
 
-    :param fingerprint: of the connection, the base URL and the request, without its URLs' queries, since
+    :param digest: of the connection, the base URL and the request, without its URLs' queries, since
         presigned URLs have a new one each time.
     :param pictory_conn_id: of the connection it went over.
     :param base_url: where that led.
@@ -44,7 +44,7 @@ class Wish(Written):
     :param sources: the URLs of what it was to be made from, by their names on the wire, without queries.
     """
 
-    fingerprint: str
+    digest: str
     pictory_conn_id: str
     base_url: str
     prompt_digest: str
@@ -54,7 +54,7 @@ class Wish(Written):
     sources: dict[str, tuple[str, ...]] = {}
 
     @classmethod
-    def of(cls, request: VideoRequest, pictory_conn_id: str, base_url: str) -> Wish:
+    def of(cls, request: VideoRequest, pictory_conn_id: str, base_url: str) -> RequestFingerprint:
         """
         Describe a request.
 
@@ -65,7 +65,7 @@ class Wish(Written):
         payload = request.payload
         seconds = {request.expected_duration, read_number(payload.get("duration"))}
         return cls(
-            fingerprint=_digest([pictory_conn_id, base_url, _without_queries(payload)]),
+            digest=_digest([pictory_conn_id, base_url, _without_queries(payload)]),
             pictory_conn_id=pictory_conn_id,
             base_url=base_url,
             prompt_digest=_prompt_digest(str(payload.get("prompt"))),
@@ -75,9 +75,9 @@ class Wish(Written):
             sources={name: _paths(payload[name]) for name in SOURCES if payload.get(name)},
         )
 
-    def resembles(self, video: ListedVideo) -> bool | None:
+    def matches(self, video: ListedVideo) -> bool | None:
         """
-        Tell whether a finished video is what was wished for.
+        Tell whether a finished video is what was requested.
 
         :return: ``None`` where the list says too little, or says it in a way that needs a person's eye.
         """
@@ -115,7 +115,7 @@ class Wish(Written):
 
 
 def url_path(url: str | None) -> str:
-    """Give the path of a URL, by which files are compared that are served from more than one place."""
+    """Return the path of a URL, by which files are compared that are served from more than one place."""
     rest = _without_query(url or "").partition("://")[2]
     return f"/{rest.partition('/')[2]}" if "/" in rest else ""
 

@@ -33,8 +33,10 @@ from airflow_provider_pictory.exceptions import (
 from airflow_provider_pictory.hooks.pictory import PictoryHook
 from airflow_provider_pictory.sandbox.connection import connection_json
 from airflow_provider_pictory.sandbox.service import Clock as SandboxClock
-from airflow_provider_pictory.submission import Submission
-from airflow_provider_pictory.submission_rules import SubmissionRules
+from airflow_provider_pictory.submission.policy import SubmissionPolicy
+from airflow_provider_pictory.submission.record import TaskPlace
+from airflow_provider_pictory.submission.submitter import Submitter
+from airflow_provider_pictory.submission.variables import RECORD_PREFIX
 from tests.conftest import API_KEY, RENDER_SECONDS
 from tests.task_tries import Clock, TaskInstance, Variables, kept_in, passing
 
@@ -51,6 +53,10 @@ class Log:
     def __init__(self):
         self.infos = []
         self.warnings = []
+        self.errors = []
+
+    def error(self, message, *arguments):
+        self.errors.append(message % arguments)
 
     def info(self, message, *arguments):
         self.infos.append(message % arguments)
@@ -73,6 +79,11 @@ class FragileVariables(Variables):
         if not self.is_readable:
             raise ConnectionError("no database")
         return super().get(key, default)
+
+    def keys(self, prefix=None):
+        if not self.is_readable:
+            raise ConnectionError("no database")
+        return super().keys(prefix)
 
     def set(self, key, value, description=None):
         if self.unwritable is not None and key.startswith(self.unwritable):
@@ -102,21 +113,15 @@ class Task:
         self.submission = None
         self.delivers = True
 
-    def make_request(self):
-        if isinstance(self.request, Exception):
-            raise self.request
-        return self.request
-
     def run(self, hook=None):
         """Run the present try as an operator does that doesn't wait."""
-        self.submission = Submission(
+        self.submission = Submitter(
             context={"ti": self.instance},
             hook=hook or PictoryHook(self.connection),
-            make_request=self.make_request,
-            rules=SubmissionRules.read(**{**asdict(SubmissionRules()), **self.rules}),
+            policy=SubmissionPolicy.read(**{**asdict(SubmissionPolicy()), **self.rules}),
             log=self.log,
         )
-        submitted = self.submission.ensure()
+        submitted = self.submission.ensure(self.request)
         if self.delivers:
             self.submission.note_delivery()
         return submitted
@@ -142,11 +147,14 @@ class Task:
         return self.run(**arguments)
 
     @property
+    def place(self):
+        instance = self.instance
+        return TaskPlace(instance.dag_id, instance.run_id, instance.task_id, instance.map_index)
+
+    @property
     def key(self):
-        self.submission = self.submission or Submission(
-            context={"ti": self.instance}, hook=None, make_request=None, rules=None, log=self.log
-        )
-        return self.submission._ledger._key
+        (name,) = self.variables.keys(f"{RECORD_PREFIX}{self.place.digest}")
+        return name
 
     @property
     def record(self):
@@ -277,11 +285,11 @@ def test_an_intent_is_written_before_the_post_with_all_that_resolves_it(task, ac
     task.fails(PictorySubmissionUnresolvedError)
 
     record = task.record
-    assert record["state"] == "intended"
+    assert record["state"] == "intent"
     assert (record["try_number"], record["max_tries"]) == (1, 1)
     assert record["task_instance_id"] == task.instance.id
     assert (record["baseline"], record["newest_job_id"]) == ("found", earlier)
-    assert {"intended_at", "over_at", "server_time"} < set(record)
+    assert {"intended_at", "time_limit", "window", "server_time"} < set(record)
     assert task.submission.is_under_way
 
 
@@ -385,7 +393,7 @@ def test_a_retry_after_a_failed_job_submits_again_if_the_author_says_so(task, ac
     assert not isinstance(caught.value, AirflowFailException), "Airflow would never retry it"
     assert "the next try submits another video" in str(caught.value)
     assert job_ids(account) == [first, second] == task.recorded_jobs
-    assert f"Job {first} failed, so another video is submitted" in log.warnings
+    assert f"Job {first} failed, so another video is submitted" in log.infos
 
 
 def test_a_retry_says_that_the_video_was_deleted_and_how_to_have_it_again(task, account):
@@ -438,7 +446,7 @@ def test_a_look_that_fails_says_nothing_about_the_job(task, account, log, status
 
     assert task.retry().job_id == job_id
     assert posts(account) == 1
-    assert "says nothing about it" in log.warnings[0]
+    assert "says nothing about the job" in log.warnings[0]
 
 
 def test_a_key_that_is_refused_when_looking_is_an_error_that_submits_nothing(task, account):
@@ -697,7 +705,7 @@ def test_a_refused_submission_lets_the_next_try_submit_at_once(
     body = {"code": "INSUFFICIENT_CREDITS"} if status == 402 else ""
     account.answer_next(POST, method="POST", status=status, body=body, times=times)
     task.fails(kind)
-    assert task.record["state"] == "refused"
+    assert task.variables.texts == {}
     assert not task.submission.is_under_way
     waited, reads = sum(clock.slept), job_list_reads(account)
     task.retry()
@@ -713,7 +721,7 @@ def test_a_submission_that_was_never_connected_lets_the_next_try_submit_at_once(
     task = make_task(retries=1)
     connect("http://127.0.0.1:9", API_KEY)
     task.fails(PictoryAPIError)
-    assert task.record["state"] == "refused"
+    assert task.variables.texts == {}
     connect(account.url, API_KEY)
     waited = sum(clock.slept)
     task.retry()
@@ -757,7 +765,7 @@ def test_a_ledger_that_cannot_be_read_stops_the_task_before_anything_is_paid(tas
 def test_a_record_that_cannot_be_understood_stops_the_task_before_anything_is_paid(
     task, account, variables, text
 ):
-    variables.texts[task.key] = text
+    variables.texts[f"{RECORD_PREFIX}{task.place.digest}_1_00_pending"] = text
     error = task.fails(PictoryLedgerError)
 
     assert "can't be understood" in str(error)
@@ -786,7 +794,7 @@ def test_a_ledger_that_cannot_be_written_between_two_posts_stops_the_second(task
 def test_a_ledger_that_cannot_be_written_after_the_answer_does_not_stop_the_task(
     task, account, variables, log
 ):
-    variables.unwritable, variables.writes_left = "", 3
+    variables.unwritable, variables.writes_left = "", 1
     job_id = task.run().job_id
 
     assert job_ids(account) == [job_id]
@@ -795,7 +803,7 @@ def test_a_ledger_that_cannot_be_written_after_the_answer_does_not_stop_the_task
 
 
 def test_a_job_id_that_was_never_written_down_is_found_out_by_the_next_try(task, account, variables, clock):
-    variables.unwritable, variables.writes_left = "", 3
+    variables.unwritable, variables.writes_left = "", 1
     job_id = task.run().job_id
     variables.unwritable = None
     account.set_job(job_id, "completed")
@@ -810,7 +818,7 @@ def test_a_job_is_written_down_though_the_database_stumbles(task, variables, log
     write = variables.set
 
     def stumble(key, value, description=None):
-        if key == task.key and next(failures, False):
+        if key.startswith(f"{RECORD_PREFIX}{task.place.digest}") and next(failures, False):
             raise ConnectionError
         write(key, value, description)
 
@@ -829,7 +837,7 @@ def test_an_end_that_cannot_be_noted_does_not_stop_the_task(task, account, varia
 
     assert task.finish().job_id == job_id
     task.submission.note_delivery()
-    assert f"How job {job_id} ended can't be noted" in log.warnings[0]
+    assert f"How job {job_id} ended can't be recorded" in log.warnings[0]
 
 
 def test_a_clear_after_a_crash_gives_the_video_that_was_never_delivered(task, account):
@@ -862,7 +870,7 @@ def test_a_lost_answer_with_a_retry_left_is_left_to_the_retry(make_task, account
     error = task.fails(PictorySubmissionUnresolvedError)
 
     assert not isinstance(error, AirflowFailException)
-    assert error.retry_after == pytest.approx(2 * MINUTE + 30, abs=5)
+    assert error.retry_after == pytest.approx(3 * MINUTE + 30, abs=5)
     assert "a retry or a clear, finds out" in str(error)
     assert task.submission.is_under_way
     assert clock.slept == []
@@ -878,7 +886,7 @@ def test_the_retry_finds_the_job_of_a_lost_answer(make_task, account, clock):
 
     assert submitted.job.job_id == job_id
     assert submitted.estimated_credits == 60
-    assert sum(clock.slept) > 2 * MINUTE
+    assert clock.slept == [], "a video with its prompt and settings is proof at once"
     assert task.recorded_jobs == [job_id]
     assert posts(account) == 1
 
@@ -976,13 +984,11 @@ def test_an_account_that_cannot_be_asked_is_not_an_account_without_the_job(make_
 
 
 def unresolvable(make_task, account):
-    """Make a task with an outcome that no evidence settles: another client asked for the same."""
+    """Make a task with an outcome that no evidence settles: of a failed job nothing tells its prompt."""
     task = make_task(retries=1)
     lose_the_answer(account)
     task.fails(PictorySubmissionUnresolvedError)
-    PictoryHook().submit_video(FOX)
-    for job_id in job_ids(account):
-        account.set_job(job_id, "completed")
+    account.set_job(job_ids(account)[0], "failed")
     return task
 
 
@@ -996,8 +1002,8 @@ def test_what_no_evidence_settles_is_never_submitted_again(make_task, account):
         assert job_id in str(error)
     assert "VideoJobSensor" in str(error)
     assert "on_unknown_submission='resubmit'" in str(error)
-    assert posts(account) == 2
-    assert task.record["state"] == "intended"
+    assert posts(account) == 1
+    assert task.record["state"] == "intent"
 
 
 @pytest.mark.parametrize("go_on", ["retry", "clear"])
@@ -1006,7 +1012,7 @@ def test_on_unknown_submission_resubmit_submits_what_no_evidence_settles(make_ta
     task.rules["on_unknown_submission"] = "resubmit"
     job_id = getattr(task, go_on)().job_id
 
-    assert posts(account) == 3
+    assert posts(account) == 2
     assert task.recorded_jobs == [job_id]
     assert any("may pay twice" in line for line in log.warnings)
 
@@ -1016,7 +1022,7 @@ def test_on_clear_new_submits_what_no_evidence_settles(make_task, account, log):
     task.rules["on_clear"] = "new"
     task.clear()
 
-    assert posts(account) == 3
+    assert posts(account) == 2
     assert any("may pay twice" in line for line in log.warnings)
 
 
@@ -1103,7 +1109,7 @@ def test_a_crash_after_the_job_id_was_written_down_leaves_no_job_for_others_to_t
 
     def crash_after_the_second_write(key, value, description=None):
         write(key, value, description)
-        if key == task.key:
+        if key.startswith(f"{RECORD_PREFIX}{task.place.digest}"):
             seen.append(key)
             if len(seen) == 2:
                 raise SystemExit
@@ -1165,7 +1171,7 @@ def test_an_interruption_while_submitting_is_raised_as_itself_and_the_intent_sta
     task.fails(AirflowTaskTimeout, hook=InterruptedHook())
     (job_id,) = job_ids(account)
 
-    assert task.record["state"] == "intended"
+    assert task.record["state"] == "intent"
     assert task.submission.is_under_way
     account.set_job(job_id, "completed")
     assert task.retry().job_id == job_id
@@ -1206,52 +1212,13 @@ def swapped(make_task):
     return tasks, ids
 
 
-def test_cleared_siblings_that_changed_places_change_their_open_jobs(swapped, account, log):
+def test_a_clear_after_a_reordering_goes_on_with_the_job_of_the_same_map_index(swapped, account, log):
     (first, second), (fox, whale) = swapped
-
-    assert first.clear().job_id == whale
-    assert second.clear().job_id == fox
-    assert posts(account) == 2
-    for job_id in (whale, fox):
-        assert f"Job {job_id} of another instance of this mapped task is for this very video" in log.infos
-
-
-def test_a_siblings_job_that_has_ended_is_not_taken(swapped, account):
-    (first, second), (fox, _whale) = swapped
-    ended("completed")(second)
 
     assert first.clear().job_id == fox
+    assert second.clear().job_id == whale
     assert posts(account) == 2
-
-
-def test_no_job_id_is_lost_when_siblings_change_places(swapped):
-    (first, second), (fox, whale) = swapped
-    first.clear()
-    second.clear()
-
-    assert first.recorded_jobs == [fox, whale]
-    assert second.recorded_jobs == [whale, fox]
-
-
-def test_siblings_of_which_one_cannot_be_looked_at_pay_for_nothing(swapped, account):
-    (first, _second), (_fox, whale) = swapped
-    account.answer_next(f"/v1/jobs/{whale}", status=503)
-    first.instance.clear()
-    first.fails(PictoryAPIError)
-
-    assert posts(account) == 2
-
-
-def test_a_sibling_that_wants_the_same_video_shares_its_job(make_task, account):
-    """Whether it still wants it can't be seen; nothing is paid for twice either way."""
-    first, second = make_task(map_index=0, request=FOX), make_task(map_index=1, request=WHALE)
-    first.run()
-    whale = second.run().job_id
-    first.request = WHALE
-    taken = first.clear().job_id
-
-    assert second.retry().job_id == whale == taken
-    assert posts(account) == 2
+    assert sum("asks for something else" in line for line in log.warnings) == 2
 
 
 # The spending guard

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_pictory.exceptions import PictoryInvalidRequestError
-from airflow_provider_pictory.submission_rules import OnClear, OnUnknownSubmission, SubmissionRules
+from airflow_provider_pictory.submission.policy import OnClear, OnUnknownSubmission, SubmissionPolicy
 
 RULES = {
     "on_clear": "auto",
@@ -18,13 +18,13 @@ RULES = {
 
 
 def test_rules_are_read_as_an_operator_hands_them_over():
-    rules = SubmissionRules.read(**RULES)
+    rules = SubmissionPolicy.read(**RULES)
 
-    assert rules == SubmissionRules()
+    assert rules == SubmissionPolicy()
 
 
 def test_rules_may_come_out_of_templates():
-    rules = SubmissionRules.read(
+    rules = SubmissionPolicy.read(
         **{**RULES, "on_clear": "new", "on_unknown_submission": "resubmit", "max_credits": "20.5"}
     )
 
@@ -35,7 +35,7 @@ def test_rules_may_come_out_of_templates():
 
 @pytest.mark.parametrize("nothing", [None, "", "None"])
 def test_no_max_credits_is_no_limit(nothing):
-    assert SubmissionRules.read(**{**RULES, "max_credits": nothing}).max_credits is None
+    assert SubmissionPolicy.read(**{**RULES, "max_credits": nothing}).max_credits is None
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_no_max_credits_is_no_limit(nothing):
 )
 def test_a_rule_that_makes_no_sense_is_refused_by_its_name(field, value, words):
     with pytest.raises(PictoryInvalidRequestError) as caught:
-        SubmissionRules.read(**{**RULES, field: value})
+        SubmissionPolicy.read(**{**RULES, field: value})
 
     assert field in str(caught.value)
     for word in words:

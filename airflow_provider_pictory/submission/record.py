@@ -1,0 +1,216 @@
+"""The submission record: what a task instance has submitted, in a form that outlives its tries."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from pydantic import AwareDatetime, ValidationError
+
+from airflow_provider_pictory.api.lists import Baseline
+from airflow_provider_pictory.submission.fingerprint import RequestFingerprint, Stored
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+MOST_EARLIER_JOBS = 50
+
+
+class RecordState(StrEnum):
+    """How far a submission has come."""
+
+    INTENT = "intent"
+    ACCEPTED = "accepted"
+    DELIVERED = "delivered"
+    CLOSED = "closed"
+
+
+class CloseReason(StrEnum):
+    """Why a record is closed: in none of these cases is there a job to go on with."""
+
+    REFUSED = "refused"
+    NOT_SUBMITTED = "not_submitted"
+    JOB_FAILED = "job_failed"
+    PREVIOUS_RUN = "previous_run"
+
+
+class TaskPlace(NamedTuple):
+    """What names a task instance over all its tries."""
+
+    dag_id: str
+    run_id: str
+    task_id: str
+    map_index: int = -1
+
+    def __str__(self) -> str:
+        mapped = f"[{self.map_index}]" if self.map_index >= 0 else ""
+        return f"{self.dag_id}.{self.task_id}{mapped} of run {self.run_id}"
+
+    @property
+    def digest(self) -> str:
+        """A name of fixed length, since Variables' names may have 250 characters and a place has more."""
+        return digest_of(*self)
+
+
+class EarlierJob(Stored):
+    """A job that this task instance got before the present one, so that its id is never lost."""
+
+    job_id: str
+    fingerprint: str
+
+
+class LostSubmission(Stored):
+    """
+    A POST that was taken for never arrived, after which another one was sent.
+
+    Kept so that a job of it that shows up later than the window allows is reported.
+
+    :param intended_at: when it was about to be sent, by the worker's clock.
+    :param server_time: the same moment by Pictory's clock, where known.
+    :param baseline: whether the account's newest job before it is known.
+    :param newest_job_id: that job.
+    """
+
+    intended_at: AwareDatetime
+    server_time: AwareDatetime | None = None
+    baseline: Baseline = Baseline.UNKNOWN
+    newest_job_id: str | None = None
+
+
+class SubmissionRecord(Stored):
+    """
+    One task instance's submission.
+
+    :param revision: counts the writes, so that of two stores the later one is believed.
+    :param state: how far it has come.
+    :param reason: why it is closed.
+    :param dag_id: of the task instance, as the next three.
+    :param run_id: likewise.
+    :param task_id: likewise.
+    :param map_index: likewise; -1 where the task isn't mapped.
+    :param fingerprint: of the request.
+    :param try_number: Airflow's number of the try that wrote this.
+    :param max_tries: Airflow's count of tries then; a person's clear changes it, a retry doesn't.
+    :param task_instance_id: Airflow's id of that try, empty where it has none (Airflow 2).
+    :param intended_at: when the POST was about to be sent, by the worker's clock.
+    :param time_limit: seconds after which that POST was over, however it went.
+    :param window: seconds after that in which its job may still appear in the account's lists.
+    :param server_time: the moment of ``intended_at`` by Pictory's clock, where known.
+    :param baseline: whether the account's newest job before the POST is known.
+    :param newest_job_id: that job.
+    :param candidates: the jobs that may have come from the POST, once the window was over.
+    :param job_id: the job.
+    :param is_claimed: whether the job was found in the account's lists, and not in a response.
+    :param has_ended: whether the job was seen ended.
+    :param accepted_at: when the job became known, by the worker's clock.
+    :param estimated_credits: what the video was to cost.
+    :param earlier_jobs: what this task instance got before, newest last.
+    :param lost: what was taken for never arrived.
+    :param is_kept: whether the author wants every clear to go on with this job (``on_clear="reattach"``).
+    """
+
+    version: Literal[1] = 1
+    revision: int = 1
+    state: RecordState
+    reason: CloseReason | None = None
+    dag_id: str
+    run_id: str
+    task_id: str
+    map_index: int = -1
+    fingerprint: RequestFingerprint
+    try_number: int
+    max_tries: int
+    task_instance_id: str = ""
+    intended_at: AwareDatetime
+    time_limit: float
+    window: float
+    server_time: AwareDatetime | None = None
+    baseline: Baseline = Baseline.UNKNOWN
+    newest_job_id: str | None = None
+    candidates: tuple[str, ...] | None = None
+    job_id: str | None = None
+    is_claimed: bool = False
+    has_ended: bool = False
+    accepted_at: AwareDatetime | None = None
+    estimated_credits: float | None = None
+    earlier_jobs: tuple[EarlierJob, ...] = ()
+    lost: tuple[LostSubmission, ...] = ()
+    is_kept: bool = False
+
+    def but(self, **changes: Any) -> SubmissionRecord:
+        """Return the same record with some fields changed."""
+        return self.model_copy(update=changes)
+
+    def accepted(self, job_id: str, now: datetime, *, is_claimed: bool = False) -> SubmissionRecord:
+        """Return the record of a job that became known."""
+        return self.but(
+            state=RecordState.ACCEPTED,
+            reason=None,
+            job_id=job_id,
+            accepted_at=now,
+            is_claimed=is_claimed,
+            has_ended=False,
+        )
+
+    def closed(self, reason: CloseReason) -> SubmissionRecord:
+        """Return the record with nothing to go on with."""
+        return self.but(state=RecordState.CLOSED, reason=reason)
+
+    @property
+    def place(self) -> TaskPlace:
+        """The task instance."""
+        return TaskPlace(self.dag_id, self.run_id, self.task_id, self.map_index)
+
+    @property
+    def seconds_to_settle(self) -> float:
+        """The seconds after the intent in which the account's lists may still change their mind."""
+        return self.time_limit + self.window
+
+    @property
+    def jobs_so_far(self) -> tuple[EarlierJob, ...]:
+        """The jobs that a next submission of this task instance comes after."""
+        if self.job_id is None:
+            return self.earlier_jobs
+        present = EarlierJob(job_id=self.job_id, fingerprint=self.fingerprint.digest)
+        return (*self.earlier_jobs, present)[-MOST_EARLIER_JOBS:]
+
+    @property
+    def lost_so_far(self) -> tuple[LostSubmission, ...]:
+        """What a next submission is to remember as never arrived."""
+        if self.reason is not CloseReason.NOT_SUBMITTED:
+            return self.lost
+        present = LostSubmission(
+            intended_at=self.intended_at,
+            server_time=self.server_time,
+            baseline=self.baseline,
+            newest_job_id=self.newest_job_id,
+        )
+        return (*self.lost, present)[-MOST_EARLIER_JOBS:]
+
+    def as_json(self) -> str:
+        """Return the text that is stored."""
+        return self.model_dump_json(exclude_none=True)
+
+
+def read_record(text: str) -> SubmissionRecord:
+    """
+    Read what was stored.
+
+    :raises ValueError: it can't be understood completely; the message says why.
+    """
+    try:
+        return SubmissionRecord.model_validate_json(text)
+    except ValidationError as error:
+        faults = "; ".join(f"{_path(fault['loc'])}: {fault['msg']}" for fault in error.errors()[:3])
+        raise ValueError(faults) from None
+
+
+def digest_of(*parts: object) -> str:
+    """Return a short name for what may be long."""
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
+
+
+def _path(location: tuple[int | str, ...]) -> str:
+    return ".".join(str(part) for part in location) or "it"

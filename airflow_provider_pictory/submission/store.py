@@ -1,0 +1,264 @@
+"""
+Where the submission record of one task instance is kept, and how jobs are claimed.
+
+No single store of Airflow's is trusted: a record lies in a Variable while its video is in flight and, where
+Airflow has a store of task state (3.3 and later), there as well. A clear of Airflow 3.4 empties the latter, a
+person may delete the former.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from typing import TYPE_CHECKING, Any, cast
+
+from airflow_provider_pictory.exceptions import PictoryLedgerError
+from airflow_provider_pictory.submission.record import RecordState, TaskPlace, read_record
+from airflow_provider_pictory.submission.variables import RecordName, open_variables
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from datetime import datetime
+
+    from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_pictory.submission.clock import Clock
+    from airflow_provider_pictory.submission.record import SubmissionRecord
+    from airflow_provider_pictory.submission.variables import Claims, RecordVariables
+
+# Under these keys in Airflow's store of task state.
+STATE_KEY = "pictory_submission"
+PROBE_KEY = "pictory_probe"
+
+
+class RecordStore:
+    """
+    The submission record of one task instance, whatever its tries.
+
+    :param place: the task instance.
+    :param variables: Airflow's Variables.
+    :param task_state: ``context["task_state_store"]``, ``None`` where Airflow has none.
+    :param has_earlier_tries: whether there may be a record of an earlier try.
+    """
+
+    def __init__(
+        self, place: TaskPlace, variables: RecordVariables, task_state: Any, *, has_earlier_tries: bool
+    ) -> None:
+        self.place = place
+        self._variables = variables
+        self._task_state = task_state
+        self._has_earlier_tries = has_earlier_tries
+
+    @property
+    def outlives_variables(self) -> bool:
+        """Whether a record that isn't among the Variables is still found."""
+        return self._task_state is not None
+
+    def __str__(self) -> str:
+        also = f" and task state {STATE_KEY!r}" if self.outlives_variables else ""
+        return f"Variables pictory_submission_{self.place.digest}*{also} for {self.place}"
+
+    def read(self) -> SubmissionRecord | None:
+        """
+        Return what was written last, or ``None`` where it is certain that nothing was.
+
+        :raises PictoryLedgerError: it can't be read or understood.
+        """
+        try:
+            found = self._variables.find(self.place.digest)
+            texts = [text for _, text in found]
+            kept = self._read_task_state(is_expected=self._has_earlier_tries and not texts)
+        except Exception as error:
+            raise PictoryLedgerError(
+                f"The record of what this task has submitted ({self}) can't be read ({_words(error)}), so "
+                "nothing was submitted: it might be paid for twice. A later try may find it."
+            ) from error
+        records = [self._understood(text) for text in (*texts, *filter(None, [kept]))]
+        return max(records, key=lambda record: record.revision, default=None)
+
+    def write(self, record: SubmissionRecord) -> SubmissionRecord:
+        """
+        Replace what was written last.
+
+        :return: the record as it was written.
+        :raises PictoryLedgerError: it can't be written to any store; an intent insists on the Variable.
+        """
+        record = record.but(revision=record.revision + 1)
+        failure: PictoryLedgerError | None = None
+        try:
+            self._write_variable(record)
+        except PictoryLedgerError as error:
+            failure = error
+        if self.outlives_variables and record.state is not RecordState.INTENT:
+            try:
+                self._write_task_state(record)
+                failure = None
+            except Exception as error:  # noqa: BLE001  (of whatever keeps Airflow's task state)
+                failure = failure and self._unwritable(error)
+        if failure is not None:
+            raise failure
+        return record
+
+    def retire(self, record: SubmissionRecord, *, is_needed: bool) -> None:
+        """
+        Write a record whose outcome is known, without a Variable where another store keeps it.
+
+        :param record: the record.
+        :param is_needed: whether somebody may still look for the Variable.
+        :raises PictoryLedgerError: it can't be written.
+        """
+        if is_needed or not self.outlives_variables:
+            self.write(record)
+            return
+        record = record.but(revision=record.revision + 1)
+        try:
+            self._write_task_state(record)
+        except Exception as error:
+            raise self._unwritable(error) from error
+        try:
+            self._variables.remove_all(record)
+        except Exception as error:
+            raise self._unwritable(error) from error
+
+    def remove(self, record: SubmissionRecord) -> None:
+        """
+        Delete the record's Variable.
+
+        :raises PictoryLedgerError: it can't be deleted.
+        """
+        try:
+            self._variables.remove(record)
+        except Exception as error:
+            raise self._unwritable(error) from error
+
+    def insist_on_no_other_try(self) -> None:
+        """
+        Insist that nobody else has written since this try's last read or write.
+
+        A worker may have been given up and replaced while it was stopped for a while.
+
+        :raises PictoryLedgerError: another try has taken over, or that can't be found out.
+        """
+        try:
+            version = self._variables.version(self.place.digest)
+        except Exception as error:
+            raise PictoryLedgerError(
+                f"The record of what this task has submitted ({self}) can't be read ({_words(error)}), so "
+                "nothing was submitted"
+            ) from error
+        if version != self._variables.known_version(self.place.digest):
+            raise PictoryLedgerError("Another try of this task has taken over; nothing was submitted")
+
+    def read_other(self, name: RecordName) -> SubmissionRecord | None:
+        """Return another task instance's record, ``None`` where it is gone or can't be understood."""
+        for other, text in self._variables.find(name.place):
+            if other == str(name):
+                try:
+                    return read_record(text)
+                except ValueError:
+                    return None
+        return None
+
+    def tidy(self, record: SubmissionRecord, now: datetime) -> None:
+        """Delete Variables that are too old to be asked about, where Airflow can't list them."""
+        self._variables.tidy(record, now)
+
+    def claims(self, job_ids: Iterable[str]) -> Claims:
+        """
+        Return who has which of these jobs.
+
+        :raises PictoryLedgerError: it can't be found out.
+        """
+        try:
+            return self._variables.claims(job_ids)
+        except Exception as error:
+            raise PictoryLedgerError(f"Who has which job can't be read ({_words(error)})") from error
+
+    def claim(self, intent: SubmissionRecord, job_id: str, clock: Clock) -> SubmissionRecord | int:
+        """
+        Make a job that the lists show this task instance's own, unless another one claims it as well.
+
+        Of two who claim it in the same moment at least one sees the other, and whoever sees another yields.
+
+        :param intent: the record without a job.
+        :param job_id: the job.
+        :param clock: what to wait by.
+        :return: the record with the job; else how many of those who claimed it come before this one.
+        :raises PictoryLedgerError: it can't be found out.
+        """
+        claimed = intent.accepted(job_id, clock.now(), is_claimed=True).but(revision=intent.revision + 1)
+        self._write_variable(claimed)
+        pause = self._variables.pause_before_claim_counts()
+        if pause:
+            clock.sleep(pause)
+        owners = self.claims([job_id]).owners(job_id)
+        if owners == {self.place.digest}:
+            return self.write(claimed)
+        self._write_variable(intent)
+        return sum(owner < self.place.digest for owner in owners)
+
+    @property
+    def _description(self) -> str:
+        return f"What {self.place} has submitted to Pictory"[:1000]
+
+    def _write_variable(self, record: SubmissionRecord) -> None:
+        try:
+            self._variables.write(record, self._description)
+        except Exception as error:
+            raise self._unwritable(error) from error
+
+    def _read_task_state(self, *, is_expected: bool) -> str | None:
+        if self._task_state is None:
+            return None
+        value = self._task_state.get(STATE_KEY)
+        if value is None and is_expected:
+            # Whatever stands in front of Airflow's API may answer 404, which Airflow takes for "no such key".
+            token = secrets.token_hex(8)
+            self._task_state.set(PROBE_KEY, token)
+            if self._task_state.get(PROBE_KEY) != token:
+                raise PictoryLedgerError("task state that was just written can't be read")
+            value = self._task_state.get(STATE_KEY)
+        return value if value is None or isinstance(value, str) else json.dumps(value)
+
+    def _write_task_state(self, record: SubmissionRecord) -> None:
+        from airflow.sdk.execution_time.context import NEVER_EXPIRE
+
+        # As an object, so that whoever reads it in the UI can.
+        self._task_state.set(STATE_KEY, json.loads(record.as_json()), retention=NEVER_EXPIRE)
+
+    def _understood(self, text: str) -> SubmissionRecord:
+        try:
+            return read_record(text)
+        except ValueError as error:
+            raise PictoryLedgerError(
+                f"The record of what this task has submitted ({self}) can't be understood ({error}), so "
+                "nothing was submitted: it might be paid for twice. Look up in Pictory whether the video is "
+                "there; delete the record to submit again."
+            ) from None
+
+    def _unwritable(self, error: BaseException) -> PictoryLedgerError:
+        return PictoryLedgerError(
+            f"The record of what this task submits ({self}) can't be written ({_words(error)})"
+        )
+
+
+def open_store(context: Context, *, has_earlier_tries: bool = True) -> RecordStore:
+    """
+    Return the record store of the running task instance.
+
+    :param context: Airflow's of the running task.
+    :param has_earlier_tries: whether there may be a record of an earlier try.
+    """
+    task_state = cast("Mapping[str, Any]", context).get("task_state_store")
+    return RecordStore(place_of(context), open_variables(), task_state, has_earlier_tries=has_earlier_tries)
+
+
+def place_of(context: Context) -> TaskPlace:
+    """Return what names the running task instance."""
+    task_instance: Any = context["ti"]
+    map_index = -1 if task_instance.map_index is None else int(task_instance.map_index)
+    return TaskPlace(task_instance.dag_id, task_instance.run_id, task_instance.task_id, map_index)
+
+
+def _words(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"

@@ -1,0 +1,467 @@
+"""
+At most one paid POST for each video, whatever crashes.
+
+Pictory has no idempotency key, so a task records what it is about to submit before it does so, and the job id
+as soon as there is one. A later try reads that first, and only submits when it is certain that nothing was
+paid for already.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from airflow.providers.common.compat.sdk import AirflowFailException
+from tenacity import (
+    Retrying,
+    retry_if_exception_type,
+    retry_if_result,
+    stop_after_attempt,
+    wait_exponential,
+)
+
+from airflow_provider_pictory.api import JobStatus, VideoJob, VideoRequest
+from airflow_provider_pictory.exceptions import (
+    PictoryError,
+    PictoryInvalidRequestError,
+    PictoryJobFailedError,
+    PictoryJobNotFoundError,
+    PictoryLedgerError,
+    PictorySubmissionUnknownError,
+    PictorySubmissionUnresolvedError,
+)
+from airflow_provider_pictory.hooks.pictory import PictoryHook
+from airflow_provider_pictory.polling import NOT_FOUND_GRACE, look, may_pass, require_completed
+from airflow_provider_pictory.submission import clock as clocks
+from airflow_provider_pictory.submission.attempt import (
+    Attempt,
+    Reattach,
+    Reconcile,
+    Submit,
+    decide,
+    is_not_found,
+    needs_certainty,
+    needs_poll,
+)
+from airflow_provider_pictory.submission.credits import guard_credits
+from airflow_provider_pictory.submission.fingerprint import RequestFingerprint
+from airflow_provider_pictory.submission.policy import OnClear, OnUnknownSubmission
+from airflow_provider_pictory.submission.reconcile import Reconciler, settles_in, ways_out
+from airflow_provider_pictory.submission.record import CloseReason, RecordState, SubmissionRecord
+from airflow_provider_pictory.submission.store import open_store
+from airflow_provider_pictory.submission.tidying import Tidier
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_pictory.api.lists import NewestJob
+    from airflow_provider_pictory.polling import Logger
+    from airflow_provider_pictory.submission.clock import Clock
+    from airflow_provider_pictory.submission.policy import SubmissionPolicy
+
+# How often a job id is tried to be written down before the task goes on without.
+ATTEMPTS_TO_WRITE = 4
+# How often a person's clear polls a job before it gives up on finding out whether that is still running.
+ATTEMPTS_TO_POLL = 5
+LONGEST_PAUSE_BETWEEN_POLLS = 20.0
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """
+    A job that belongs to the task.
+
+    :param job_id: of the job.
+    :param estimated_credits: what it was to cost, where known.
+    :param pictory_conn_id: of the connection it was submitted over, which need not be today's.
+    :param job: as it was seen just now, when it has its video already.
+    """
+
+    job_id: str
+    estimated_credits: float | None
+    pictory_conn_id: str
+    job: VideoJob | None = None
+
+
+class Submitter:
+    """
+    The one submission of a task instance, over all its tries.
+
+    :param context: Airflow's of the running task.
+    :param hook: of the connection to submit over.
+    :param policy: what the author of the DAG decided.
+    :param log: of the task.
+    :param pushes_result: whether Airflow pushes what the task returns.
+    :param clock: the time to live by; the system's by default.
+
+    ``job_id`` is known from the moment of the response on; ``is_under_way`` says that a POST may have been
+    sent whose outcome isn't known.
+    """
+
+    def __init__(
+        self,
+        *,
+        context: Context,
+        hook: PictoryHook,
+        policy: SubmissionPolicy,
+        log: Logger,
+        pushes_result: bool = True,
+        clock: Clock | None = None,
+    ) -> None:
+        self._attempt = Attempt.of(context["ti"], pushes_result=pushes_result)
+        self._store = open_store(context, has_earlier_tries=self._attempt.try_number > 1)
+        self._hook = hook
+        self._policy = policy
+        self._log = log
+        self._clock = clock or clocks.SYSTEM_CLOCK
+        self._tidier = Tidier(context, self._store, hook=hook, log=log, clock=self._clock)
+        self._written: SubmissionRecord | None = None
+        self.job_id: str | None = None
+        self.is_under_way = False
+        self._is_stopped = False
+
+    def stop(self) -> None:
+        """Submit nothing from now on; a task that is being killed may still run for seconds."""
+        self._is_stopped = True
+
+    def ensure(self, request: VideoRequest | Exception) -> Submitted:
+        """
+        Return the task's job, submitting one only if there is none that counts.
+
+        :param request: of this try; the error that making it ended in is raised only where it is needed.
+        :raises PictoryLedgerError: what was submitted before can't be found out; nothing was submitted.
+        :raises PictorySubmissionUnresolvedError: what became of a submission isn't known yet; a later try may
+            find out.
+        :raises PictorySubmissionUnknownError: it can't be found out.
+        :raises PictoryJobError: there is a job, and it failed or was deleted.
+        :raises PictorySpendingLimitError: a video would cost more than it may.
+        :raises PictoryError: as :meth:`PictoryHook.submit_video`.
+        """
+        record = self._store.read()
+        fingerprint = self._fingerprint(request) if record is not None else None
+        polled = self._poll_for_decision(record)
+        decision = decide(record, self._attempt, self._policy, fingerprint, polled)
+        if isinstance(decision, Reconcile):
+            decision = self._reconcile(decision)
+        if isinstance(decision, Reattach):
+            return self._reattach(decision.record, request, fingerprint, polled)
+        return self._submit(decision, request)
+
+    def conclude(self, job: VideoJob) -> VideoJob:
+        """
+        Insist on a video, and record if there is none.
+
+        :param job: as it was last seen, ended.
+        :raises PictoryError: there is no video, as :func:`require_completed`; to be retried if failed jobs
+            are to be submitted again.
+        """
+        self.job_id = job.job_id
+        try:
+            return require_completed(job)
+        except PictoryError as error:
+            self._retire(state=RecordState.CLOSED, reason=CloseReason.JOB_FAILED, has_ended=True)
+            if not isinstance(error, PictoryJobFailedError) or not self._policy.resubmit_failed:
+                raise
+            raise PictoryError(f"{error}; with resubmit_failed the next try submits another video") from error
+
+    def note_delivery(self, *, has_ended: bool = False) -> None:
+        """
+        Record that the task has done all it is to do; to be called as late as can be.
+
+        :param has_ended: whether the job has ended.
+        """
+        self._retire(state=RecordState.DELIVERED, has_ended=has_ended)
+
+    # What was submitted before
+
+    def _poll_for_decision(self, record: SubmissionRecord | None) -> VideoJob | PictoryError | None:
+        if record is None or not needs_poll(record, self._attempt, self._policy):
+            return None
+        hook, job_id = self._hook_of(record), record.job_id or ""
+        if not needs_certainty(record, self._attempt, self._policy):
+            return look(hook, job_id)
+        attempts = Retrying(
+            retry=retry_if_result(lambda polled: isinstance(polled, PictoryError) and may_pass(polled)),
+            stop=stop_after_attempt(ATTEMPTS_TO_POLL),
+            wait=wait_exponential(multiplier=2.0, max=LONGEST_PAUSE_BETWEEN_POLLS),
+            sleep=self._clock.sleep,
+            retry_error_callback=lambda state: state.outcome.result() if state.outcome else None,
+        )
+        polled = attempts(look, hook, job_id)
+        if isinstance(polled, PictoryError) and not is_not_found(polled):
+            raise polled
+        return polled
+
+    def _reattach(
+        self,
+        record: SubmissionRecord,
+        request: VideoRequest | Exception,
+        fingerprint: str | None,
+        polled: VideoJob | PictoryError | None,
+    ) -> Submitted:
+        job_id = self.job_id = record.job_id or ""
+        conn_id = record.fingerprint.pictory_conn_id
+        self._record(
+            self._attempt.sign(record).but(
+                state=RecordState.ACCEPTED,
+                reason=None,
+                is_kept=self._policy.on_clear is OnClear.REATTACH,
+            )
+        )
+        self._log.info("Going on with job %s, which was submitted before; nothing is paid again", job_id)
+        if fingerprint != record.fingerprint.digest:
+            self._say_that_the_request_changed(job_id, request)
+        polled = look(self._hook_of(record), job_id) if polled is None else polled
+        if isinstance(polled, VideoJob) and polled.has_ended:
+            if polled.status == JobStatus.FAILED and self._policy.resubmit_failed:
+                return self._submit(
+                    Submit(record, f"Job {job_id} failed, so another video is submitted"), request
+                )
+            return Submitted(job_id, record.estimated_credits, conn_id, self.conclude(polled))
+        if isinstance(polled, PictoryError) and is_not_found(polled):
+            if not self._is_young(record):
+                raise _not_found(record, polled)
+        elif isinstance(polled, AirflowFailException):
+            raise polled
+        elif isinstance(polled, PictoryError):
+            self._log.warning("A poll of job %s failed, which says nothing about the job: %s", job_id, polled)
+        return Submitted(job_id, record.estimated_credits, conn_id)
+
+    def _say_that_the_request_changed(self, job_id: str, request: VideoRequest | Exception) -> None:
+        if isinstance(request, Exception) and not isinstance(request, PictoryInvalidRequestError):
+            # What is paid for isn't lost because of it; a submission meets it again.
+            self._log.warning("What this task asks for now can't be found out: %r", request)
+        self._log.warning(
+            "This task now asks for something else than job %s was submitted for. The job is kept since "
+            "it is paid for; to have the other video, clear this task once the job has ended",
+            job_id,
+        )
+
+    def _reconcile(self, decision: Reconcile) -> Reattach | Submit:
+        """Find out what became of an intent, and decide again."""
+        self.is_under_way = True
+        record = self._resolve(decision.record, is_new_wanted=decision.is_new_wanted)
+        self.is_under_way = False
+        if record.job_id is None or decision.is_new_wanted:
+            return Submit(record)
+        # What was in doubt until now can't be what a person has seen the end of.
+        return Reattach(record)
+
+    def _resolve(
+        self, record: SubmissionRecord, *, is_new_wanted: bool = False, is_own_intent: bool = False
+    ) -> SubmissionRecord:
+        try:
+            resolved = self._reconciler(record, is_own_intent=is_own_intent).resolve()
+        except (PictorySubmissionUnknownError, PictorySubmissionUnresolvedError) as error:
+            if not is_new_wanted and self._policy.on_unknown_submission is not OnUnknownSubmission.RESUBMIT:
+                raise
+            if isinstance(error, PictorySubmissionUnresolvedError) and not error.candidates:
+                # Nobody has looked yet.
+                raise
+            self._log.warning("Submitting again, which may pay twice: %s", error)
+            resolved = None
+        return resolved or record.closed(CloseReason.NOT_SUBMITTED)
+
+    def _reconciler(self, record: SubmissionRecord, *, is_own_intent: bool) -> Reconciler:
+        hook = self._hook_of(record)
+        base_url, recorded = hook.get_base_url(), record.fingerprint.base_url
+        if base_url != recorded:
+            raise PictorySubmissionUnknownError(
+                f"This task submitted a video to {recorded}, and what became of it isn't known; connection "
+                f"{record.fingerprint.pictory_conn_id!r} now leads to {base_url}, where that can't be found "
+                f"out. Change its host back and clear this task. Or: {ways_out(())}"
+            )
+        return Reconciler(
+            record,
+            hook=hook,
+            store=self._store,
+            is_own_intent=is_own_intent,
+            timeout=self._policy.reconcile_timeout,
+            clock=self._clock,
+            log=self._log,
+        )
+
+    # A new submission
+
+    def _submit(
+        self, decision: Submit, request: VideoRequest | Exception, *, is_again: bool = False
+    ) -> Submitted:
+        if decision.reason:
+            self._log.info("%s", decision.reason)
+        previous = decision.previous
+        if previous is not None and previous.reason is CloseReason.PREVIOUS_RUN:
+            # Written at once, since this run's second try couldn't tell it from the former run's.
+            earlier = previous.jobs_so_far
+            previous = self._store.write(
+                self._attempt.sign(previous).but(
+                    job_id=None, accepted_at=None, candidates=None, earlier_jobs=earlier
+                )
+            )
+        if isinstance(request, Exception):
+            raise request
+        guard_credits(request, self._policy, self._hook)
+        fingerprint = self._fingerprint_of(request)
+        for warning in request.warnings:
+            self._log.warning(warning)
+        newest = self._hook.newest_job()
+        window = self._hook.get_submission_window()
+        intents: list[SubmissionRecord] = []
+
+        def write_intent(time_limit: float) -> None:
+            if self._is_stopped:
+                raise PictoryError("This task is being killed; nothing was submitted")
+            self._store.insist_on_no_other_try()
+            intent = self._intent(fingerprint, newest, request.estimated_credits, previous)
+            intent = intent.but(time_limit=time_limit, window=window)
+            intents.append(self._store.write(intent))
+            self.is_under_way = True
+
+        self._log.info("Submitting a video to Pictory: %s", request)
+        try:
+            job_id = self._hook.submit_video(request, before_attempt=write_intent)
+        except PictorySubmissionUnknownError as error:
+            if error.job_id is not None:
+                self._accept(intents[-1], error.job_id)
+            if error.interruption is not None:
+                # Airflow knows what to do with it, and the next try what to do with the intent.
+                raise error.interruption from None
+            if error.job_id is not None:
+                raise
+            return self._after_silence(intents[-1], request, error, is_again=is_again)
+        except PictoryError as error:
+            self.is_under_way = False
+            if intents and not isinstance(error, PictoryLedgerError):
+                self._close(intents[-1])
+            raise
+        self._accept(intents[-1], job_id)
+        return Submitted(job_id, request.estimated_credits, fingerprint.pictory_conn_id)
+
+    def _intent(
+        self,
+        fingerprint: RequestFingerprint,
+        newest: NewestJob,
+        estimated_credits: float | None,
+        previous: SubmissionRecord | None,
+    ) -> SubmissionRecord:
+        place = self._store.place
+        return SubmissionRecord(
+            revision=previous.revision + 1 if previous else 0,
+            state=RecordState.INTENT,
+            **place._asdict(),
+            fingerprint=fingerprint,
+            try_number=self._attempt.try_number,
+            max_tries=self._attempt.max_tries,
+            task_instance_id=self._attempt.task_instance_id,
+            intended_at=self._clock.now(),
+            time_limit=0.0,
+            window=0.0,
+            server_time=newest.server_time,
+            baseline=newest.kind,
+            newest_job_id=newest.job_id,
+            estimated_credits=estimated_credits,
+            earlier_jobs=previous.jobs_so_far if previous else (),
+            lost=previous.lost_so_far if previous else (),
+            is_kept=self._policy.on_clear is OnClear.REATTACH,
+        )
+
+    def _accept(self, intent: SubmissionRecord, job_id: str) -> None:
+        self.job_id = job_id
+        self.is_under_way = False
+        # Logged before anything else can fail, so that the id of what is paid for can always be found.
+        self._log.info("Pictory accepted the video as job %s", job_id)
+        self._record(intent.accepted(job_id, self._clock.now()))
+
+    def _close(self, intent: SubmissionRecord) -> None:
+        """Record that nothing came of an intent, unless another try has taken over meanwhile."""
+        try:
+            self._store.insist_on_no_other_try()
+            if intent.earlier_jobs or intent.lost:
+                self._record(intent.closed(CloseReason.REFUSED))
+            else:
+                self._store.remove(intent)
+        except PictoryLedgerError as error:
+            self._log.warning("That nothing was submitted can't be recorded: %s", error)
+
+    def _after_silence(
+        self,
+        intent: SubmissionRecord,
+        request: VideoRequest,
+        error: PictorySubmissionUnknownError,
+        *,
+        is_again: bool,
+    ) -> Submitted:
+        """Leave it to the next try to find out what became of a POST, or do it here if there is none."""
+        if is_again or self._attempt.has_retry_left:
+            raise PictorySubmissionUnresolvedError(
+                f"{error} The next try of this task, a retry or a clear, finds out what became of it, and "
+                "submits again only if it never arrived.",
+                retry_after=settles_in(intent, own_now=self._clock.now()),
+            ) from error
+        self._log.warning(
+            "%s There is no retry left to find out what became of it, so it is done here", error
+        )
+        record = self._resolve(intent, is_own_intent=True)
+        self.is_under_way = False
+        if record.job_id is None:
+            return self._submit(Submit(record), request, is_again=True)
+        return self._reattach(record, request, record.fingerprint.digest, None)
+
+    # What was submitted is recorded
+
+    def _record(self, record: SubmissionRecord) -> None:
+        """Write what is already true, and go on without if that can't be written."""
+        attempts = Retrying(
+            retry=retry_if_exception_type(PictoryLedgerError),
+            stop=stop_after_attempt(ATTEMPTS_TO_WRITE),
+            wait=wait_exponential(multiplier=0.2, max=2.0),
+            sleep=self._clock.sleep,
+            reraise=True,
+        )
+        try:
+            self._written = attempts(self._store.write, record)
+        except PictoryLedgerError as error:
+            self._log.warning(
+                "%s; should this task be interrupted, its next try has to find out from Pictory's lists "
+                "whether there is a job",
+                error,
+            )
+
+    def _retire(self, **changes: object) -> None:
+        """Record how the task ended. It ends that way whether or not this can be written."""
+        try:
+            record = self._written
+            if record is None:
+                record = self._store.read()
+            else:
+                self._store.insist_on_no_other_try()
+            if record is not None and record.job_id == self.job_id:
+                self._tidier.retire(record.but(**changes))
+        except PictoryLedgerError as error:
+            self._log.warning("How job %s ended can't be recorded: %s", self.job_id, error)
+
+    def _hook_of(self, record: SubmissionRecord) -> PictoryHook:
+        """Return the hook of the connection that the record's job was submitted over."""
+        if record.fingerprint.pictory_conn_id == self._hook.pictory_conn_id:
+            return self._hook
+        return PictoryHook(record.fingerprint.pictory_conn_id)
+
+    def _fingerprint(self, request: VideoRequest | Exception) -> str | None:
+        return None if isinstance(request, Exception) else self._fingerprint_of(request).digest
+
+    def _fingerprint_of(self, request: VideoRequest) -> RequestFingerprint:
+        return RequestFingerprint.of(request, self._hook.pictory_conn_id, self._hook.get_base_url())
+
+    def _is_young(self, record: SubmissionRecord) -> bool:
+        """Tell whether a job may still be unknown to a server that didn't create it."""
+        age = self._clock.now() - record.accepted_at if record.accepted_at else timedelta.max
+        return age < timedelta(seconds=NOT_FOUND_GRACE)
+
+
+def _not_found(record: SubmissionRecord, polled: PictoryError) -> PictoryJobNotFoundError:
+    return PictoryJobNotFoundError(
+        f"{polled} This task submitted it to {record.fingerprint.base_url} over connection "
+        f"{record.fingerprint.pictory_conn_id!r}. Nothing was submitted again; correct the connection and "
+        "clear this task, or set on_clear='new' and clear it to pay for another video",
+        status_code=404,
+    )

@@ -1,0 +1,51 @@
+"""In which state Airflow says that a task instance is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_pictory.submission.record import TaskPlace
+
+GONE = "gone"
+
+
+def find_task_state(context: Context, place: TaskPlace) -> str | None:
+    """
+    Return the state of another task instance, ``GONE`` where there is no such task instance any more.
+
+    :param context: Airflow's of the running task.
+    :param place: the other task instance.
+    """
+    task_instance: Any = context["ti"]
+    if hasattr(task_instance, "get_task_states"):
+        states = task_instance.get_task_states(
+            dag_id=place.dag_id,
+            task_ids=[place.task_id],
+            run_ids=[place.run_id],
+            map_index=place.map_index if place.map_index >= 0 else None,
+        )
+        of_run = (states or {}).get(place.run_id, {})
+        name = place.task_id if place.map_index < 0 else f"{place.task_id}_{place.map_index}"
+        return _text(of_run[name]) if name in of_run else GONE
+    from airflow.models.taskinstance import TaskInstance
+    from airflow.utils.session import create_session
+
+    with create_session() as session:
+        row = (
+            session.query(TaskInstance.state)
+            .filter_by(
+                dag_id=place.dag_id,
+                run_id=place.run_id,
+                task_id=place.task_id,
+                map_index=place.map_index,
+            )
+            .first()
+        )
+    return GONE if row is None else _text(row[0])
+
+
+def _text(state: object) -> str | None:
+    return None if state is None else str(getattr(state, "value", state))

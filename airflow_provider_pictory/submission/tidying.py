@@ -1,0 +1,161 @@
+"""
+Variables of submissions that nobody will ask about any more are deleted.
+
+A record is needed while its job may run, while a crash may have kept Airflow from knowing how its task ended,
+and while another task with the same prompt doesn't know yet which job is its own.
+"""
+
+from __future__ import annotations
+
+import random
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from airflow_provider_pictory.api import VideoJob
+from airflow_provider_pictory.exceptions import PictoryError, PictoryLedgerError
+from airflow_provider_pictory.polling import look
+from airflow_provider_pictory.submission.forgetting import is_awaited
+from airflow_provider_pictory.submission.late import find_late_jobs
+from airflow_provider_pictory.submission.record import RecordState
+from airflow_provider_pictory.submission.task_states import GONE, find_task_state
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_pictory.hooks.pictory import PictoryHook
+    from airflow_provider_pictory.polling import Logger
+    from airflow_provider_pictory.submission.clock import Clock
+    from airflow_provider_pictory.submission.record import SubmissionRecord
+    from airflow_provider_pictory.submission.store import RecordStore
+    from airflow_provider_pictory.submission.variables import Claims, RecordName
+
+# No job ends earlier, so younger records are hardly ever over.
+YOUNGEST = timedelta(seconds=45)
+# Whatever became of it, nobody asks about a record that is so old.
+OLDEST = timedelta(days=30)
+# How many records of others a task looks at: the oldest, which are likely to be over, and any one.
+MOST_INSPECTED = 3
+# On Airflow 2 a record is a row of a database that is near, and no task deletes its own.
+MOST_INSPECTED_IN_DATABASE = 20
+
+
+class Tidier:
+    """
+    Deletes what a task, and others before it, have left among the Variables.
+
+    :param context: Airflow's of the running task.
+    :param store: of the task's own record.
+    :param hook: to poll jobs with.
+    :param log: of the task.
+    :param clock: for the age of records.
+    """
+
+    def __init__(
+        self, context: Context, store: RecordStore, *, hook: PictoryHook, log: Logger, clock: Clock
+    ) -> None:
+        self._context = context
+        self._store = store
+        self._hook = hook
+        self._log = log
+        self._clock = clock
+
+    def retire(self, record: SubmissionRecord) -> None:
+        """
+        Write a record whose task is about to end, and tidy up after others.
+
+        :raises PictoryLedgerError: it can't be written.
+        """
+        claims = self._claims()
+        record = self._with_late_jobs_reported(record)
+        is_needed = (
+            claims is None
+            or record.is_kept
+            or not record.has_ended
+            or bool(record.lost)
+            or is_awaited(record, claims)
+        )
+        self._store.retire(record, is_needed=is_needed)
+        if claims is not None:
+            self._tidy_up(record, claims)
+
+    def _claims(self) -> Claims | None:
+        try:
+            return self._store.claims(())
+        except PictoryLedgerError as error:
+            self._log.info("Records of other submissions can't be read now: %s", error)
+            return None
+
+    def _with_late_jobs_reported(self, record: SubmissionRecord) -> SubmissionRecord:
+        if not record.lost:
+            return record
+        try:
+            late = find_late_jobs(record, self._hook, self._store, self._clock.monotonic())
+        except PictoryError as error:
+            self._log.info("Whether a submission arrived late can't be found out now: %s", error)
+            return record
+        if late.job_ids:
+            report_late_jobs(record, late.job_ids, self._log)
+        return record.but(lost=()) if late.job_ids or late.is_conclusive else record
+
+    def _tidy_up(self, own: SubmissionRecord, claims: Claims) -> None:
+        """Delete a few Variables that are over; nothing that goes wrong here matters to the task."""
+        try:
+            self._store.tidy(own, self._clock.now())
+            for name in self._worth_inspecting(claims):
+                record = self._store.read_other(name)
+                if record is not None and self._is_over(record, claims):
+                    self._store.remove(record)
+        except Exception as error:  # noqa: BLE001  (see above)
+            self._log.info("Records of other submissions can't be tidied up now: %r", error)
+
+    def _worth_inspecting(self, claims: Claims) -> list[RecordName]:
+        now = self._clock.now().timestamp()
+        old = sorted(
+            (
+                name
+                for name in claims.names
+                if name.place != self._store.place.digest
+                and now - name.written_at / 1_000_000 > YOUNGEST.total_seconds()
+            ),
+            key=lambda name: name.written_at,
+        )
+        most = MOST_INSPECTED if self._store.outlives_variables else MOST_INSPECTED_IN_DATABASE
+        if len(old) <= most:
+            return old
+        # Not the oldest alone, since those may be of tasks that nobody clears.
+        return [*old[: most - 1], random.choice(old[most - 1 :])]  # noqa: S311  (no secret)
+
+    def _is_over(self, record: SubmissionRecord, claims: Claims) -> bool:
+        if self._clock.now() - record.intended_at > OLDEST:
+            return True
+        if record.is_kept or record.state in (RecordState.INTENT, RecordState.ACCEPTED):
+            return False
+        if is_awaited(record, claims):
+            return False
+        state = find_task_state(self._context, record.place)
+        if state not in (GONE, "success") and not (state == "failed" and record.state is RecordState.CLOSED):
+            return False
+        return self._has_ended(record) and not self._with_late_jobs_reported(record).lost
+
+    def _has_ended(self, record: SubmissionRecord) -> bool:
+        if record.has_ended or record.job_id is None:
+            return True
+        if record.fingerprint.pictory_conn_id != self._hook.pictory_conn_id:
+            return False
+        polled = look(self._hook, record.job_id)
+        return isinstance(polled, VideoJob) and polled.has_ended
+
+
+def report_late_jobs(record: SubmissionRecord, job_ids: tuple[str, ...], log: Logger) -> None:
+    """Say what was paid for besides the job that a task went on with."""
+    cost = "an unknown number of" if record.estimated_credits is None else f"{record.estimated_credits:g}"
+    log.error(
+        "Pictory acted on a submission of %s after its window was over, when another one had been sent in "
+        "its place: besides job %s there is job %s, and each is paid for (about %s AI credits each). Raise "
+        "submission_window in the extra of connection %r if this happens again",
+        record.place,
+        record.job_id,
+        ", ".join(job_ids),
+        cost,
+        record.fingerprint.pictory_conn_id,
+    )

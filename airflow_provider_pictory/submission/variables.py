@@ -1,0 +1,390 @@
+"""
+Where submission records lie among Airflow's Variables: one Variable for each video in flight.
+
+The name of a Variable says whose it is, what was requested and which job came of it, so that one listing of
+names answers who has which job. Airflow 3.0 to 3.2 can't list them; there a second Variable says it.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import Variable
+
+from airflow_provider_pictory.exceptions import PictoryLedgerError
+from airflow_provider_pictory.submission.record import RecordState, digest_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from airflow_provider_pictory.submission.record import SubmissionRecord
+
+RECORD_PREFIX = "pictory_submission_"
+INDEX_PREFIX = "pictory_index_"
+CLAIM_PREFIX = "pictory_job_claim_"
+PROBE_PREFIX = "pictory_probe_"
+
+# Longer than any pause before a retry; a clear after it finds the job ended, which means a new video.
+KEPT_WITHOUT_LISTING = timedelta(days=7)
+
+_PENDING = "pending"
+_NO_JOB = "none"
+_CLAIMED = "c"
+# Two who claim a job in the same moment both find their own name, unless they look again a little later.
+PAUSE_BEFORE_CLAIM_COUNTS = 2.0
+
+
+@dataclass(frozen=True)
+class RecordName:
+    """
+    The name of the Variable that holds a record.
+
+    :param place: digest of the task instance.
+    :param written_at: microseconds since the epoch of the intent, by the worker's clock.
+    :param prompt: digest of the prompt.
+    :param job: digest of the job id; empty while nobody knows whether there is a job.
+    :param is_claimed: whether the job was found in the account's lists, and not in a response.
+    """
+
+    place: str
+    written_at: int
+    prompt: str
+    job: str = ""
+    is_claimed: bool = False
+
+    @classmethod
+    def of(cls, record: SubmissionRecord) -> RecordName:
+        """Return the name under which a record is stored."""
+        job = _NO_JOB if record.state is not RecordState.INTENT else ""
+        return cls(
+            record.place.digest,
+            int(record.intended_at.timestamp() * 1_000_000),
+            short_prompt(record),
+            job_digest(record.job_id) if record.job_id else job,
+            record.is_claimed,
+        )
+
+    @classmethod
+    def read(cls, text: str) -> RecordName | None:
+        """Read a Variable's name, ``None`` where it is no record's."""
+        parts = text.removeprefix(RECORD_PREFIX).split("_")
+        if not text.startswith(RECORD_PREFIX) or len(parts) != 4:
+            return None
+        place, written_at, prompt, job = parts
+        try:
+            moment = int(written_at, 16)
+        except ValueError:
+            return None
+        if job == _PENDING:
+            return cls(place, moment, prompt)
+        return cls(place, moment, prompt, job.removesuffix(_CLAIMED), job.endswith(_CLAIMED))
+
+    def __str__(self) -> str:
+        job = f"{self.job}{_CLAIMED if self.is_claimed else ''}" if self.job else _PENDING
+        return f"{RECORD_PREFIX}{self.place}_{self.written_at:x}_{self.prompt}_{job}"
+
+
+@dataclass(frozen=True)
+class Claims:
+    """
+    Which task instance has which job, as far as the tasks of this Airflow say.
+
+    :param names: of all records.
+    """
+
+    names: Sequence[RecordName] = field(default_factory=tuple)
+
+    def owners(self, job_id: str) -> set[str]:
+        """Return the places that have a job."""
+        digest = job_digest(job_id)
+        return {name.place for name in self.names if name.job == digest}
+
+    def pending(self, prompt: str) -> set[str]:
+        """Return the places that have sent a request with this prompt, of which no job is known."""
+        have_job = {name.place for name in self.names if name.job}
+        return {
+            name.place
+            for name in self.names
+            if name.prompt == prompt and not name.job and name.place not in have_job
+        }
+
+
+class RecordVariables(ABC):
+    """The Variables that hold records. Every failure of Airflow's passes through as it is."""
+
+    @abstractmethod
+    def find(self, place: str) -> list[tuple[str, str]]:
+        """
+        Return names and texts of a task instance's records, usually one or none.
+
+        Nothing is returned only where it is certain that there is none.
+        """
+
+    @abstractmethod
+    def version(self, place: str) -> object:
+        """Return what changes whenever another try writes a record of this task instance."""
+
+    @abstractmethod
+    def known_version(self, place: str) -> object:
+        """Return the version that this process read or wrote last."""
+
+    @abstractmethod
+    def write(self, record: SubmissionRecord, description: str) -> None:
+        """Replace the record of a task instance."""
+
+    @abstractmethod
+    def remove(self, record: SubmissionRecord) -> None:
+        """Delete a record, if it is there."""
+
+    @abstractmethod
+    def remove_all(self, record: SubmissionRecord) -> None:
+        """Delete a record and all earlier ones of its task instance that this process knows of."""
+
+    @abstractmethod
+    def claims(self, job_ids: Iterable[str]) -> Claims:
+        """Return who has which of these jobs, read once."""
+
+    @abstractmethod
+    def find_by_job(self, job_id: str) -> list[tuple[str, str]]:
+        """Return names and texts of the records of a job."""
+
+    @abstractmethod
+    def tidy(self, record: SubmissionRecord, now: datetime) -> None:
+        """Delete what is too old to be asked about, where it can't be listed."""
+
+    @abstractmethod
+    def pause_before_claim_counts(self) -> float:
+        """Return the seconds after which two who claimed a job at once know of each other."""
+
+
+class ListedVariables(RecordVariables):
+    """Where Airflow lists the names of Variables: 3.3 and later, and 2.11."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, set[str]] = {}
+
+    def names(self, prefix: str = RECORD_PREFIX) -> list[RecordName]:
+        """Return the names of all records."""
+        return [name for text in list_names(prefix) if (name := RecordName.read(text)) is not None]
+
+    def find(self, place: str) -> list[tuple[str, str]]:
+        """Return the records of a task instance; two where a crash came between writing and deleting."""
+        texts = [text for text in list_names(f"{RECORD_PREFIX}{place}_") if RecordName.read(text)]
+        self._known[place] = set(texts)
+        return [(text, _read_existing(text)) for text in texts]
+
+    def version(self, place: str) -> object:
+        """Return the names of the task instance's records, which have the moment of the intent in them."""
+        return frozenset(text for text in list_names(f"{RECORD_PREFIX}{place}_") if RecordName.read(text))
+
+    def known_version(self, place: str) -> object:
+        """Return the names that this process found and wrote."""
+        return frozenset(self._known.get(place, ()))
+
+    def write(self, record: SubmissionRecord, description: str) -> None:
+        """
+        Write a record under its name, and delete the task instance's former ones.
+
+        But for those with another job that a task in doubt might take for its own if they weren't there.
+        """
+        place, name = record.place.digest, RecordName.of(record)
+        Variable.set(str(name), record.as_json(), description)
+        known = self._known.setdefault(place, set())
+        for text in tuple(known - {str(name)}):
+            former = RecordName.read(text)
+            if former is None or former.job in ("", _NO_JOB, name.job) or not self._is_awaited(former):
+                Variable.delete(text)
+                known.discard(text)
+        known.add(str(name))
+
+    def _is_awaited(self, name: RecordName) -> bool:
+        return bool(Claims(self.names()).pending(name.prompt) - {name.place})
+
+    def remove(self, record: SubmissionRecord) -> None:
+        """Delete the record."""
+        name = str(RecordName.of(record))
+        Variable.delete(name)
+        self._known.get(record.place.digest, set()).discard(name)
+
+    def remove_all(self, record: SubmissionRecord) -> None:
+        """Delete what was found and written."""
+        for name in {str(RecordName.of(record)), *self._known.pop(record.place.digest, ())}:
+            Variable.delete(name)
+
+    def claims(self, job_ids: Iterable[str]) -> Claims:
+        """Return who has which job, from one listing."""
+        return Claims(self.names())
+
+    def tidy(self, record: SubmissionRecord, now: datetime) -> None:
+        """Leave it to those who see the names of all records."""
+
+    def find_by_job(self, job_id: str) -> list[tuple[str, str]]:
+        """Return the records of a job, found by their names."""
+        digest = job_digest(job_id)
+        return [(str(name), _read_existing(str(name))) for name in self.names() if name.job == digest]
+
+    def pause_before_claim_counts(self) -> float:
+        """Return nothing to wait: each claim has a name of its own, so none hides another."""
+        return 0.0
+
+
+class NamedVariables(RecordVariables):
+    """Where Airflow can't list names (3.0 to 3.2): a record by its task instance, and a claim by its job."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, str | None] = {}
+
+    def find(self, place: str) -> list[tuple[str, str]]:
+        """Return the record of a task instance."""
+        name = f"{RECORD_PREFIX}{place}"
+        text = self._known[place] = _read_for_certain(name)
+        return [] if text is None else [(name, text)]
+
+    def version(self, place: str) -> object:
+        """Return the text of the record itself."""
+        return _read_for_certain(f"{RECORD_PREFIX}{place}")
+
+    def known_version(self, place: str) -> object:
+        """Return the text that this process read or wrote."""
+        return self._known.get(place)
+
+    def write(self, record: SubmissionRecord, description: str) -> None:
+        """Claim the job before its id is written down: after a crash in between it is nobody else's."""
+        place = record.place.digest
+        if record.job_id is not None:
+            Variable.set(_claim_name(record.job_id), place, description)
+        text = record.as_json()
+        Variable.set(f"{RECORD_PREFIX}{place}", text, description)
+        self._known[place] = text
+
+    def remove(self, record: SubmissionRecord) -> None:
+        """Delete record and claim."""
+        self._known[record.place.digest] = None
+        Variable.delete(f"{RECORD_PREFIX}{record.place.digest}")
+        if record.job_id is not None:
+            Variable.delete(_claim_name(record.job_id))
+
+    def remove_all(self, record: SubmissionRecord) -> None:
+        """Delete the record, of which there is but one."""
+        self.remove(record)
+
+    def claims(self, job_ids: Iterable[str]) -> Claims:
+        """Return who has which of these jobs, after one probe that tells what isn't there from trouble."""
+        _probe()
+        names = []
+        for job_id in job_ids:
+            place = Variable.get(_claim_name(job_id), None)
+            if place is not None:
+                names.append(RecordName(str(place), 0, "", job_digest(job_id)))
+        return Claims(tuple(names))
+
+    def find_by_job(self, job_id: str) -> list[tuple[str, str]]:
+        """Return the record of a job, by way of its claim."""
+        place = Variable.get(_claim_name(job_id), None)
+        return self.find(str(place)) if place else []
+
+    def tidy(self, record: SubmissionRecord, now: datetime) -> None:
+        """
+        Note which Variables belong to a record, and delete those of this task's that are too old.
+
+        Two runs that write the index at once may drop a line, so that a Variable stays.
+        """
+        index = f"{INDEX_PREFIX}{digest_of(record.dag_id, record.task_id, record.map_index)}"
+        lines = _index_lines(Variable.get(index, None))
+        lines[f"{RECORD_PREFIX}{record.place.digest}"] = now
+        if record.job_id is not None:
+            lines[_claim_name(record.job_id)] = now
+        for name, moment in tuple(lines.items()):
+            if now - moment > KEPT_WITHOUT_LISTING:
+                del lines[name]
+                Variable.delete(name)
+        kept = {name: moment.isoformat(timespec="seconds") for name, moment in lines.items()}
+        Variable.set(
+            index, json.dumps(kept), f"Variables of {record.dag_id}.{record.task_id}, to be deleted by age"
+        )
+
+    def pause_before_claim_counts(self) -> float:
+        """Return the seconds after which the later of two claims under one name is certain."""
+        return PAUSE_BEFORE_CLAIM_COUNTS
+
+
+def open_variables() -> RecordVariables:
+    """Return the Variables as this Airflow lets tasks use them."""
+    return ListedVariables() if hasattr(Variable, "keys") or _is_in_database() else NamedVariables()
+
+
+def list_names(prefix: str) -> list[str]:
+    """Return the names of all Variables that begin so; unlike a read, this tells none from trouble."""
+    if hasattr(Variable, "keys"):
+        return [str(name) for name in Variable.keys(prefix)]
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    with create_session() as session:
+        model: Any = Variable
+        return list(session.scalars(select(model.key).where(model.key.startswith(prefix, autoescape=True))))
+
+
+def job_digest(job_id: str) -> str:
+    """Return a short name for a job id, of which neither length nor characters are documented."""
+    return digest_of(job_id)[:24]
+
+
+def short_prompt(record: SubmissionRecord) -> str:
+    """Return what requests have in common that may be taken for each other."""
+    return record.fingerprint.prompt_digest[:16]
+
+
+def _index_lines(text: str | None) -> dict[str, datetime]:
+    try:
+        document = json.loads(text or "{}")
+        return {
+            str(name): datetime.fromisoformat(moment).astimezone(UTC) for name, moment in document.items()
+        }
+    except (ValueError, TypeError, AttributeError):
+        return {}
+
+
+def _is_in_database() -> bool:
+    """Tell whether Variables are rows that a task may read itself, as on Airflow 2."""
+    return hasattr(Variable, "__tablename__")
+
+
+def _claim_name(job_id: str) -> str:
+    return f"{CLAIM_PREFIX}{job_digest(job_id)}"
+
+
+def _read_existing(name: str) -> str:
+    # Airflow asks several places and overlooks the errors of each, so the default can mean trouble.
+    text = Variable.get(name, None)
+    if text is None:
+        raise PictoryLedgerError(f"Variable {name} is listed but can't be read")
+    return str(text)
+
+
+def _read_for_certain(name: str) -> str | None:
+    text = Variable.get(name, None)
+    if text is None:
+        _probe()
+        text = Variable.get(name, None)
+    return None if text is None else str(text)
+
+
+def _probe() -> None:
+    """
+    Insist on being able to read Variables.
+
+    Airflow gives the default both for what isn't there and for what can't be read.
+    """
+    probe, token = f"{PROBE_PREFIX}{secrets.token_hex(8)}", secrets.token_hex(8)
+    Variable.set(probe, token, "Whether Variables can be read; may be deleted")
+    try:
+        if Variable.get(probe, None) != token:
+            raise PictoryLedgerError("a Variable that was just written can't be read")
+    finally:
+        Variable.delete(probe)
