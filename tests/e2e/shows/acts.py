@@ -25,6 +25,7 @@ from tests.e2e.shows.stage import Findings, Stage, run_quietly, tally
 from tests.pictory_words import POST, count
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Callable
 
 ROOT = Path(__file__).parents[3]
@@ -382,34 +383,35 @@ def _acts_late(options: Options) -> None:
 def _killed_in_flight(options: Options) -> None:
     """Let execution_timeout end tries whose POST the service still holds, on a machine that is busy."""
     number = options.count or 6
-    busy = [run_quietly("-c", "while True: pass") for _ in range(4 * (os.cpu_count() or 1))]
-    try:
-        with ExitStack() as stack:
-            front = stack.enter_context(ServiceFront("", held=1, seconds=40))
-            stage = stack.enter_context(options.stage(front=front, call=60))
-            prompts = [f"A boat that is held, number {index}" for index in range(number)]
-            for index, prompt in enumerate(prompts):
-                stage.airflow.trigger("shows_killed_in_flight", {"prompt": prompt}, f"held-{index}")
-            run_ids = [f"held-{index}" for index in range(number)]
-            states = stage.wait_for_end(run_ids, 600)
-            arrived = [front.arrived[prompt] for prompt in prompts]
-            paid = [len(stage.paid(prompt)) for prompt in prompts]
-            tries = [stage.tasks(run_id)[0].try_number for run_id in run_ids]
-            say(f"POSTs {arrived}, paid {paid}, tries {tries}")
-            errors = {stage.last_error(run_id) for run_id in run_ids if states[run_id] != "success"}
-            options.findings.expect(
-                arrived == [1] * number and paid == [1] * number,
-                f"{number} runs: POSTs {tally(arrived)}, paid {tally(paid)} (must be 1 each)",
-            )
-            options.findings.expect(
-                all(state == "success" for state in states.values()),
-                f"runs: {tally(states.values())} {' | '.join(errors)}",
-            )
-            options.findings.expect(min(tries) > 1, f"tries: {tally(tries)} (must be 2 or more)")
-    finally:
-        for process in busy:
-            process.kill()
-            process.wait()
+    with ExitStack() as stack:
+        front = stack.enter_context(ServiceFront("", held=1, seconds=40))
+        stage = stack.enter_context(options.stage(front=front, call=60))
+        for _ in range(4 * (os.cpu_count() or 1)):
+            stack.callback(_end, run_quietly("-c", "while True: pass"))
+        prompts = [f"A boat that is held, number {index}" for index in range(number)]
+        for index, prompt in enumerate(prompts):
+            stage.airflow.trigger("shows_killed_in_flight", {"prompt": prompt}, f"held-{index}")
+        run_ids = [f"held-{index}" for index in range(number)]
+        states = stage.wait_for_end(run_ids, 600)
+        arrived = [front.arrived[prompt] for prompt in prompts]
+        paid = [len(stage.paid(prompt)) for prompt in prompts]
+        tries = [stage.tasks(run_id)[0].try_number for run_id in run_ids]
+        say(f"POSTs {arrived}, paid {paid}, tries {tries}")
+        errors = {stage.last_error(run_id) for run_id in run_ids if states[run_id] != "success"}
+        options.findings.expect(
+            arrived == [1] * number and paid == [1] * number,
+            f"{number} runs: POSTs {tally(arrived)}, paid {tally(paid)} (must be 1 each)",
+        )
+        options.findings.expect(
+            all(state == "success" for state in states.values()),
+            f"runs: {tally(states.values())} {' | '.join(errors)}",
+        )
+        options.findings.expect(min(tries) > 1, f"tries: {tally(tries)} (must be 2 or more)")
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.kill()
+    process.wait()
 
 
 @show("M7", version="own", limit=3600)
