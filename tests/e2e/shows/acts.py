@@ -384,8 +384,8 @@ def _killed_in_flight(options: Options) -> None:
     """Let execution_timeout end tries whose POST the service still holds, on a machine that is busy."""
     number = options.count or 6
     with ExitStack() as stack:
-        front = stack.enter_context(ServiceFront("", held=1, seconds=40))
-        stage = stack.enter_context(options.stage(front=front, call=60))
+        front = stack.enter_context(ServiceFront("", held=1, seconds=60))
+        stage = stack.enter_context(options.stage(front=front, call=90))
         for _ in range(4 * (os.cpu_count() or 1)):
             stack.callback(_end, run_quietly("-c", "while True: pass"))
         prompts = [f"A boat that is held, number {index}" for index in range(number)]
