@@ -60,7 +60,7 @@ def move_clock(seconds):
     time.time_ns = lambda: real_time_ns() + int(seconds * 10**9)
     # The class itself, since everybody has imported it by now; Python lets nobody do that openly.
     (members,) = gc.get_referents(datetime.__dict__)
-    for name in ("now", "utcnow", "today"):
+    for name in ("now", "utcnow"):
         former = members[name]
         members[name] = classmethod(
             lambda cls, *args, _former=former, **kwargs: (
