@@ -100,7 +100,9 @@ for mode, arguments in WAITS.items():
             VideoJobSensor(task_id="wait", job_id=generate.output, poke_interval=1)
     with dag(f"shows_{mode}_mapped", retries=3) as mapped:
         prompts = ReadConf(task_id="prompts", field="prompts", retries=5)
-        GenerateVideoOperator.partial(task_id="generate", **arguments).expand(prompt=prompts.output)
+        GenerateVideoOperator.partial(task_id="generate", reconcile_timeout=180, **arguments).expand(
+            prompt=prompts.output
+        )
     globals()[waiting.dag_id], globals()[mapped.dag_id] = waiting, mapped
 
 with dag("shows_submit_mapped_sensor", retries=3) as with_sensor:
