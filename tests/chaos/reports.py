@@ -29,7 +29,7 @@ _open_files: list[IO[str]] = []
 
 def say(words: str) -> None:
     """Tell whoever watches and the report, at once also where the output goes into a file."""
-    for output in (sys.stdout, *_open_files):
+    for output in (*_open_files, sys.stdout):
         # A terminal that has gone must not end the run, nor its report.
         with suppress(OSError):
             output.write(f"{words}\n")

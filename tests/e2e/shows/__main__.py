@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from tests.chaos.reports import RunReport, say
+from tests.e2e.real_airflow import SECONDS_TO_START
 from tests.e2e.shows.acts import SHOWS, Options
 from tests.e2e.shows.stage import Findings
 
@@ -45,7 +46,9 @@ def main() -> int:
     parser.add_argument("--list", action="store_true", help="say what there is")
     parser.add_argument("--python", help="of the environment whose Airflow runs, in place of the show's own")
     parser.add_argument("--count", type=int, help="how many submissions, where a show can have more or less")
-    parser.add_argument("--limit", type=int, help="seconds after which it has failed")
+    parser.add_argument(
+        "--limit", type=int, help="seconds after which it has failed, without Airflow's start"
+    )
     arguments = parser.parse_args()
     if arguments.list or not arguments.name:
         for name, show in sorted(SHOWS.items()):
@@ -64,7 +67,7 @@ def main() -> int:
     with RunReport(f"show-{show.name}", 0) as report:
         say(f"{show.name} on Airflow {version}: {show.__doc__}")
         signal.signal(signal.SIGALRM, _time_is_over)
-        signal.alarm(arguments.limit or show.limit)
+        signal.alarm((arguments.limit or show.limit) + SECONDS_TO_START)
         options = Options(python, report, findings, arguments.count)
         try:
             show.act(options)

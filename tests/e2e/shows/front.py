@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 SUBMIT_PATH = "/v1/aistudio/videos"
+STORES = ("/store/", "/variables/")
 DROPPED_HEADERS = {"transfer-encoding", "content-length", "content-encoding", "connection", "keep-alive"}
 
 
@@ -125,16 +126,18 @@ class ApiServerFront(Front):
     """
     In front of Airflow's API server, where tasks read and write; replaces what they read when told to.
 
-    ``reply`` is what reads of a submission record get, ``None`` for the truth; ``replaced`` counts them.
+    ``reply`` is what reads of a submission record get, ``None`` for the truth; ``places`` are the beginnings
+    of the stores that it is said of; ``replaced`` counts them.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.reply: Callable[[], web.Response] | None = None
+        self.places: tuple[str, ...] = STORES
         self.replaced: Counter[str] = Counter()
 
     async def respond(self, request: web.Request, body: bytes) -> web.Response:
-        is_read = request.method == "GET" and ("/store/" in request.path or "/variables/" in request.path)
+        is_read = request.method == "GET" and any(place in request.path for place in self.places)
         if self.reply is not None and is_read and "pictory" in request.path:
             self.replaced[request.path.rsplit("/", 1)[-1][:30]] += 1
             return self.reply()
@@ -151,8 +154,24 @@ def not_found() -> web.Response:
 
 
 def not_found_as_json() -> web.Response:
-    """Give what another application says of a path that it doesn't know."""
-    return web.json_response({"detail": "Not Found"}, status=404)
+    """Give what another application, of the same framework, says of a path that it doesn't know."""
+    return _json(404, {"detail": "Not Found"})
+
+
+def no_route() -> web.Response:
+    """Give what a gateway for APIs says of a path that it doesn't know."""
+    return _json(404, {"message": "no Route matched with those values"})
+
+
+def something_else() -> web.Response:
+    """Give JSON that some other application has for everybody."""
+    return _json(200, {"status": "ok"})
+
+
+def _json(status: int, document: object) -> web.Response:
+    # Airflow's client takes a 404 for one of the API server's own by this very header.
+    headers = {"Content-Type": "application/json"}
+    return web.Response(status=status, body=json.dumps(document).encode(), headers=headers)
 
 
 def page() -> web.Response:
