@@ -63,7 +63,16 @@ class Variables:
         self.texts.pop(key, None)
 
     def keys(self, prefix: str | None = None) -> list[str]:
-        return sorted(key for key in self.texts if key.startswith(prefix or ""))
+        return sorted(key for key in list(self.texts) if key.startswith(prefix or ""))
+
+
+class VariablesWithoutNames:
+    """Variables of Airflow 3.0 to 3.2, whose names no task can list."""
+
+    def __init__(self) -> None:
+        self._variables = Variables()
+        self.texts = self._variables.texts
+        self.get, self.set, self.delete = self._variables.get, self._variables.set, self._variables.delete
 
 
 class TaskInstance:
@@ -152,7 +161,7 @@ def passing(clock: Clock) -> Iterator[None]:
 
 
 @contextmanager
-def kept_in(variables: Variables) -> Iterator[None]:
+def kept_in(variables: Variables | VariablesWithoutNames) -> Iterator[None]:
     """Let ledgers keep their entries and claims in such Variables, and tasks meet there."""
     with patch.object(record_variables, "Variable", variables):
         yield

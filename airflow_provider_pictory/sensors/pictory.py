@@ -334,8 +334,9 @@ class VideoJobSensor(BaseSensorOperator):
         from airflow_provider_pictory.asset_events import describe_video
         from airflow_provider_pictory.polling import describe, require_completed
         from airflow_provider_pictory.submission.forgetting import forget_job
+        from airflow_provider_pictory.submission.late import report_late_jobs_of_another
 
-        forget_job(job.job_id, context, self.log)
+        forget_job(job.job_id, context, self.log, report_late=report_late_jobs_of_another)
         require_completed(job)
         self.log.info("Pictory job %s is completed: %s", job.job_id, describe(job))
         if self.do_xcom_push:

@@ -13,12 +13,16 @@ from airflow_provider_pictory.submission.task_states import GONE, find_task_stat
 from airflow_provider_pictory.submission.variables import ListedVariables, open_variables, short_prompt
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from airflow_provider_pictory.polling import Logger
     from airflow_provider_pictory.submission.record import SubmissionRecord
     from airflow_provider_pictory.submission.variables import Claims
 
+    LateReport = Callable[[SubmissionRecord, Callable[[Iterable[str]], Claims], Logger], SubmissionRecord]
 
-def forget_job(job_id: str, context: Any, log: Logger) -> None:
+
+def forget_job(job_id: str, context: Any, log: Logger, *, report_late: LateReport | None = None) -> None:
     """
     Delete the record of a job that was seen ended, unless somebody still needs it.
 
@@ -27,6 +31,8 @@ def forget_job(job_id: str, context: Any, log: Logger) -> None:
     :param job_id: of the job.
     :param context: Airflow's of the running task, ``None`` in a triggerer.
     :param log: of the task.
+    :param report_late: report jobs of earlier submissions of the record's, and return it without those that
+        nobody need look for again; without it such records are left to others.
     """
     try:
         variables = open_variables()
@@ -34,11 +40,16 @@ def forget_job(job_id: str, context: Any, log: Logger) -> None:
             record = read_record(text)
             if record.job_id != job_id or record.state is not RecordState.DELIVERED:
                 continue
-            if record.is_kept or record.lost:
+            if record.is_kept or not isinstance(variables, ListedVariables):
                 continue
-            if not isinstance(variables, ListedVariables) or is_awaited(record, variables.claims(())):
+            if is_awaited(record, variables.claims(())):
                 continue
-            if context is None or find_task_state(context, record.place) in (GONE, "success"):
+            if context is not None and find_task_state(context, record.place) not in (GONE, "success"):
+                continue
+            is_searched_for = bool(record.lost)
+            if is_searched_for and report_late is not None:
+                is_searched_for = bool(report_late(record, variables.claims, log).lost)
+            if not is_searched_for:
                 variables.remove(record)
     except Exception as error:  # noqa: BLE001  (see above)
         log.info("The record of job %s can't be deleted now: %r", job_id, error)
@@ -46,4 +57,4 @@ def forget_job(job_id: str, context: Any, log: Logger) -> None:
 
 def is_awaited(record: SubmissionRecord, claims: Claims) -> bool:
     """Tell whether another task may take this record's job for its own once the record is gone."""
-    return bool(claims.pending(short_prompt(record)) - {record.place.digest})
+    return bool(claims.in_doubt(short_prompt(record)) - {record.place.digest})

@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from airflow_provider_pictory.submission.evidence import Found, Wait, weigh
+from airflow_provider_pictory.exceptions import PictoryError
+from airflow_provider_pictory.hooks.pictory import PictoryHook
+from airflow_provider_pictory.submission.clock import SYSTEM_CLOCK
+from airflow_provider_pictory.submission.evidence import Found, Videos, Wait, weigh
 from airflow_provider_pictory.submission.reconcile import AccountLists
 
 if TYPE_CHECKING:
-    from airflow_provider_pictory.hooks.pictory import PictoryHook
+    from collections.abc import Callable, Iterable
+    from datetime import datetime
+
+    from airflow_provider_pictory.polling import Logger
+    from airflow_provider_pictory.submission.clock import Clock
     from airflow_provider_pictory.submission.record import LostSubmission, SubmissionRecord
-    from airflow_provider_pictory.submission.store import RecordStore
+    from airflow_provider_pictory.submission.variables import Claims
+
+# How long after a submission its job is looked for in vain, and how long jobs are waited for that run.
+LATEST = timedelta(hours=1)
+LATEST_END = timedelta(hours=25)
 
 
 @dataclass(frozen=True)
@@ -20,51 +32,109 @@ class LateJobs:
     What the lists say about submissions that were taken for never arrived.
 
     :param job_ids: the jobs that came from them all the same.
-    :param is_conclusive: whether time can't change it.
+    :param is_conclusive: whether nobody need look again.
     """
 
     job_ids: tuple[str, ...] = ()
     is_conclusive: bool = True
 
 
-def find_late_jobs(record: SubmissionRecord, hook: PictoryHook, store: RecordStore, now: float) -> LateJobs:
+def report_late_jobs(
+    record: SubmissionRecord,
+    *,
+    hook: PictoryHook,
+    claims: Callable[[Iterable[str]], Claims],
+    clock: Clock,
+    log: Logger,
+) -> SubmissionRecord:
+    """
+    Say what was paid for besides the job that a task went on with.
+
+    :param record: with the job that was submitted after what was lost.
+    :param hook: of the connection that all went over.
+    :param claims: return who has which of some jobs.
+    :param clock: for how long ago it is, where Pictory doesn't say.
+    :param log: of the running task.
+    :return: the record, without what nobody need look for again.
+    """
+    if not record.lost:
+        return record
+    try:
+        late = find_late_jobs(record, hook, claims, clock)
+    except PictoryError as error:
+        log.info("Whether a submission arrived late can't be found out now: %s", error)
+        return record
+    if late.job_ids:
+        cost = "an unknown number of" if record.estimated_credits is None else f"{record.estimated_credits:g}"
+        log.error(
+            "Pictory acted on a submission of %s after its window was over, when another one had been sent "
+            "in its place: besides job %s there is job %s, and each is paid for (about %s AI credits each). "
+            "Raise submission_window in the extra of connection %r if this happens again",
+            record.place,
+            record.job_id,
+            ", ".join(late.job_ids),
+            cost,
+            record.fingerprint.pictory_conn_id,
+        )
+    return record.but(lost=()) if late.job_ids or late.is_conclusive else record
+
+
+def report_late_jobs_of_another(
+    record: SubmissionRecord, claims: Callable[[Iterable[str]], Claims], log: Logger
+) -> SubmissionRecord:
+    """Do the same for a record of another task, over the connection that it names."""
+    hook = PictoryHook(record.fingerprint.pictory_conn_id)
+    try:
+        return report_late_jobs(record, hook=hook, claims=claims, clock=SYSTEM_CLOCK, log=log)
+    finally:
+        hook.close()
+
+
+def find_late_jobs(
+    record: SubmissionRecord,
+    hook: PictoryHook,
+    claims: Callable[[Iterable[str]], Claims],
+    clock: Clock,
+) -> LateJobs:
     """
     Look for jobs of a record's lost submissions.
 
-    :param record: with the job that was submitted after them.
-    :param hook: of the connection that they went over.
-    :param store: which knows other tasks' jobs.
-    :param now: seconds, of any clock.
     :raises PictoryError: the lists can't be read.
     """
     found: list[str] = []
     is_conclusive = True
+    server_now = hook.newest_job().server_time
+    own = {record.job_id, *(earlier.job_id for earlier in record.earlier_jobs)}
     for lost in record.lost:
         lists = AccountLists(_as_intent(record, lost), hook)
-        lists.refresh(now, skipped=set())
-        own = {record.job_id, *(earlier.job_id for earlier in record.earlier_jobs)}
-        claims = store.claims(lists.candidates)
+        lists.refresh(clock.monotonic(), skipped=set())
+        owned = claims(lists.candidates)
         free = [
             candidate
             for job_id, candidate in lists.candidates.items()
-            if job_id not in own and not claims.owners(job_id)
+            if job_id not in own and not owned.owners(job_id)
         ]
-        if not free:
-            continue
         evidence = weigh(
             record.fingerprint,
             free,
-            lists.videos(),
+            lists.videos() if free else Videos(),
             is_complete=True,
             is_settled=True,
-            window=record.window,
-            now=now,
+            window=0.0,
+            now=clock.monotonic(),
         )
+        age = _age(lost, server_now, clock)
         if isinstance(evidence, Found):
             found += [job_id for job_id in evidence.job_ids if job_id not in found]
-        elif isinstance(evidence, Wait):
+        elif age < LATEST or (age < LATEST_END and isinstance(evidence, Wait)):
             is_conclusive = False
     return LateJobs(tuple(found), is_conclusive)
+
+
+def _age(lost: LostSubmission, server_now: datetime | None, clock: Clock) -> timedelta:
+    if lost.server_time is not None and server_now is not None:
+        return server_now - lost.server_time
+    return clock.now() - lost.intended_at
 
 
 def _as_intent(record: SubmissionRecord, lost: LostSubmission) -> SubmissionRecord:

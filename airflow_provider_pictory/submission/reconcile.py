@@ -6,6 +6,7 @@ Nothing here spends anything. Failing to look never counts as there being nothin
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -49,6 +50,8 @@ PAUSE_BETWEEN_POLLS = 15.0
 LONGEST_SETTLING = 50 * 60 * 60.0
 # Another task whose POST is under way gets its response within the connection's timeout, and notes it.
 MARGIN_FOR_OTHERS = 5.0
+# Of several who claim a job at once some or all withdraw, which takes a few calls to Airflow.
+PATIENCE_WITH_CLAIMS = 10.0
 
 # Videos are listed by a date of which it isn't documented what it is the date of.
 MARGIN_OF_DATES = timedelta(minutes=15)
@@ -198,6 +201,22 @@ class AccountLists:
         raise PictoryAPIError(f"Pictory's list of videos has more than {MOST_PAGES} pages since {since}")
 
 
+@dataclass(frozen=True)
+class _Search:
+    """Where a job is looked for, and the monotonic second after which none appears there."""
+
+    lists: AccountLists
+    settles_at: float
+
+
+@dataclass(frozen=True)
+class _Owned:
+    """Who has a job, and since which monotonic second that is known."""
+
+    owners: frozenset[str]
+    since: float
+
+
 class Reconciler:
     """
     Finds out what became of one submission.
@@ -231,13 +250,19 @@ class Reconciler:
         self._log = log
         self._lists = AccountLists(record, hook)
         # What this task got before doesn't come from this submission, were the lists even behind.
-        self._taken = {earlier.job_id for earlier in record.earlier_jobs}
+        self._earlier = {earlier.job_id for earlier in record.earlier_jobs}
         self._rank = 0
-        self._settles_at = 0.0
+        self._own = _Search(self._lists, 0.0)
+        self._began_at = 0.0
+        self._server_time: datetime | None = None
         # Since when other tasks with this prompt are known to wait for a response, and who did when a job
         # was first seen.
         self._watched: dict[str, float] = {}
         self._seen_with: dict[str, frozenset[str]] = {}
+        # Who else has which job; which of them found it in the lists; and where their own may be.
+        self._owned: dict[str, _Owned] = {}
+        self._takers: dict[str, list[str]] = {}
+        self._searches: dict[str, _Search] = {}
 
     def resolve(self) -> SubmissionRecord | None:
         """
@@ -248,7 +273,7 @@ class Reconciler:
         :raises PictoryError: the account can't be asked, and time won't mend that.
         """
         self._begin()
-        give_up_at = self._settles_at + self._timeout
+        give_up_at = self._own.settles_at + self._timeout
         reported_at = self._clock.monotonic()
         while True:
             evidence = self._gather()
@@ -271,12 +296,14 @@ class Reconciler:
             self._clock.sleep(self._pause(now, give_up_at))
 
     def _begin(self) -> None:
+        self._server_time = self._hook.newest_job().server_time
         rest = settles_in(
             self._record,
-            server_now=self._hook.newest_job().server_time,
+            server_now=self._server_time,
             own_now=self._clock.now() if self._is_own_intent else None,
         )
-        self._settles_at = self._clock.monotonic() + rest
+        self._began_at = self._clock.monotonic()
+        self._own = _Search(self._lists, self._began_at + rest)
         if rest > 0:
             self._log.info(
                 "A submission of %s has no known outcome; its job may appear in Pictory's lists for another "
@@ -286,49 +313,108 @@ class Reconciler:
             )
 
     def _pause(self, now: float, give_up_at: float) -> float:
-        moments = [moment for moment in (self._settles_at, give_up_at) if moment > now]
+        moments = [moment for moment in (self._own.settles_at, give_up_at) if moment > now]
         return min([PAUSE_BETWEEN_POLLS, *(moment - now for moment in moments)])
 
     def _gather(self) -> Evidence:
+        now = self._clock.monotonic()
         try:
-            now = self._clock.monotonic()
-            is_settled = now >= self._settles_at
-            self._lists.refresh(now, skipped=self._taken)
-            if is_settled:
-                self._freeze()
-            claims = self._store.claims(self._lists.candidates)
-            self._taken |= {
-                job_id
-                for job_id in self._lists.candidates
-                if claims.owners(job_id) - {self._store.place.digest}
-            }
-            free = [one for job_id, one in self._lists.candidates.items() if job_id not in self._taken]
-            evidence = weigh(
-                self._record.fingerprint,
-                free,
-                self._lists.videos(),
-                is_complete=self._lists.is_complete,
-                is_settled=is_settled,
-                window=self._record.window,
-                now=now,
-            )
-            self._watch(claims, now)
-            return self._without_those_of_others(evidence, now) if isinstance(evidence, Found) else evidence
+            evidence = self._weigh(self._own, now)
+            if isinstance(evidence, NotSubmitted | Undecidable):
+                return self._weigh_swaps(evidence, now)
+            return evidence
         except PictoryError as error:
             if not may_pass(error):
                 raise
             return Wait(f"the account can't be asked ({error})")
 
-    def _freeze(self) -> None:
+    def _weigh(self, search: _Search, now: float) -> Evidence:
+        lists, is_settled = search.lists, now >= search.settles_at
+        lists.refresh(now, skipped={*self._earlier, *self._owned})
+        if is_settled:
+            self._freeze(search)
+        claims = self._store.claims(lists.candidates)
+        self._watch(lists, claims, now)
+        free = [
+            candidate
+            for job_id, candidate in lists.candidates.items()
+            if job_id not in self._earlier
+            and job_id not in self._owned
+            # Were the failed one that of whoever has taken ours, nothing was paid for it.
+            and not (search is not self._own and candidate.status == JobStatus.FAILED)
+        ]
+        evidence = weigh(
+            self._record.fingerprint,
+            free,
+            lists.videos(),
+            is_complete=lists.is_complete,
+            is_settled=is_settled,
+            window=self._record.window,
+            now=now,
+        )
+        return self._without_those_of_others(evidence, now) if isinstance(evidence, Found) else evidence
+
+    def _weigh_swaps(self, evidence: Evidence, now: float) -> Evidence:
+        """
+        Look also for jobs of those who may have taken ours.
+
+        Whoever lost a response takes any job that made its video. That may be ours, while its own is one that
+        we couldn't take for ours, since it is older than our submission.
+        """
+        gathered = [evidence]
+        looked_at: set[str] = set()
+        waiting = [self._own]
+        while waiting:
+            candidates = waiting.pop().lists.candidates
+            owned = {job_id: self._owned[job_id] for job_id in candidates if job_id in self._owned}
+            if any(now - one.since < PATIENCE_WITH_CLAIMS for one in owned.values()):
+                return Wait("other tasks are about to take jobs that may be its", is_bounded=True)
+            for place, swap in self._swaps(owned).items():
+                if place not in looked_at:
+                    looked_at.add(place)
+                    gathered.append(self._weigh(swap, now))
+                    waiting.append(swap)
+        for kind in (Found, Wait, Undecidable):
+            for one in gathered:
+                if isinstance(one, kind):
+                    return one
+        return evidence
+
+    def _swaps(self, job_ids: Iterable[str]) -> dict[str, _Search]:
+        """Return where to look for what those submitted who have taken these jobs."""
+        unread = [job_id for job_id in job_ids if job_id not in self._takers]
+        for job_id in unread:
+            self._takers[job_id] = []
+        prompt = self._record.fingerprint.prompt_digest
+        for record in self._store.read_claims(unread):
+            if record.job_id in self._takers and record.fingerprint.prompt_digest == prompt:
+                rest = settles_in(record, server_now=self._server_time)
+                lists = AccountLists(record.but(candidates=None), self._hook)
+                self._takers[record.job_id].append(record.place.digest)
+                self._searches.setdefault(record.place.digest, _Search(lists, self._began_at + rest))
+        places = [place for job_id in job_ids for place in self._takers[job_id]]
+        return {place: self._searches[place] for place in places}
+
+    def _freeze(self, search: _Search) -> None:
         """Take no newer jobs for candidates, of which there may be without end, nor let a later try."""
-        candidates = self._lists.freeze()
-        if self._lists.is_complete and self._record.candidates is None:
+        candidates = search.lists.freeze()
+        if search is self._own and search.lists.is_complete and self._record.candidates is None:
             self._record = self._store.write(self._record.but(candidates=candidates))
 
-    def _watch(self, claims: Claims, now: float) -> None:
-        pending = claims.pending(short_prompt(self._record)) - {self._store.place.digest}
+    def _watch(self, lists: AccountLists, claims: Claims, now: float) -> None:
+        """Note who has which job, and who else waits for a response."""
+        own = self._store.place.digest
+        for job_id in lists.candidates:
+            owners = frozenset(claims.owners(job_id) - {own})
+            known = self._owned.pop(job_id, None)
+            if known is None or known.owners != owners:
+                self._takers.pop(job_id, None)
+                known = _Owned(owners, now)
+            if owners:
+                self._owned[job_id] = known
+        pending = claims.pending(short_prompt(self._record)) - {own}
         self._watched = {place: self._watched.get(place, now) for place in pending}
-        for job_id in self._lists.candidates:
+        for job_id in lists.candidates:
             self._seen_with.setdefault(job_id, frozenset(pending))
 
     def _without_those_of_others(self, found: Found, now: float) -> Evidence:

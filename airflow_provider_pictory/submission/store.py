@@ -74,7 +74,11 @@ class RecordStore:
                 "nothing was submitted: it might be paid for twice. A later try may find it."
             ) from error
         records = [self._understood(text) for text in (*texts, *filter(None, [kept]))]
-        return max(records, key=lambda record: record.revision, default=None)
+        last = max(records, key=lambda record: record.revision, default=None)
+        if last is not None and last.state is RecordState.INTENT:
+            # A try that crashed while it claimed a job didn't find out whether another task has it.
+            return last.but(job_id=None, accepted_at=None, is_claimed=False)
+        return last
 
     def write(self, record: SubmissionRecord) -> SubmissionRecord:
         """
@@ -89,7 +93,9 @@ class RecordStore:
             self._write_variable(record)
         except PictoryLedgerError as error:
             failure = error
-        if self.outlives_variables and record.state is not RecordState.INTENT:
+        if failure is not None and record.state is RecordState.INTENT:
+            raise failure
+        if self.outlives_variables:
             try:
                 self._write_task_state(record)
                 failure = None
@@ -115,10 +121,20 @@ class RecordStore:
             self._write_task_state(record)
         except Exception as error:
             raise self._unwritable(error) from error
-        try:
-            self._variables.remove_all(record)
-        except Exception as error:
-            raise self._unwritable(error) from error
+        self._remove_all(record)
+
+    def close(self, record: SubmissionRecord) -> None:
+        """
+        Write the record of a submission of which nothing came, or none where there is nothing to remember.
+
+        :raises PictoryLedgerError: it can't be written.
+        """
+        if record.earlier_jobs or record.lost:
+            self.write(record)
+        elif self.outlives_variables:
+            self.retire(record, is_needed=False)
+        else:
+            self._remove_all(record)
 
     def remove(self, record: SubmissionRecord) -> None:
         """
@@ -186,16 +202,50 @@ class RecordStore:
         :return: the record with the job; else how many of those who claimed it come before this one.
         :raises PictoryLedgerError: it can't be found out.
         """
+        others = self._other_owners(job_id)
+        if others:
+            return self._rank_among(others)
         claimed = intent.accepted(job_id, clock.now(), is_claimed=True).but(revision=intent.revision + 1)
-        self._write_variable(claimed)
+        # Not accepted yet: should this try crash right here, the next one has to find out once more.
+        tentative = claimed.but(state=RecordState.INTENT)
+        self._write_variable(tentative)
         pause = self._variables.pause_before_claim_counts()
         if pause:
             clock.sleep(pause)
-        owners = self.claims([job_id]).owners(job_id)
-        if owners == {self.place.digest}:
+        others = self._other_owners(job_id)
+        if not others:
             return self.write(claimed)
         self._write_variable(intent)
-        return sum(owner < self.place.digest for owner in owners)
+        try:
+            self._variables.withdraw(tentative)
+        except Exception as error:
+            raise self._unwritable(error) from error
+        return self._rank_among(others)
+
+    def read_claims(self, job_ids: Iterable[str]) -> list[SubmissionRecord]:
+        """
+        Return other task instances' records of jobs that they found in the account's lists.
+
+        :raises PictoryLedgerError: they can't be read.
+        """
+        try:
+            texts = [text for job_id in job_ids for _, text in self._variables.find_by_job(job_id)]
+            records = [read_record(text) for text in texts]
+        except Exception as error:
+            raise PictoryLedgerError(f"Who has which job can't be read ({_words(error)})") from error
+        return [record for record in records if record.is_claimed and record.place != self.place]
+
+    def _other_owners(self, job_id: str) -> set[str]:
+        return self.claims([job_id]).owners(job_id) - {self.place.digest}
+
+    def _rank_among(self, others: set[str]) -> int:
+        return sum(other < self.place.digest for other in others)
+
+    def _remove_all(self, record: SubmissionRecord) -> None:
+        try:
+            self._variables.remove_all(record)
+        except Exception as error:
+            raise self._unwritable(error) from error
 
     @property
     def _description(self) -> str:

@@ -304,6 +304,7 @@ class Submitter:
         fingerprint = self._fingerprint_of(request)
         for warning in request.warnings:
             self._log.warning(warning)
+        seen_at = self._clock.monotonic()
         newest = self._hook.newest_job()
         window = self._hook.get_submission_window()
         intents: list[SubmissionRecord] = []
@@ -313,6 +314,10 @@ class Submitter:
                 raise PictoryError("This task is being killed; nothing was submitted")
             self._store.insist_on_no_other_try()
             intent = self._intent(fingerprint, newest, request.estimated_credits, previous)
+            if intent.server_time is not None:
+                # Refusals may have been waited out since, for minutes, and the window begins with this POST.
+                since = timedelta(seconds=self._clock.monotonic() - seen_at)
+                intent = intent.but(server_time=intent.server_time + since)
             intent = intent.but(time_limit=time_limit, window=window)
             intents.append(self._store.write(intent))
             self.is_under_way = True
@@ -376,10 +381,7 @@ class Submitter:
         """Record that nothing came of an intent, unless another try has taken over meanwhile."""
         try:
             self._store.insist_on_no_other_try()
-            if intent.earlier_jobs or intent.lost:
-                self._record(intent.closed(CloseReason.REFUSED))
-            else:
-                self._store.remove(intent)
+            self._store.close(intent.closed(CloseReason.REFUSED))
         except PictoryLedgerError as error:
             self._log.warning("That nothing was submitted can't be recorded: %s", error)
 

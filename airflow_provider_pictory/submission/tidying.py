@@ -12,10 +12,10 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from airflow_provider_pictory.api import VideoJob
-from airflow_provider_pictory.exceptions import PictoryError, PictoryLedgerError
+from airflow_provider_pictory.exceptions import PictoryLedgerError
 from airflow_provider_pictory.polling import look
 from airflow_provider_pictory.submission.forgetting import is_awaited
-from airflow_provider_pictory.submission.late import find_late_jobs
+from airflow_provider_pictory.submission.late import report_late_jobs
 from airflow_provider_pictory.submission.record import RecordState
 from airflow_provider_pictory.submission.task_states import GONE, find_task_state
 
@@ -33,10 +33,17 @@ if TYPE_CHECKING:
 YOUNGEST = timedelta(seconds=45)
 # Whatever became of it, nobody asks about a record that is so old.
 OLDEST = timedelta(days=30)
-# How many records of others a task looks at: the oldest, which are likely to be over, and any one.
+# How many records of others a task looks at: the oldest, which is likely to be over, and any others.
 MOST_INSPECTED = 3
 # On Airflow 2 a record is a row of a database that is near, and no task deletes its own.
 MOST_INSPECTED_IN_DATABASE = 20
+
+# In which states of its task nobody asks about a record any more. A task that failed is owed its video.
+ENDS = {
+    RecordState.ACCEPTED: (GONE,),
+    RecordState.DELIVERED: (GONE, "success"),
+    RecordState.CLOSED: (GONE, "success", "failed"),
+}
 
 
 class Tidier:
@@ -86,16 +93,9 @@ class Tidier:
             return None
 
     def _with_late_jobs_reported(self, record: SubmissionRecord) -> SubmissionRecord:
-        if not record.lost:
-            return record
-        try:
-            late = find_late_jobs(record, self._hook, self._store, self._clock.monotonic())
-        except PictoryError as error:
-            self._log.info("Whether a submission arrived late can't be found out now: %s", error)
-            return record
-        if late.job_ids:
-            report_late_jobs(record, late.job_ids, self._log)
-        return record.but(lost=()) if late.job_ids or late.is_conclusive else record
+        return report_late_jobs(
+            record, hook=self._hook, claims=self._store.claims, clock=self._clock, log=self._log
+        )
 
     def _tidy_up(self, own: SubmissionRecord, claims: Claims) -> None:
         """Delete a few Variables that are over; nothing that goes wrong here matters to the task."""
@@ -122,18 +122,15 @@ class Tidier:
         most = MOST_INSPECTED if self._store.outlives_variables else MOST_INSPECTED_IN_DATABASE
         if len(old) <= most:
             return old
-        # Not the oldest alone, since those may be of tasks that nobody clears.
-        return [*old[: most - 1], random.choice(old[most - 1 :])]  # noqa: S311  (no secret)
+        # Hardly the oldest, since those may be of tasks that nobody clears, and would hide all others.
+        return [old[0], *random.sample(old[1:], most - 1)]
 
     def _is_over(self, record: SubmissionRecord, claims: Claims) -> bool:
         if self._clock.now() - record.intended_at > OLDEST:
             return True
-        if record.is_kept or record.state in (RecordState.INTENT, RecordState.ACCEPTED):
+        if record.is_kept or record.state is RecordState.INTENT or is_awaited(record, claims):
             return False
-        if is_awaited(record, claims):
-            return False
-        state = find_task_state(self._context, record.place)
-        if state not in (GONE, "success") and not (state == "failed" and record.state is RecordState.CLOSED):
+        if find_task_state(self._context, record.place) not in ENDS[record.state]:
             return False
         return self._has_ended(record) and not self._with_late_jobs_reported(record).lost
 
@@ -144,18 +141,3 @@ class Tidier:
             return False
         polled = look(self._hook, record.job_id)
         return isinstance(polled, VideoJob) and polled.has_ended
-
-
-def report_late_jobs(record: SubmissionRecord, job_ids: tuple[str, ...], log: Logger) -> None:
-    """Say what was paid for besides the job that a task went on with."""
-    cost = "an unknown number of" if record.estimated_credits is None else f"{record.estimated_credits:g}"
-    log.error(
-        "Pictory acted on a submission of %s after its window was over, when another one had been sent in "
-        "its place: besides job %s there is job %s, and each is paid for (about %s AI credits each). Raise "
-        "submission_window in the extra of connection %r if this happens again",
-        record.place,
-        record.job_id,
-        ", ".join(job_ids),
-        cost,
-        record.fingerprint.pictory_conn_id,
-    )

@@ -34,7 +34,9 @@ KEPT_WITHOUT_LISTING = timedelta(days=7)
 
 _PENDING = "pending"
 _NO_JOB = "none"
-_CLAIMED = "c"
+# What the last part of a name may say, if there is one.
+_CLAIMED = "claimed"
+_LOST = "lost"
 # Two who claim a job in the same moment both find their own name, unless they look again a little later.
 PAUSE_BEFORE_CLAIM_COUNTS = 2.0
 
@@ -49,6 +51,7 @@ class RecordName:
     :param prompt: digest of the prompt.
     :param job: digest of the job id; empty while nobody knows whether there is a job.
     :param is_claimed: whether the job was found in the account's lists, and not in a response.
+    :param has_lost: whether a submission before it was taken for never arrived, whose job may still show up.
     """
 
     place: str
@@ -56,6 +59,7 @@ class RecordName:
     prompt: str
     job: str = ""
     is_claimed: bool = False
+    has_lost: bool = False
 
     @classmethod
     def of(cls, record: SubmissionRecord) -> RecordName:
@@ -67,26 +71,27 @@ class RecordName:
             short_prompt(record),
             job_digest(record.job_id) if record.job_id else job,
             record.is_claimed,
+            bool(record.lost),
         )
 
     @classmethod
     def read(cls, text: str) -> RecordName | None:
         """Read a Variable's name, ``None`` where it is no record's."""
         parts = text.removeprefix(RECORD_PREFIX).split("_")
-        if not text.startswith(RECORD_PREFIX) or len(parts) != 4:
+        if not text.startswith(RECORD_PREFIX) or len(parts) not in (4, 5):
             return None
-        place, written_at, prompt, job = parts
+        place, written_at, prompt, job = parts[:4]
+        more = parts[4].split("-") if len(parts) > 4 else ()
         try:
             moment = int(written_at, 16)
         except ValueError:
             return None
-        if job == _PENDING:
-            return cls(place, moment, prompt)
-        return cls(place, moment, prompt, job.removesuffix(_CLAIMED), job.endswith(_CLAIMED))
+        return cls(place, moment, prompt, "" if job == _PENDING else job, _CLAIMED in more, _LOST in more)
 
     def __str__(self) -> str:
-        job = f"{self.job}{_CLAIMED if self.is_claimed else ''}" if self.job else _PENDING
-        return f"{RECORD_PREFIX}{self.place}_{self.written_at:x}_{self.prompt}_{job}"
+        more = [word for word, applies in ((_CLAIMED, self.is_claimed), (_LOST, self.has_lost)) if applies]
+        parts = [self.place, f"{self.written_at:x}", self.prompt, self.job or _PENDING, "-".join(more)]
+        return RECORD_PREFIX + "_".join(part for part in parts if part)
 
 
 @dataclass(frozen=True)
@@ -106,12 +111,18 @@ class Claims:
 
     def pending(self, prompt: str) -> set[str]:
         """Return the places that have sent a request with this prompt, of which no job is known."""
-        have_job = {name.place for name in self.names if name.job}
+        # A crash may have left a submission under two names; a place may still have an earlier submission's.
+        have_job = {(name.place, name.written_at) for name in self.names if name.job}
         return {
             name.place
             for name in self.names
-            if name.prompt == prompt and not name.job and name.place not in have_job
+            if name.prompt == prompt and not name.job and (name.place, name.written_at) not in have_job
         }
+
+    def in_doubt(self, prompt: str) -> set[str]:
+        """Return the places that may still have to tell jobs with this prompt from each other."""
+        late = {name.place for name in self.names if name.prompt == prompt and name.has_lost}
+        return self.pending(prompt) | late
 
 
 class RecordVariables(ABC):
@@ -136,6 +147,10 @@ class RecordVariables(ABC):
     @abstractmethod
     def write(self, record: SubmissionRecord, description: str) -> None:
         """Replace the record of a task instance."""
+
+    @abstractmethod
+    def withdraw(self, claimed: SubmissionRecord) -> None:
+        """Take back a claim, once its task instance's record says nothing of the job any more."""
 
     @abstractmethod
     def remove(self, record: SubmissionRecord) -> None:
@@ -203,7 +218,11 @@ class ListedVariables(RecordVariables):
         known.add(str(name))
 
     def _is_awaited(self, name: RecordName) -> bool:
-        return bool(Claims(self.names()).pending(name.prompt) - {name.place})
+        return bool(Claims(self.names()).in_doubt(name.prompt) - {name.place})
+
+    def withdraw(self, claimed: SubmissionRecord) -> None:
+        """Delete the claim, which has a name of its own."""
+        self.remove(claimed)
 
     def remove(self, record: SubmissionRecord) -> None:
         """Delete the record."""
@@ -261,6 +280,9 @@ class NamedVariables(RecordVariables):
         text = record.as_json()
         Variable.set(f"{RECORD_PREFIX}{place}", text, description)
         self._known[place] = text
+
+    def withdraw(self, claimed: SubmissionRecord) -> None:
+        """Leave it as it is: another task has written its own in its place."""
 
     def remove(self, record: SubmissionRecord) -> None:
         """Delete record and claim."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+import time
+from email.utils import parsedate_to_datetime
 
 import pytest
 import requests
@@ -79,3 +81,18 @@ def test_two_of_them_know_nothing_of_each_other(pictory_sandbox_factory, client_
 def test_the_documented_defaults(client):
     assert client.ai_credits() == {"used": 0, "limit": 22000}
     assert client.data(client.submitted())["status"] == "completed"
+
+
+@pytest.mark.parametrize("ahead", [0, 7_200])
+def test_each_response_is_dated_by_its_own_time_unless_a_test_says_otherwise(pictory_sandbox_factory, ahead):
+    sandbox = pictory_sandbox_factory()
+    sandbox.advance(ahead)
+    scripted = "Sat, 01 Jan 2028 00:00:00 GMT"
+    sandbox.answer_next("/v1/quota", headers={"date": scripted})
+
+    with Client(sandbox.url, sandbox.api_key) as client:
+        dates = [client.get(path).headers["Date"] for path in ("/v1/quota", "/v1/quota", "/nowhere")]
+
+    assert dates[0] == scripted
+    for date in dates[1:]:
+        assert parsedate_to_datetime(date).timestamp() == pytest.approx(time.time() + ahead, abs=10)

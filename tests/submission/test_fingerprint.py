@@ -1,4 +1,4 @@
-"""What was wished for is known again by a fingerprint, and among finished videos, but can't be read."""
+"""What was requested is known again by a fingerprint, and among finished videos, but can't be read."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from airflow_provider_pictory.api import VideoRequest
 from airflow_provider_pictory.api.lists import ListedVideo
 from airflow_provider_pictory.submission.fingerprint import RequestFingerprint
-from tests.ledgers import PROMPT, a_wish
+from tests.submission.records import PROMPT, a_fingerprint
 
 IMAGE = "https://files.example/in/boat.png"
 OTHER_IMAGE = "https://files.example/in/ship.png"
@@ -22,7 +22,7 @@ some_query = pytest.mark.parametrize("query", QUERIES)
 
 
 def fingerprint(prompt=PROMPT, **given):
-    return a_wish(prompt, **given).digest
+    return a_fingerprint(prompt, **given).digest
 
 
 # The fingerprint
@@ -68,14 +68,14 @@ def test_the_order_of_reference_images_counts():
     )
 
 
-def test_the_same_url_in_another_role_is_another_wish():
-    wishes = {
+def test_the_same_url_in_another_role_is_another_request():
+    digests = {
         fingerprint(first_frame_image_url=IMAGE),
         fingerprint(extend_video_url=IMAGE),
         fingerprint(reference_image_urls=[IMAGE]),
     }
 
-    assert len(wishes) == 3
+    assert len(digests) == 3
 
 
 @pytest.mark.parametrize(
@@ -98,18 +98,18 @@ def test_the_same_url_in_another_role_is_another_wish():
     ],
     ids=str,
 )
-def test_every_change_of_what_is_wished_changes_the_fingerprint(change):
-    wished = {
+def test_every_change_of_what_is_requested_changes_the_fingerprint(change):
+    requested = {
         "duration": 8,
         "first_frame_image_url": IMAGE,
         "webhook": "https://hooks.example/done",
         "extra_fields": {"seed": 7},
     }
 
-    assert fingerprint(**{**wished, **change}) != fingerprint(**wished)
+    assert fingerprint(**{**requested, **change}) != fingerprint(**requested)
 
 
-def test_a_default_that_is_spelled_out_is_the_same_wish():
+def test_a_default_that_is_spelled_out_is_the_same_request():
     assert fingerprint(duration="5s", aspect_ratio="16:9", model="pixverse5.5") == fingerprint()
 
 
@@ -145,8 +145,8 @@ settings_of_a_video = st.fixed_dictionaries(
 
 
 @st.composite
-def wishes(draw):
-    """What is wished with and without queries in its URLs."""
+def requests_with_queries(draw):
+    """What is requested with and without queries in its URLs."""
     plain = {**draw(settings_of_a_video), **draw(sources), "extra_fields": draw(extras)}
 
     def with_queries(value, name=""):
@@ -161,8 +161,8 @@ def wishes(draw):
 
 
 @settings(max_examples=400)
-@given(wishes(), wishes())
-def test_two_requests_are_the_same_wish_if_and_only_if_they_differ_in_queries_at_most(one, other):
+@given(requests_with_queries(), requests_with_queries())
+def test_two_requests_are_the_same_request_if_and_only_if_they_differ_in_queries_at_most(one, other):
     (plain, queried), (other_plain, other_queried) = one, other
     is_same = VideoRequest(**plain).payload == VideoRequest(**other_plain).payload
 
@@ -170,7 +170,7 @@ def test_two_requests_are_the_same_wish_if_and_only_if_they_differ_in_queries_at
 
 
 def test_neither_the_prompt_nor_a_signature_can_be_read_in_it():
-    written = a_wish(
+    written = a_fingerprint(
         first_frame_image_url=f"{IMAGE}?X-Amz-Signature=5ca1ab1e",
         webhook="https://hooks.example/?token=5ca1ab1e",
         extra_fields={"seed": "s33d"},
@@ -197,10 +197,10 @@ def test_neither_the_prompt_nor_a_signature_can_be_read_in_it():
     ids=lambda fields: f"{fields}"[:60],
 )
 def test_whatever_a_request_may_send_can_be_described(fields):
-    wish = a_wish(extra_fields=fields)
+    ours = a_fingerprint(extra_fields=fields)
 
-    assert wish.matches(ListedVideo(prompt="Another prompt")) is False
-    assert wish.digest == a_wish(extra_fields=fields).digest
+    assert ours.matches(ListedVideo(prompt="Another prompt")) is False
+    assert ours.digest == a_fingerprint(extra_fields=fields).digest
 
 
 # Among finished videos
@@ -241,12 +241,12 @@ def changed(**changes):
     }.values(),
     ids=lambda it: "" if isinstance(it, ListedVideo) else str(it),
 )
-def test_a_finished_video_is_compared_with_what_was_wished(video, verdict):
-    assert a_wish().matches(video) is verdict
+def test_a_finished_video_is_compared_with_what_was_requested(video, verdict):
+    assert a_fingerprint().matches(video) is verdict
 
 
 @pytest.mark.parametrize(
-    ("wished", "listed"),
+    ("requested", "listed"),
     [
         ("Ein Papierboot übers Meer", unicodedata.normalize("NFD", "Ein Papierboot übers Meer")),
         (unicodedata.normalize("NFD", "한글 종이배"), "한글 종이배"),
@@ -257,11 +257,11 @@ def test_a_finished_video_is_compared_with_what_was_wished(video, verdict):
         ("A 🚢 on a street", "A 🚢 on a street"),
     ],
 )
-def test_a_prompt_may_come_back_tidied_up(wished, listed):
-    wish = a_wish(wished)
+def test_a_prompt_may_come_back_tidied_up(requested, listed):
+    ours = a_fingerprint(requested)
 
-    assert wish.matches(ListedVideo(prompt=listed)) is True
-    assert wish.matches(ListedVideo(prompt=f"{listed} again")) is False
+    assert ours.matches(ListedVideo(prompt=listed)) is True
+    assert ours.matches(ListedVideo(prompt=f"{listed} again")) is False
 
 
 @given(
@@ -270,11 +270,11 @@ def test_a_prompt_may_come_back_tidied_up(wished, listed):
     )
 )
 def test_every_prompt_is_known_again_by_itself_and_not_by_another(prompt):
-    wish = a_wish(prompt)
+    ours = a_fingerprint(prompt)
 
-    assert wish.matches(ListedVideo(prompt=prompt)) is True
-    assert wish.matches(ListedVideo(prompt=unicodedata.normalize("NFD", prompt))) is True
-    assert wish.matches(ListedVideo(prompt=f"{prompt}.")) is False
+    assert ours.matches(ListedVideo(prompt=prompt)) is True
+    assert ours.matches(ListedVideo(prompt=unicodedata.normalize("NFD", prompt))) is True
+    assert ours.matches(ListedVideo(prompt=f"{prompt}.")) is False
 
 
 @pytest.mark.parametrize(
@@ -303,43 +303,43 @@ def test_sources_are_compared_by_their_paths_and_copies_need_a_persons_eye(name,
         "extendVideoUrl": "extend_video_url",
         "referenceImageUrls": "reference_image_urls",
     }
-    wish = a_wish(**{arguments[name]: given})
+    ours = a_fingerprint(**{arguments[name]: given})
 
-    assert wish.matches(changed(sources={name: listed} if listed else {})) is verdict
+    assert ours.matches(changed(sources={name: listed} if listed else {})) is verdict
 
 
 def test_a_setting_that_differs_outweighs_one_that_is_unclear():
-    wish = a_wish(first_frame_image_url=IMAGE)
+    ours = a_fingerprint(first_frame_image_url=IMAGE)
 
-    assert wish.matches(changed(model="veo3.1", sources={"firstFrameImageUrl": COPY})) is False
+    assert ours.matches(changed(model="veo3.1", sources={"firstFrameImageUrl": COPY})) is False
 
 
 @pytest.mark.parametrize(("seconds", "verdict"), [(8.0, True), (4.0, True), (6.0, None)])
 def test_reference_images_may_make_a_video_longer_than_asked(seconds, verdict):
-    wish = a_wish(model="veo3.1", duration=4, reference_image_urls=[IMAGE])
+    ours = a_fingerprint(model="veo3.1", duration=4, reference_image_urls=[IMAGE])
     video = changed(model="veo3.1", duration_seconds=seconds, sources={"referenceImageUrls": (IMAGE,)})
 
-    assert wish.matches(video) is verdict
+    assert ours.matches(video) is verdict
 
 
 def test_extra_fields_are_what_is_compared_where_they_replace_an_argument():
-    wish = a_wish(
+    ours = a_fingerprint(
         extra_fields={"model": "wan3", "duration": "12s", "aspectRatio": "21:9", "prompt": "Boats!"}
     )
     video = ListedVideo(prompt="Boats!", model="wan3", aspect_ratio="21:9", duration_seconds=12.0)
 
-    assert wish.matches(video) is True
-    assert wish.matches(replace(video, model="pixverse5.5")) is False
-    assert wish.matches(replace(video, duration_seconds=5.0)) is False
-    assert wish.matches(replace(video, aspect_ratio="16:9")) is False
-    assert wish.matches(replace(video, prompt=PROMPT)) is False
+    assert ours.matches(video) is True
+    assert ours.matches(replace(video, model="pixverse5.5")) is False
+    assert ours.matches(replace(video, duration_seconds=5.0)) is False
+    assert ours.matches(replace(video, aspect_ratio="16:9")) is False
+    assert ours.matches(replace(video, prompt=PROMPT)) is False
 
 
 def test_what_was_left_to_pictory_fits_whatever_it_chose():
-    wish = a_wish(extra_fields={"model": None, "duration": None, "aspectRatio": None})
+    ours = a_fingerprint(extra_fields={"model": None, "duration": None, "aspectRatio": None})
 
     for video in (changed(model="veo3.1"), changed(aspect_ratio="1:1"), changed(duration_seconds=10.0)):
-        assert wish.matches(video) is True
+        assert ours.matches(video) is True
 
 
 @pytest.mark.parametrize(
@@ -354,12 +354,12 @@ def test_what_was_left_to_pictory_fits_whatever_it_chose():
     ],
 )
 def test_a_listed_source_that_is_no_url_raises_nothing(url):
-    wish = a_wish(first_frame_image_url=IMAGE)
+    ours = a_fingerprint(first_frame_image_url=IMAGE)
 
-    assert wish.matches(changed(sources={"firstFrameImageUrl": url})) in (None, False)
+    assert ours.matches(changed(sources={"firstFrameImageUrl": url})) in (None, False)
 
 
 def test_it_comes_back_from_json_as_it_was():
-    wish = a_wish(first_frame_image_url=IMAGE, duration=8)
+    ours = a_fingerprint(first_frame_image_url=IMAGE, duration=8)
 
-    assert RequestFingerprint.model_validate_json(wish.model_dump_json()) == wish
+    assert RequestFingerprint.model_validate_json(ours.model_dump_json()) == ours

@@ -1,34 +1,15 @@
-"""What became of a submission whose answer was lost: weighed, and found out from a real account's lists."""
+"""What became of a submission whose response was lost: found out from a real account's lists."""
 
 from __future__ import annotations
 
 import itertools
-import time
-from datetime import datetime
+from datetime import timedelta
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
-from airflow_provider_pictory.ledger import LedgerState
-from airflow_provider_pictory.reconciliation import (
-    LONGEST_SETTLING,
-    MOST_PAGES_WITHOUT_BASELINE,
-    PAUSE_BETWEEN_LOOKS,
-    SETTLING_TIME,
-    Candidate,
-    Reconciliation,
-    Videos,
-    settles_in,
-    ways_out,
-    weigh,
-)
-from airflow_provider_pictory.wish import Wish
-from hypothesis import given
-from hypothesis import strategies as st
 
-from airflow_provider_pictory import division, reconciliation
-from airflow_provider_pictory import ledger as ledger_module
-from airflow_provider_pictory.api import JobStatus, VideoRequest
-from airflow_provider_pictory.api.lists import Baseline, ListedVideo, NewestJob
+from airflow_provider_pictory.api import VideoRequest
+from airflow_provider_pictory.api.lists import Baseline, NewestJob
 from airflow_provider_pictory.exceptions import (
     PictoryAuthenticationError,
     PictoryError,
@@ -36,333 +17,23 @@ from airflow_provider_pictory.exceptions import (
     PictorySubmissionUnknownError,
     PictorySubmissionUnresolvedError,
 )
-from airflow_provider_pictory.hooks.pictory import PictoryHook
-from airflow_provider_pictory.sandbox.service import Clock as SandboxClock
+from airflow_provider_pictory.submission.reconcile import (
+    MARGIN_FOR_OTHERS,
+    MOST_PAGES_WITHOUT_BASELINE,
+    PAUSE_BETWEEN_POLLS,
+    settles_in,
+    ways_out,
+)
+from airflow_provider_pictory.submission.record import RecordState
+from airflow_provider_pictory.submission.variables import RECORD_PREFIX, job_digest
 from tests.conftest import API_KEY
-from tests.ledgers import OTHER_PLACE, PROMPT, MemoryLedger, Shelf, a_wish, an_intent
-from tests.pictory_words import JOB, POST, count
-from tests.task_tries import Variables
+from tests.pictory_words import JOB
+from tests.submission.records import OTHER_PLACE, PLACE, POST_SECONDS, PROMPT, WINDOW, an_intent
 
 JOB_LIST = "GET /pictoryapis/v1/jobs"
 VIDEO_LIST = "GET /pictoryapis/v1/aistudio/videos"
-POST_SECONDS = 30.0
-TIMEOUT = 900.0
-OURS = VideoRequest(PROMPT)
 ANOTHER = "Somebody else's tin ship"
-
-# Weighing
-
-NOW = 1_800_000_000.0
-LONG_AGO, JUST_NOW = NOW - SETTLING_TIME, NOW - 1
-WISH = a_wish(first_frame_image_url="https://in.example/boat.png")
-SOURCES = {"firstFrameImageUrl": "https://in.example/boat.png"}
-VIDEOS = {
-    "/ours.mp4": ListedVideo(prompt=PROMPT, sources=SOURCES),
-    "/ours-too.mp4": ListedVideo(prompt=PROMPT, model="pixverse5.5", sources=SOURCES),
-    "/unclear.mp4": ListedVideo(prompt=PROMPT),
-    "/silent.mp4": ListedVideo(),
-    "/other.mp4": ListedVideo(prompt=ANOTHER, sources=SOURCES),
-}
-
-
-def made(path, completed_at=LONG_AGO, job_id=None):
-    return Candidate(job_id or path, JobStatus.COMPLETED, f"https://any.example{path}?sign=1", completed_at)
-
-
-def in_state(status, job_id="a"):
-    return Candidate(job_id, status, None)
-
-
-RUNNING = in_state(JobStatus.IN_PROGRESS, "running")
-FAILED = in_state(JobStatus.FAILED, "failed")
-CLEANED = in_state(JobStatus.CLEANED, "cleaned")
-OF_ANOTHER_KIND = made("/presentation.pptx")
-MAYBE_OF_ANOTHER_KIND = made("/presentation.pptx", JUST_NOW)
-
-
-def weighed(*candidates, are_all=True):
-    return weigh(WISH, candidates, Videos(VIDEOS), are_all=are_all, now=NOW)
-
-
-@pytest.mark.parametrize(
-    "candidates",
-    [(), (made("/other.mp4"),), (OF_ANOTHER_KIND,), (made("/other.mp4"), OF_ANOTHER_KIND)],
-    ids=["no newer job", "another video", "another kind", "both"],
-)
-def test_it_never_arrived_where_all_newer_jobs_are_certainly_for_something_else(candidates):
-    assert weighed(*candidates).never_arrived
-    assert weighed(*candidates).is_final
-    assert not weighed(*candidates, are_all=False).never_arrived
-
-
-@pytest.mark.parametrize(
-    ("candidates", "is_final", "match", "named"),
-    {
-        "its video": ((made("/ours.mp4"),), True, "/ours.mp4", ["/ours.mp4"]),
-        "among others": ((made("/other.mp4"), made("/ours.mp4")), True, "/ours.mp4", ["/ours.mp4"]),
-        "among failed ones": ((FAILED, made("/ours.mp4"), CLEANED), True, "/ours.mp4", ["/ours.mp4"]),
-        "beside an unclear one": (
-            (made("/unclear.mp4"), made("/ours.mp4")),
-            True,
-            "/ours.mp4",
-            ["/ours.mp4"],
-        ),
-        "while one runs": ((made("/ours.mp4"), RUNNING), False, "/ours.mp4", ["running"]),
-        "twice": (
-            (made("/ours.mp4"), made("/ours-too.mp4")),
-            True,
-            None,
-            ["/ours.mp4", "/ours-too.mp4"],
-        ),
-        "twice while one runs": (
-            (made("/ours.mp4"), made("/ours-too.mp4"), RUNNING),
-            False,
-            None,
-            ["running"],
-        ),
-        "unclear": ((made("/unclear.mp4"), FAILED), True, None, ["/unclear.mp4"]),
-        "without a prompt": ((made("/silent.mp4"),), True, None, ["/silent.mp4"]),
-        "failed": ((FAILED, made("/other.mp4")), True, None, ["failed"]),
-        "cleaned": ((CLEANED,), True, None, ["cleaned"]),
-        "running": ((RUNNING, made("/other.mp4")), False, None, ["running"]),
-        "of a status unheard of": ((in_state("pondering"),), False, None, ["a"]),
-        "of a status that can't be read": ((in_state(None),), False, None, ["a"]),
-        "not listed yet": ((MAYBE_OF_ANOTHER_KIND,), False, None, ["/presentation.pptx"]),
-        "seen first at an unknown moment": ((made("/x", None),), False, None, ["/x"]),
-    }.values(),
-    ids=lambda it: "" if not isinstance(it, tuple) else "+".join(one.job_id for one in it),
-)
-def test_newer_jobs_are_weighed(candidates, is_final, match, named):
-    verdict = weighed(*candidates)
-
-    assert (verdict.is_final, verdict.match, list(verdict.job_ids)) == (is_final, match, named)
-    assert not verdict.never_arrived
-
-
-def test_where_candidates_may_be_missing_a_match_still_counts():
-    assert weighed(made("/ours.mp4"), are_all=False).match == "/ours.mp4"
-
-
-def test_a_completed_job_of_which_no_url_is_known_may_still_be_it():
-    verdict = weighed(Candidate("a", JobStatus.COMPLETED, None, JUST_NOW))
-
-    assert not verdict.never_arrived
-    assert verdict.is_settling
-
-
-statuses = st.sampled_from([*JobStatus, "pondering", None])
-paths = st.sampled_from([*VIDEOS, "/presentation.pptx"])
-moments = st.sampled_from([None, LONG_AGO, JUST_NOW, NOW - 10 * SETTLING_TIME, NOW + 5])
-
-
-@st.composite
-def newer_jobs(draw):
-    return [
-        Candidate(
-            f"job-{number}",
-            status,
-            f"https://any.example{draw(paths)}" if status == JobStatus.COMPLETED else None,
-            draw(moments) if status == JobStatus.COMPLETED else None,
-        )
-        for number, status in enumerate(draw(st.lists(statuses, max_size=6)))
-    ]
-
-
-def video_of(candidate):
-    return VIDEOS.get(candidate.url.removeprefix("https://any.example")) if candidate.url else None
-
-
-@given(newer_jobs(), st.booleans())
-def test_it_never_arrived_only_if_each_newer_job_speaks_against_it(candidates, are_all):
-    verdict = weighed(*candidates, are_all=are_all)
-
-    if verdict.never_arrived:
-        assert are_all
-        assert verdict.is_final
-        assert verdict.match is None
-        assert all(it.status == JobStatus.COMPLETED for it in candidates)
-        for candidate in candidates:
-            video = video_of(candidate)
-            if video is None:
-                assert candidate.completed_at is not None
-                assert NOW - candidate.completed_at >= SETTLING_TIME
-            else:
-                assert WISH.resembles(video) is False
-
-
-@given(newer_jobs(), st.booleans())
-def test_a_match_is_the_only_completed_job_whose_listed_video_is_as_wished(candidates, are_all):
-    verdict = weighed(*candidates, are_all=are_all)
-    resembling = [
-        it.job_id
-        for it in candidates
-        if it.status == JobStatus.COMPLETED and (video := video_of(it)) and WISH.resembles(video)
-    ]
-
-    assert verdict.match == (resembling[0] if len(resembling) == 1 else None)
-
-
-@given(newer_jobs(), st.booleans())
-def test_a_verdict_is_final_only_if_nothing_runs_and_it_always_says_something(candidates, are_all):
-    verdict = weighed(*candidates, are_all=are_all)
-    unfinished = [it for it in candidates if it.status in (JobStatus.IN_PROGRESS, "pondering", None)]
-
-    assert verdict.words
-    assert set(verdict.job_ids) <= {it.job_id for it in candidates}
-    if unfinished:
-        assert not verdict.is_final
-        assert {it.job_id for it in unfinished} <= set(verdict.job_ids)
-
-
-@given(newer_jobs().flatmap(lambda it: st.tuples(st.just(it), st.permutations(it))), st.booleans())
-def test_the_order_of_the_jobs_does_not_matter(orders, are_all):
-    one, other = (weighed(*candidates, are_all=are_all) for candidates in orders)
-
-    assert (one.is_final, one.match, one.never_arrived, one.words) == (
-        other.is_final,
-        other.match,
-        other.never_arrived,
-        other.words,
-    )
-    assert set(one.job_ids) == set(other.job_ids)
-
-
-@given(newer_jobs(), newer_jobs())
-def test_more_jobs_never_make_it_certain_that_it_never_arrived(candidates, more):
-    more = [Candidate(f"more-{it.job_id}", it.status, it.url, it.completed_at) for it in more]
-
-    if not weighed(*candidates).never_arrived:
-        assert not weighed(*candidates, *more).never_arrived
-
-
-# With a real account
-
-
-class Clock:
-    """Time for the reconciliation and for Pictory, which passes when somebody sleeps."""
-
-    def __init__(self):
-        self.now = time.time()
-        self.slept = 0.0
-        self._plans = []
-
-    def time(self):
-        return self.now
-
-    def sleep(self, pause):
-        assert 0 <= pause <= LONGEST_SETTLING
-        end = self.now + pause
-        while self._plans and self._plans[0][0] <= end:
-            self.now, action = self._plans.pop(0)
-            action()
-        self.now = end
-        self.slept += pause
-        assert self.slept < 100_000, "it never ends"
-
-    def after(self, seconds, action):
-        """Plan something for when somebody sleeps that long."""
-        self._plans.append((self.now + seconds, action))
-        self._plans.sort(key=lambda plan: plan[0])
-
-
-class Log:
-    def __init__(self):
-        self.lines = []
-
-    def info(self, message, *arguments):
-        self.lines.append(message % arguments)
-
-    warning = info
-
-
-class Account:
-    """A busy life at a real sandbox, and the means to look back at it."""
-
-    def __init__(self, sandbox, clock):
-        self.sandbox = sandbox
-        self.clock = clock
-        self.hook = PictoryHook()
-        self.shelf = Shelf()
-        self.ledger = MemoryLedger(self.shelf)
-        self.log = Log()
-        self.messages = []
-        self.posted = 0
-
-    def intend(self, request=OURS, newest=None):
-        """Write down what is about to be submitted, just as a task would."""
-        wish = Wish.of(request, "pictory_default", self.sandbox.url)
-        moment = datetime.fromtimestamp(self.clock.now, self._utc)
-        entry = an_intent(wish, newest or self.hook.newest_job(), moment)
-        self.ledger.write(entry)
-        return entry
-
-    def post(self, request=OURS):
-        self.posted += 1
-        return self.hook.submit_video(VideoRequest(request) if isinstance(request, str) else request)
-
-    def end(self, job_id, status="failed"):
-        self.sandbox.set_job(job_id, status)
-
-    def counted(self, route):
-        return count(self.sandbox, route)
-
-    def find_out(self, entry=None, timeout=TIMEOUT, ledger=None):
-        """Find out as a later try would: from what is in the ledger, with a hook of its own."""
-        entry = entry or self.ledger.read()
-        ledger = ledger or self.ledger
-        hook = PictoryHook()
-        try:
-            return Reconciliation(entry, hook=hook, ledger=ledger, timeout=timeout, log=self.log).job_id()
-        except PictoryError as error:
-            self.messages.append(str(error))
-            raise
-        finally:
-            hook.close()
-            assert self.counted(POST) == self.posted, "the reconciliation submitted something"
-            assert API_KEY not in str(self.messages + self.log.lines)
-
-    _utc = reconciliation.UTC
-
-
-@pytest.fixture
-def clock(monkeypatch):
-    clock = Clock()
-
-    class ClocksDatetime(datetime):
-        @classmethod
-        def now(cls, tz=None):
-            return cls.fromtimestamp(clock.now, tz)
-
-    monkeypatch.setattr(reconciliation, "time", clock)
-    monkeypatch.setattr(reconciliation, "datetime", ClocksDatetime)
-    monkeypatch.setattr(ledger_module, "time", clock)
-    monkeypatch.setattr(division, "time", clock)
-    monkeypatch.setattr(division, "Variable", Variables())
-    return clock
-
-
-@pytest.fixture
-def account_at(pictory_at, clock):
-    """Open an account, with the sandbox's arguments; its jobs take a minute unless told otherwise."""
-    accounts = []
-
-    def open_account(**arguments):
-        arguments = {"render_seconds": 60.0, "credits": 10**9, "fetch_sources": False, **arguments}
-        accounts.append(Account(pictory_at(clock=SandboxClock(clock.time), **arguments), clock))
-        return accounts[-1]
-
-    yield open_account
-    for account in accounts:
-        account.hook.close()
-
-
-@pytest.fixture
-def account(account_at):
-    """An account with a job from long ago."""
-    account = account_at(seed=7)
-    account.post("Something from last week")
-    account.clock.now += 7 * 24 * 3600
-    return account
+SETTLED = POST_SECONDS + WINDOW
 
 
 # Nothing arrived
@@ -372,9 +43,8 @@ def test_nothing_arrived_in_a_quiet_account(account):
     account.intend()
 
     assert account.find_out() is None
-    assert account.counted(JOB_LIST) == 2
     assert account.counted(VIDEO_LIST) == account.counted(JOB) == 0
-    assert account.clock.slept == pytest.approx(POST_SECONDS + SETTLING_TIME, abs=0.01)
+    assert account.time.slept == pytest.approx(SETTLED, abs=1.01)
 
 
 def test_nothing_arrived_in_an_account_that_never_had_a_job(account_at):
@@ -388,12 +58,12 @@ def test_nothing_arrived_in_an_account_where_others_submit_all_the_time(account_
     account = account_at(
         render_seconds=20.0, faults=["foreign-jobs:per-second=0.5,same-prompt=no"], credits=10**9
     )
-    account.clock.now += 600
+    account.time.now += 600
     account.intend()
 
     assert account.find_out() is None
     assert account.counted(JOB_LIST) > 1 + 3, "there were several pages"
-    assert len(account.ledger.read().candidates) > 60
+    assert len(account.record().candidates) > 60
 
 
 def test_jobs_of_others_are_waited_for_until_it_is_certain_that_none_is_ours(account_at):
@@ -403,7 +73,7 @@ def test_jobs_of_others_are_waited_for_until_it_is_certain_that_none_is_ours(acc
         account.post(f"{ANOTHER} {number}")
 
     assert account.find_out() is None
-    assert account.clock.slept >= 400
+    assert account.time.slept >= 400
     assert account.counted(JOB) >= 3
 
 
@@ -413,12 +83,12 @@ def test_a_job_of_another_kind_never_has_a_video_and_stands_in_nobodys_way(accou
     account.sandbox.set_faults(["lagging-lists:path=/v1/aistudio/videos,seconds=100000"])
 
     assert account.find_out() is None
-    assert account.clock.slept >= POST_SECONDS + 2 * SETTLING_TIME
+    assert account.time.slept >= SETTLED, "its video may be late in its list"
 
 
 def test_the_same_video_from_before_the_submission_is_not_it(account):
     account.post()
-    account.clock.now += 10
+    account.time.now += 10
     account.intend()
 
     assert account.find_out() is None
@@ -432,7 +102,7 @@ def test_what_arrived_and_was_finished_is_found(account):
     job_id = account.post()
 
     assert account.find_out() == job_id
-    assert account.shelf.owners == {job_id: account.ledger._place}
+    assert account.owners == {job_id: PLACE.digest}
     assert job_id in account.log.lines[-1]
 
 
@@ -450,19 +120,19 @@ def test_what_arrived_and_still_runs_is_waited_for(account_at):
     job_id = account.post()
 
     assert account.find_out() == job_id
-    assert 600 <= account.clock.slept < 600 + 2 * PAUSE_BETWEEN_LOOKS
+    assert 600 <= account.time.slept < 600 + 2 * PAUSE_BETWEEN_POLLS
     assert any("isn't known yet" in line and job_id in line for line in account.log.lines)
 
 
 def test_it_is_found_among_several_pages_of_others(account_at):
     account = account_at(faults=["foreign-jobs:per-second=0.5,same-prompt=no"], render_seconds=30.0)
-    account.clock.now += 300
+    account.time.now += 300
     account.intend()
-    account.clock.now += 20
+    account.time.now += 20
     job_id = account.post()
 
     assert account.find_out() == job_id
-    assert len(account.ledger.read().candidates) > 60
+    assert account.counted(JOB_LIST) > 5
 
 
 def test_a_job_that_appears_late_is_found(account):
@@ -485,7 +155,7 @@ def test_lists_may_lag_behind_by_as_much_as_the_settling_time(account, path):
 def test_lists_that_lag_and_a_baseline_that_is_old_for_that_reason_go_together(account):
     older = account.post(ANOTHER)
     account.sandbox.set_faults(["lagging-lists:seconds=100"])
-    account.clock.now += 20
+    account.time.now += 20
     assert account.intend().newest_job_id != older
     job_id = account.post()
 
@@ -536,7 +206,7 @@ def test_what_runs_on_when_the_time_is_over_does_not_matter_where_its_video_is_t
     account.end(job_id, "completed")
 
     assert account.find_out() == job_id
-    assert account.clock.slept >= POST_SECONDS + SETTLING_TIME + TIMEOUT
+    assert account.time.slept == 0
 
 
 @pytest.mark.parametrize(
@@ -557,48 +227,53 @@ def test_its_video_is_found_without_a_baseline_too(account, newest):
 def test_of_two_the_one_that_another_task_has_claimed_is_left_to_it(account):
     account.intend()
     theirs, job_id = account.post(), account.post()
-    MemoryLedger(account.shelf, OTHER_PLACE).take_over(theirs)
+    account.accept(theirs, place=OTHER_PLACE)
 
     assert account.find_out() == job_id
-    assert account.shelf.owners[theirs] == OTHER_PLACE
+    assert account.owners[theirs] == OTHER_PLACE.digest
 
 
 def test_a_job_that_another_task_claims_meanwhile_is_left_to_it(account_at):
     account = account_at(render_seconds=300.0)
     account.intend()
     theirs, job_id = account.post(), account.post()
-    account.clock.after(250, lambda: MemoryLedger(account.shelf, OTHER_PLACE).take_over(theirs))
+    account.time.after(250, lambda: account.accept(theirs, place=OTHER_PLACE))
 
     assert account.find_out() == job_id
 
 
-def test_a_job_that_another_task_claims_in_the_same_moment_is_left_to_it(account, monkeypatch):
+@pytest.mark.parametrize("is_first", [True, False], ids=["who writes first", "who writes last"])
+def test_a_job_that_another_task_claims_in_the_same_moment_is_left_to_it(account, monkeypatch, is_first):
+    """Both have found the job free before either has written."""
     account.intend()
     theirs = account.post()
-    another = MemoryLedger(account.shelf, OTHER_PLACE)
-    write_claim = MemoryLedger._write_claim
+    write = account.variables.set
 
-    def write_both_claims(ledger, job_id):
-        write_claim(ledger, job_id)
-        write_claim(another, job_id)
+    def write_both_claims(key, value, description=None):
+        is_claim = key.startswith(f"{RECORD_PREFIX}{PLACE.digest}") and job_digest(theirs) in key
+        if is_claim and not is_first:
+            account.accept(theirs, place=OTHER_PLACE)
+        write(key, value, description)
+        if is_claim and is_first:
+            account.accept(theirs, place=OTHER_PLACE)
 
-    monkeypatch.setattr(MemoryLedger, "_write_claim", write_both_claims)
+    monkeypatch.setattr(account.variables, "set", write_both_claims)
 
     assert account.find_out() is None
-    assert account.shelf.owners == {theirs: OTHER_PLACE}
+    assert account.owners == {theirs: OTHER_PLACE.digest}
 
 
 def test_its_own_claim_of_an_earlier_try_is_no_others(account):
     account.intend()
     job_id = account.post()
-    account.ledger.take_over(job_id)
+    account.accept(job_id)
 
     assert account.find_out() == job_id
 
 
 def test_the_only_match_being_anothers_it_never_arrived(account):
     account.intend()
-    MemoryLedger(account.shelf, OTHER_PLACE).take_over(account.post())
+    account.accept(account.post(), place=OTHER_PLACE)
 
     assert account.find_out() is None
 
@@ -607,15 +282,13 @@ def test_a_failed_job_of_another_task_is_no_reason_to_give_up(account):
     account.intend()
     theirs = account.post()
     account.end(theirs, "failed")
-    MemoryLedger(account.shelf, OTHER_PLACE).take_over(theirs)
+    account.accept(theirs, place=OTHER_PLACE)
 
     assert account.find_out() is None
 
 
-# It can't be found out
-
-
 def cannot_tell(account):
+    """Tell whether nothing is concluded."""
     try:
         account.find_out()
     except (PictorySubmissionUnknownError, PictorySubmissionUnresolvedError):
@@ -630,69 +303,129 @@ def unknown(account, **arguments):
     message = str(raised.value)
     assert "on_unknown_submission='resubmit'" in message
     assert "VideoJobSensor" in message or "list of videos" in message
-    assert not account.shelf.owners
+    assert not account.owners
     return message
 
 
-def test_of_two_videos_alike_none_is_taken_and_both_are_named(account):
+def test_of_videos_alike_the_oldest_is_taken_and_the_others_are_named(account):
     account.intend()
-    twins = {account.post(), account.post()}
+    twins = [account.post(), account.post(), account.post()]
 
-    message = unknown(account)
-
-    assert all(job_id in message for job_id in twins)
-
-
-def test_two_tasks_that_lost_the_same_submission_get_one_video_each(account):
-    ours = account.intend()
-    twins = {account.post(), account.post()}
-    theirs = []
-
-    def find_out_as_another_task():
-        another = MemoryLedger(account.shelf, OTHER_PLACE)
-        theirs.append(account.find_out(ours, ledger=another))
-
-    account.clock.after(POST_SECONDS + SETTLING_TIME + 20, find_out_as_another_task)
-
-    assert {account.find_out(), *theirs} == twins
-    assert sorted(account.shelf.owners) == sorted(twins)
+    assert account.find_out() == twins[0]
+    (warning,) = account.log.warnings
+    assert all(job_id in warning for job_id in twins)
+    assert f"{twins[0]} is taken for this task's" in warning
+    assert "other tasks or of other programs" in warning
 
 
 def test_of_three_tasks_alike_the_one_whose_submission_never_arrived_may_submit(account):
-    ours = account.intend()
-    twins = {account.post(), account.post()}
-    places = [("videos", "manual__2026-01-01", "generate", index) for index in range(2)]
-    found = []
+    places = [PLACE._replace(map_index=index) for index in range(3)]
+    for place in places:
+        account.intend(place=place)
+    twins = [account.post(), account.post()]
 
-    def find_out_as(place):
-        found.append(account.find_out(ours, ledger=MemoryLedger(account.shelf, place)))
-
-    for number, place in enumerate(places):
-        pause = POST_SECONDS + SETTLING_TIME + 20 + number
-        account.clock.after(pause, lambda place=place: find_out_as(place))
-    found.append(account.find_out())
-
-    assert {job_id for job_id in found if job_id} == twins
-    assert found.count(None) == 1
+    assert [account.find_out(place=place) for place in places] == [*twins, None]
 
 
-def test_a_job_too_many_is_somebody_elses_and_none_is_taken(account):
-    ours = account.intend()
-    for _ in range(3):
-        account.post()
-    another = MemoryLedger(account.shelf, OTHER_PLACE)
-    others = []
+def test_a_job_of_another_task_whose_response_is_under_way_is_left_alone_for_a_while(account):
+    account.intend()
+    account.time.now += 5
+    account.intend(place=OTHER_PLACE)
+    theirs = account.post()
+    account.time.after(20, lambda: account.end(theirs, "completed"))
+    account.time.after(25, lambda: account.accept(theirs, place=OTHER_PLACE))
 
-    def find_out_as_another_task():
-        with pytest.raises(PictorySubmissionUnknownError) as raised:
-            account.find_out(ours, ledger=another)
-        others.append(raised.value)
+    assert account.find_out() is None
 
-    account.clock.after(POST_SECONDS + SETTLING_TIME + 20, find_out_as_another_task)
 
-    unknown(account)
-    assert others
-    assert account.clock.slept < 3 * TIMEOUT
+def test_a_job_of_another_task_that_gets_no_response_is_taken_after_a_while(account_at):
+    account = account_at(render_seconds=1.0)
+    account.intend()
+    account.time.now += 5
+    account.intend(place=OTHER_PLACE)
+    theirs = account.post()
+    account.time.now += 1
+
+    assert account.find_out() == theirs
+    assert account.time.slept == pytest.approx(POST_SECONDS + MARGIN_FOR_OTHERS, abs=PAUSE_BETWEEN_POLLS)
+
+
+def test_a_job_that_was_there_before_another_task_submitted_is_taken_at_once(account_at):
+    account = account_at(render_seconds=200_000.0)
+    account.intend()
+    ours = account.post()
+    account.time.after(40, lambda: account.intend(place=OTHER_PLACE))
+    account.time.after(50, lambda: account.end(ours, "completed"))
+
+    assert account.find_out() == ours
+    assert account.time.slept <= 50 + PAUSE_BETWEEN_POLLS
+
+
+# Another task has taken ours
+
+
+def swapped(account):
+    """Let two tasks lose their responses, one after the other, and the first take the second one's job."""
+    account.intend()
+    older = account.post()
+    account.intend(place=OTHER_PLACE)
+    newer = account.post()
+    account.end(newer, "completed")
+    assert account.find_out() == newer
+    return older
+
+
+@pytest.mark.parametrize("status", ["completed", "in-progress"])
+def test_the_older_job_of_a_task_that_took_ours_is_taken(account_at, status):
+    account = account_at(render_seconds=400.0)
+    older = swapped(account)
+    account.end(older, status)
+    if status == "in-progress":
+        account.time.after(500, lambda: account.end(older, "completed"))
+
+    assert account.find_out(place=OTHER_PLACE) == older
+
+
+def test_where_the_task_that_took_ours_has_lost_its_own_it_never_arrived(account):
+    account.intend()
+    account.intend(place=OTHER_PLACE)
+    ours = account.post()
+    account.end(ours, "completed")
+
+    assert account.find_out() == ours
+    assert account.find_out(place=OTHER_PLACE) is None
+
+
+def test_a_failed_job_of_the_task_that_took_ours_cost_nothing(account_at):
+    account = account_at(render_seconds=400.0)
+    account.end(swapped(account), "failed")
+
+    assert account.find_out(place=OTHER_PLACE) is None
+
+
+def test_a_deleted_job_of_the_task_that_took_ours_may_have_been_paid_for(account_at):
+    account = account_at(render_seconds=400.0)
+    older = swapped(account)
+    account.end(older, "cleaned")
+
+    with pytest.raises(PictorySubmissionUnknownError, match=older):
+        account.find_out(place=OTHER_PLACE)
+
+
+def test_claims_that_are_being_withdrawn_are_waited_for(account):
+    """Where several claim a job at once all of them may yield, and it is free again."""
+    account.intend()
+    ours = account.post()
+    account.end(ours, "completed")
+    account.time.now += 1000
+    for place in (OTHER_PLACE, OTHER_PLACE._replace(map_index=1)):
+        account.accept(ours, place=place)
+    account.time.after(3, account.variables.texts.clear)
+
+    assert account.find_out() == ours
+
+
+# It can't be found out
 
 
 @pytest.mark.parametrize("status", ["failed", "cleaned"])
@@ -713,16 +446,19 @@ def test_without_a_baseline_it_is_never_certain_that_nothing_arrived(account, ne
     account.intend(newest=newest)
 
     unknown(account)
-    assert account.ledger.read().candidates is None
+    assert account.record().candidates is None
 
 
 def test_an_unknown_baseline_makes_it_read_a_few_pages_only(account_at):
     account = account_at(faults=["foreign-jobs:per-second=1,same-prompt=no"], render_seconds=1.0)
-    account.clock.now += 900
-    account.intend(newest=NewestJob(Baseline.UNKNOWN))
+    account.time.now += 900
+    account.intend(newest=NewestJob(Baseline.UNKNOWN, None, account.hook.newest_job().server_time))
+    account.time.now += 1000
+    reads = account.counted(JOB_LIST)
 
     unknown(account)
-    assert account.counted(JOB_LIST) == MOST_PAGES_WITHOUT_BASELINE
+    # And one for the time.
+    assert account.counted(JOB_LIST) == reads + 1 + MOST_PAGES_WITHOUT_BASELINE
 
 
 def test_a_source_that_pictory_copied_needs_a_persons_eye(account):
@@ -734,8 +470,8 @@ def test_a_source_that_pictory_copied_needs_a_persons_eye(account):
 
 def test_many_candidates_are_not_all_named(account):
     account.intend()
-    for _ in range(12):
-        account.post()
+    for number in range(12):
+        account.end(account.post(f"{ANOTHER} {number}"), "failed")
 
     assert "..." in unknown(account)
 
@@ -747,57 +483,55 @@ def test_candidates_are_written_down_once_and_not_joined_by_later_jobs(account_a
     account = account_at(render_seconds=300.0)
     account.intend()
     job_id = account.post()
-    account.clock.after(200, account.post)
+    account.time.after(SETTLED + 20, account.post)
 
     assert account.find_out() == job_id
-    assert account.ledger.read().candidates == (job_id,)
-    assert account.ledger.read().state is LedgerState.INTENDED
-    assert account.counted(JOB_LIST) == 2
+    assert account.record().candidates == (job_id,)
+    assert account.record().state is RecordState.ACCEPTED
+    assert account.record().is_claimed
 
 
 def test_a_later_try_takes_up_the_candidates_of_the_one_before(account_at):
-    account = account_at(render_seconds=2000.0)
+    account = account_at(render_seconds=2050.0)
     account.intend()
     job_id = account.post()
 
     with pytest.raises(PictorySubmissionUnresolvedError):
         account.find_out()
     account.post()
-    pages = account.counted(JOB_LIST)
 
     with pytest.raises(PictorySubmissionUnresolvedError):
         account.find_out()
+    assert account.record().candidates == (job_id,)
     assert account.find_out() == job_id
-    assert account.counted(JOB_LIST) == pages
 
 
 def test_no_candidates_at_all_are_written_down_as_well(account):
     account.intend()
     account.find_out()
     account.post()
-    pages = account.counted(JOB_LIST)
+    account.time.now += 1000
 
-    assert account.ledger.read().candidates == ()
+    assert account.record().candidates == ()
     assert account.find_out() is None
-    assert account.counted(JOB_LIST) == pages
 
 
 def test_a_candidate_that_vanished_is_waited_for(account):
     account.intend()
-    entry = account.ledger.read().but(candidates=("00000000-0000-4000-8000-000000000000",))
+    record = account.record().but(candidates=("00000000-0000-4000-8000-000000000000",))
 
     with pytest.raises(PictorySubmissionUnresolvedError, match="00000000-0000-4000-8000-000000000000"):
-        account.find_out(entry)
+        account.find_out(record)
 
 
 def test_candidates_that_cannot_be_written_down_stop_it(account, monkeypatch):
     account.intend()
     account.post()
 
-    def refuse(ledger, text):
+    def refuse(*arguments):
         raise OSError("the disk is full")
 
-    monkeypatch.setattr(MemoryLedger, "_write", refuse)
+    monkeypatch.setattr(account.variables, "set", refuse)
 
     with pytest.raises(PictoryLedgerError, match="the disk is full"):
         account.find_out()
@@ -815,8 +549,8 @@ def test_a_job_that_outlasts_the_timeout_is_left_to_a_later_try(account_at):
         account.find_out(timeout=120.0)
 
     assert not isinstance(raised.value, AirflowFailException)
-    assert raised.value.retry_after == PAUSE_BETWEEN_LOOKS
-    assert account.clock.slept == pytest.approx(POST_SECONDS + SETTLING_TIME + 120, abs=0.1)
+    assert raised.value.retry_after == PAUSE_BETWEEN_POLLS
+    assert account.time.slept == pytest.approx(SETTLED + 120, abs=0.1)
 
 
 def test_a_timeout_below_the_settling_time_comes_to_an_end_over_several_tries(account):
@@ -828,7 +562,7 @@ def test_a_timeout_below_the_settling_time_comes_to_an_end_over_several_tries(ac
         try:
             account.find_out(timeout=60.0)
         except PictorySubmissionUnresolvedError:
-            account.clock.sleep(60)
+            account.time.sleep(60)
         else:
             break
     assert account.find_out(timeout=60.0) is None
@@ -866,7 +600,7 @@ def test_trouble_that_passes_is_ridden_out(account, trouble, path):
     account.sandbox.set_faults([fault(trouble, path=path, method="GET", until=400)])
 
     assert account.find_out() == job_id
-    assert account.clock.slept >= 400
+    assert account.time.slept >= 400
 
 
 @on_each_route
@@ -877,7 +611,7 @@ def test_failing_to_look_is_never_nothing_there(account, trouble, path):
 
     with pytest.raises(PictorySubmissionUnresolvedError, match=r"isn't known yet"):
         account.find_out()
-    assert not account.shelf.owners
+    assert not account.owners
 
 
 @pytest.mark.parametrize("trouble", [trouble for trouble in TROUBLES if trouble != "wrong-shape"])
@@ -893,7 +627,7 @@ def test_now_and_then_a_failing_look_does_not_harm(account, trouble):
 def test_a_refused_key_ends_it_at_once_and_a_later_try_finds_out(account):
     account.intend()
     job_id = account.post()
-    account.sandbox.answer_next("/v1/jobs", status=401, times=1, body={"message": f"{API_KEY} is no key"})
+    account.sandbox.answer_next("/v1/jobs", status=401, times=2, body={"message": f"{API_KEY} is no key"})
 
     with pytest.raises(PictoryAuthenticationError):
         account.find_out()
@@ -903,7 +637,7 @@ def test_a_refused_key_ends_it_at_once_and_a_later_try_finds_out(account):
 def test_a_network_that_refuses_ends_it_and_airflow_may_try_again(account):
     account.intend()
     job_id = account.post()
-    account.sandbox.set_faults(["cdn-refusal:count=1"])
+    account.sandbox.set_faults(["cdn-refusal:count=2"])
 
     with pytest.raises(PictoryError) as raised:
         account.find_out()
@@ -918,21 +652,21 @@ def listed_once(account, *items):
 
 
 def test_an_item_without_an_id_makes_a_list_worthless(account):
-    entry = account.intend()
+    record = account.intend()
     job_id = account.post()
-    listed_once(account, {"data": {"status": "completed"}}, {"data": {"jobId": entry.newest_job_id}})
+    listed_once(account, {"data": {"status": "completed"}}, {"data": {"jobId": record.newest_job_id}})
 
     assert account.find_out() == job_id
 
 
 def test_a_list_of_jobs_that_shows_no_urls_hides_no_video(account):
     """The documentation doesn't say that the list of jobs has URLs; the sandbox only guesses it."""
-    entry = account.intend()
+    record = account.intend()
     job_id = account.post()
     listed_once(
         account,
         {"data": {"jobId": job_id, "status": "completed"}},
-        {"data": {"jobId": entry.newest_job_id, "status": "completed"}},
+        {"data": {"jobId": record.newest_job_id, "status": "completed"}},
     )
 
     assert account.find_out() == job_id
@@ -940,26 +674,26 @@ def test_a_list_of_jobs_that_shows_no_urls_hides_no_video(account):
 
 @pytest.mark.parametrize("url", ["http://[", "https://[::1/video.mp4"])
 def test_a_url_that_is_none_in_a_list_raises_nothing_unheard_of(account, url):
-    entry = account.intend()
+    record = account.intend()
     job_id = account.post()
     listed_once(
         account,
         {"data": {"jobId": account.post(ANOTHER), "status": "completed", "url": url}},
         {"data": {"jobId": job_id, "status": "in-progress"}},
-        {"data": {"jobId": entry.newest_job_id, "status": "completed"}},
+        {"data": {"jobId": record.newest_job_id, "status": "completed"}},
     )
 
     assert account.find_out() == job_id
 
 
 def test_an_id_that_cannot_be_asked_for_is_no_fault_of_the_users(account):
-    entry = account.intend()
+    record = account.intend()
     job_id = account.post()
     listed_once(
         account,
         {"data": {"jobId": "project/7 of 9", "status": "in-progress"}},
         {"data": {"jobId": job_id, "status": "in-progress"}},
-        {"data": {"jobId": entry.newest_job_id, "status": "completed"}},
+        {"data": {"jobId": record.newest_job_id, "status": "completed"}},
     )
 
     try:
@@ -996,41 +730,81 @@ def test_a_video_with_its_prompt_under_a_url_of_no_job_speaks_against_never_arri
 
 
 @pytest.mark.parametrize(
-    ("age", "pause"),
-    [
-        (0, POST_SECONDS + SETTLING_TIME),
-        (POST_SECONDS, SETTLING_TIME),
-        (POST_SECONDS + SETTLING_TIME, 0),
-        (1_000_000, 0),
-        (-1_000_000, POST_SECONDS + SETTLING_TIME),
-    ],
+    ("passed", "pause"),
+    [(0, SETTLED), (POST_SECONDS, WINDOW), (SETTLED, 0), (1_000_000, 0), (-1_000_000, SETTLED)],
 )
-def test_the_lists_settle_some_time_after_the_post_is_over_but_a_wrong_clock_is_not_waited_for(
-    clock, age, pause
-):
-    entry = an_intent(now=datetime.fromtimestamp(clock.now - age, reconciliation.UTC))
+def test_the_lists_settle_some_time_after_the_post_is_over_by_the_clock_that_counts(passed, pause):
+    record = an_intent()
+    later = record.intended_at + timedelta(seconds=passed)
+    dated = record.but(server_time=record.intended_at - timedelta(hours=30))
 
-    assert settles_in(entry) == pytest.approx(pause, abs=0.001)
+    assert settles_in(record, own_now=later) == pytest.approx(pause)
+    assert settles_in(dated, server_now=later - timedelta(hours=30)) == pytest.approx(pause)
+    assert settles_in(dated, server_now=later - timedelta(hours=30), own_now=record.intended_at) == (
+        pytest.approx(pause)
+    )
 
 
-def test_nothing_is_asked_before_the_lists_have_settled(account):
+@pytest.mark.parametrize("is_dated", [True, False])
+def test_where_pictorys_time_is_not_known_the_whole_window_is_waited_for(is_dated):
+    record = an_intent()
+    later = record.intended_at + timedelta(days=1)
+
+    assert settles_in(record.but(server_time=later if is_dated else None)) == SETTLED
+    assert settles_in(record, server_now=later) == SETTLED
+
+
+WRONG_CLOCKS = [0.0, 600.0, -600.0, 26 * 3600.0, -26 * 3600.0]
+
+
+@pytest.mark.parametrize("second", WRONG_CLOCKS)
+@pytest.mark.parametrize("first", WRONG_CLOCKS)
+@pytest.mark.parametrize("passed", [5.0, 130.0, 1000.0])
+def test_workers_clocks_make_no_difference(account_at, first, second, passed):
+    """A job appears as late as the window allows; whoever waits for less submits again."""
+    account = account_at(faults=["job-appears-late:seconds=170"], render_seconds=20.0)
+    account.intend(ahead=first)
+    job_id = account.post()
+    account.time.now += passed
+    waited = account.time.slept
+
+    assert account.find_out(clock=account.time.clock(second)) == job_id
+    assert account.time.slept - waited <= max(0.0, SETTLED - passed) + PAUSE_BETWEEN_POLLS
+
+
+@pytest.mark.parametrize("second", WRONG_CLOCKS)
+def test_without_pictorys_time_the_whole_window_is_waited_for_whatever_the_clocks_say(account, second):
+    account.intend(server_time=None, ahead=-7200.0)
+
+    assert account.find_out(clock=account.time.clock(second)) is None
+    assert account.time.slept == pytest.approx(SETTLED, abs=0.01)
+
+
+def test_the_worker_that_sent_it_goes_by_its_own_clock_where_pictorys_is_not_known(account):
+    account.intend(server_time=None)
+    account.time.now += 100
+
+    assert account.find_out(is_own_intent=True) is None
+    assert account.time.slept == pytest.approx(SETTLED - 100, abs=0.01)
+
+
+def test_before_the_window_is_over_nothing_has_never_arrived(account):
     account.intend()
-    pages = account.counted(JOB_LIST)
-    seen = []
-    account.clock.after(POST_SECONDS + SETTLING_TIME - 1, lambda: seen.append(account.counted(JOB_LIST)))
+    asked = []
+    account.time.after(SETTLED - 2, lambda: asked.append(account.counted(JOB_LIST)))
 
-    account.find_out()
-
-    assert seen == [pages]
-    assert "waiting 150 s" in account.log.lines[0]
+    assert account.find_out() is None
+    assert asked
+    assert asked[0] > 5, "it looks from the beginning, since a video is proof at once"
+    assert "for another 210 s" in account.log.lines[0]
 
 
 def test_a_later_try_has_not_to_wait_again(account):
     account.intend()
-    account.clock.now += 1000
+    account.time.now += 1000
 
     assert account.find_out() is None
-    assert account.clock.slept == 0
+    assert account.time.slept == 0
 
 
 @pytest.mark.parametrize(("job_ids", "words"), [((), ""), (("a",), "(job_id='a')"), (("a", "b"), "Sensor;")])
@@ -1044,7 +818,7 @@ def test_the_ways_out_are_a_look_the_sensor_and_another_submission(job_ids, word
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
-def test_three_tasks_with_three_wishes_find_their_own_whatever_the_order(account, order):
+def test_three_tasks_with_three_requests_find_their_own_whatever_the_order(account, order):
     prompts = [f"{PROMPT}, number {number}" for number in range(3)]
     newest = account.hook.newest_job()
     job_ids = {}
@@ -1052,7 +826,6 @@ def test_three_tasks_with_three_wishes_find_their_own_whatever_the_order(account
         job_ids[number] = account.post(prompts[number])
 
     for number, prompt in enumerate(prompts):
-        ledger = MemoryLedger(account.shelf, ("videos", "run", "generate", number))
-        wish = Wish.of(VideoRequest(prompt), "pictory_default", account.sandbox.url)
-        entry = an_intent(wish, newest, datetime.fromtimestamp(account.clock.now, reconciliation.UTC))
-        assert account.find_out(entry, ledger=ledger) == job_ids[number]
+        place = PLACE._replace(map_index=number)
+        account.intend(VideoRequest(prompt), newest=newest, place=place)
+        assert account.find_out(place=place) == job_ids[number]

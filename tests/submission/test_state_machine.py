@@ -37,10 +37,15 @@ from airflow_provider_pictory.exceptions import (
     PictorySubmissionUnknownError,
     PictorySubmissionUnresolvedError,
 )
+from airflow_provider_pictory.submission import clock as submission_clock
+from airflow_provider_pictory.submission.forgetting import forget_job
+from airflow_provider_pictory.submission.late import report_late_jobs
 from airflow_provider_pictory.submission.policy import SubmissionPolicy
 from airflow_provider_pictory.submission.record import TaskPlace
+from airflow_provider_pictory.submission.store import STATE_KEY
 from airflow_provider_pictory.submission.submitter import Submitter
 from airflow_provider_pictory.submission.variables import RecordName
+from tests.bare_tasks import TaskState, has_task_state
 from tests.task_tries import Clock, TaskInstance, Variables, kept_in, passing
 
 BASE_URL = "https://pictory.example/pictoryapis"
@@ -92,6 +97,9 @@ class Plan:
     baseline_is_read: bool = True
     lags: tuple[float, ...] = (0.0,)
     failing_calls: frozenset[int] = frozenset()
+    # Whether the task waits for its job, and whether Airflow learns that it has ended well.
+    waits: bool = False
+    ends_well: bool = True
     # At which sleep something else happens.
     meanwhile_at: int = 0
     meanwhile: tuple[object, ...] = ()
@@ -332,6 +340,33 @@ class SteppingVariables(Variables):
         return self.tries[-1].step(effect)
 
 
+class SteppingTaskState(TaskState):
+    """Airflow's store of a task's state, on a worker that may crash before and after each step."""
+
+    def __init__(self, machine):
+        super().__init__()
+        self._machine = machine
+
+    def get(self, key):
+        return self._machine.variables.tries[-1].step(lambda: super(SteppingTaskState, self).get(key))
+
+    def set(self, key, value, retention=None):
+        self._machine.variables.tries[-1].step(lambda: super(SteppingTaskState, self).set(key, value))
+
+
+class KnownTaskInstance(TaskInstance):
+    """A task instance that is told what Airflow knows of the others."""
+
+    def __init__(self, machine, **arguments):
+        super().__init__(**arguments)
+        self._machine = machine
+
+    def get_task_states(self, dag_id, task_ids, run_ids):
+        known = {wish.instance.task_id: wish.airflow_state for wish in self._machine.wishes}
+        states = {task_id: known[task_id] for task_id in task_ids if task_id in known}
+        return self._machine.variables.tries[-1].step(lambda: dict.fromkeys(run_ids, states))
+
+
 class BusyClock(Clock):
     """A clock on which others do something while one try sleeps."""
 
@@ -355,11 +390,14 @@ class BusyClock(Clock):
 class WishState:
     """A task, and what its person has decided."""
 
-    def __init__(self, number, rules):
+    def __init__(self, machine, number, rules):
         self.number = number
         self.request = VideoRequest(PROMPTS[WISHES[number]])
         self.rules = rules
-        self.instance = TaskInstance(retries=1, task_id=f"film_{number}")
+        self.instance = KnownTaskInstance(machine, retries=1, task_id=f"film_{number}")
+        self.task_state = SteppingTaskState(machine) if machine.has_task_state else None
+        # As Airflow knows it.
+        self.airflow_state = None
         self.place = TaskPlace(self.instance.dag_id, self.instance.run_id, self.instance.task_id).digest
         self.has_started = False
         self.is_running = False
@@ -370,6 +408,8 @@ class WishState:
         self.may_be_paid_twice = False
         self.more_videos_wanted = 0
         self.returned: list[str] = []
+        # When its POSTs were about to be sent.
+        self.intended_at: list[float] = []
 
 
 lags = st.lists(st.sampled_from([0.0, 50.0, 100.0]), min_size=1, max_size=3).map(tuple)
@@ -433,12 +473,14 @@ class SomeJobIsCleaned:
         machine.clean(self.position)
 
 
-crashes = st.none() | st.integers(0, 40)
+crashes = st.none() | st.integers(0, 60)
 hows = st.sampled_from(["retry", "retry", "retry", "clear", "clear", "again", "made again"])
 wish_numbers = st.integers(0, len(WISHES) - 1)
 simple_plans = st.builds(
     Plan,
     crash_at=crashes,
+    waits=st.booleans(),
+    ends_well=st.sampled_from([True, True, True, False]),
     attempts=st.lists(attempts, min_size=1, max_size=2).map(tuple),
     baseline_is_read=st.sampled_from([True, True, True, False]),
     lags=lags,
@@ -452,6 +494,8 @@ events = st.one_of(
 plans = st.builds(
     Plan,
     crash_at=crashes,
+    waits=st.booleans(),
+    ends_well=st.sampled_from([True, True, True, False]),
     attempts=st.lists(attempts, min_size=1, max_size=2).map(tuple),
     baseline_is_read=st.sampled_from([True, True, True, False]),
     lags=lags,
@@ -489,10 +533,14 @@ class OneWishOnePaidJob(RuleBasedStateMachine):
         limits=st.sampled_from(SLOWEST_SERVICE),
         rules=st.tuples(*[rules_of_authors] * len(WISHES)),
         is_empty=st.booleans(),
+        # Airflow 3.3 has a store of task state, and Airflow 3.4 empties it with each clear.
+        airflow=st.sampled_from(["3.3", "3.3", "3.4", "2.11"] if has_task_state() else ["2.11"]),
     )
-    def begin(self, limits, rules, is_empty):
+    def begin(self, limits, rules, is_empty, airflow):
         self.service = Service(self.clock, **limits)
-        self.wishes = [WishState(number, rule) for number, rule in enumerate(rules)]
+        self.has_task_state = airflow != "2.11"
+        self.empties_task_state = airflow == "3.4"
+        self.wishes = [WishState(self, number, rule) for number, rule in enumerate(rules)]
         if not is_empty:
             self.create_foreign(Foreign())
             self.clock.now += 1000.0
@@ -515,6 +563,31 @@ class OneWishOnePaidJob(RuleBasedStateMachine):
     @rule(position=st.integers(0, 20))
     def a_job_is_cleaned(self, position):
         self.clean(position)
+
+    @rule(number=wish_numbers, crash_at=crashes)
+    def a_sensor_sees_the_end(self, number, crash_at):
+        """Somebody else waits for a task's job, and deletes what nobody needs any more."""
+        wish = self.wishes[number]
+        if not wish.returned or wish.airflow_state != "success":
+            return
+        job_id = wish.returned[-1]
+        if self.service.jobs[job_id].status_at(self.clock.now) == JobStatus.IN_PROGRESS:
+            return
+        a_try = Try(self, wish, Plan(crash_at=crash_at))
+        self.variables.tries.append(a_try)
+        sensor = KnownTaskInstance(self, task_id="sensor")
+
+        def report_late(record, claims, log):
+            return report_late_jobs(
+                record, hook=Hook(a_try), claims=claims, clock=submission_clock.SYSTEM_CLOCK, log=log
+            )
+
+        try:
+            forget_job(job_id, {"ti": sensor}, a_try, report_late=report_late)
+        except Crash:
+            pass
+        finally:
+            self.variables.tries.remove(a_try)
 
     def create_foreign(self, job):
         prompt = f"Something else {len(self.service.jobs)}" if job.prompt is None else PROMPTS[job.prompt]
@@ -542,39 +615,69 @@ class OneWishOnePaidJob(RuleBasedStateMachine):
         if wish.is_running:
             return None
         instance = wish.instance
+        former = self.entry_of(wish).get("state")
+        if wish.airflow_state in ("success", "failed") and how in ("retry", "again"):
+            # Then Airflow does nothing by itself.
+            how = "clear"
         if not wish.has_started:
             wish.has_started = True
         elif how == "clear":
             instance.clear()
             wish.is_cleared = True
+            if self.empties_task_state:
+                wish.task_state.texts.clear()
         elif how == "made again":
             instance.make_again()
             wish.is_made_again = True
+            if self.has_task_state:
+                wish.task_state.texts.clear()
         elif how == "retry":
             instance.retry()
         self.clock.note(
             f"wish {wish.number}: try {instance.try_number}, max_tries {instance.max_tries} ({how})"
         )
         a_try = Try(self, wish, plan)
-        a_try.former_state = self.entry_of(wish).get("state")
+        a_try.former_state = former or ("delivered" if wish.returned else None)
+        a_try.history = self.history_of(wish)
         self.variables.tries.append(a_try)
         wish.is_running = True
+        wish.airflow_state = "running"
         # Also if it never posts: what it wants may then come from an identical wish's submission.
         wish.has_tried = True
+        ends_as = "up_for_retry" if instance.has_retry_left else "failed"
         try:
-            submission = Submitter(context={"ti": instance}, hook=Hook(a_try), policy=wish.rules, log=a_try)
+            context = {"ti": instance, "task_state_store": wish.task_state}
+            submission = Submitter(context=context, hook=Hook(a_try), policy=wish.rules, log=a_try)
             submitted = submission.ensure(wish.request)
             wish.returned.append(submitted.job_id)
-            submission.note_delivery()
+            if plan.waits:
+                self.wait(a_try, submission, submitted)
+            submission.note_delivery(has_ended=plan.waits)
+            if plan.ends_well:
+                ends_as = "success"
         except (Crash, PictoryError) as end:
+            if isinstance(end, AirflowFailException):
+                ends_as = "failed"
             self.clock.note(f"wish {wish.number} ended with {end!r}")
             return end
         finally:
             self.variables.tries.remove(a_try)
             wish.is_running = False
+            wish.airflow_state = ends_as
         wish.is_cleared = wish.is_made_again = False
         self.clock.note(f"wish {wish.number} goes on with {submitted.job_id}")
         return submitted
+
+    def wait(self, a_try, submission, submitted):
+        """Wait for a job as an operator does."""
+        if submitted.job is not None:
+            return
+        job = self.service.jobs[submitted.job_id]
+        self.clock.sleep(max(0.0, max(job.ends_at, job.visible_at) - self.clock.now))
+        status = job.status_at(self.clock.now)
+        submission.conclude(
+            VideoJob(job.job_id, status, url=job.url if status == JobStatus.COMPLETED else None)
+        )
 
     # What must be true
 
@@ -584,15 +687,25 @@ class OneWishOnePaidJob(RuleBasedStateMachine):
             for name, text in self.variables.texts.items()
             if (read := RecordName.read(name)) is not None and read.place == wish.place
         ]
+        if self.has_task_state and STATE_KEY in wish.task_state.texts:
+            records.append(json.loads(wish.task_state.texts[STATE_KEY]))
         return max(records, key=lambda record: record["revision"], default={})
 
     def recorded_of(self, wish):
         entry = self.entry_of(wish)
-        return [*(job["job_id"] for job in entry.get("earlier_jobs", ())), entry.get("job_id")]
+        # What an intent names is a claim that may still be withdrawn.
+        last = None if entry.get("state") == "intent" else entry.get("job_id")
+        return [*(job["job_id"] for job in entry.get("earlier_jobs", ())), last]
+
+    def history_of(self, wish):
+        """The jobs of a wish, also of records that nobody needed any more."""
+        recorded = [job_id for job_id in self.recorded_of(wish) if job_id]
+        return [*(job_id for job_id in wish.returned if job_id not in recorded), *recorded]
 
     def note_what_is_wanted(self, a_try):
         """Count that somebody wants another video, when a try is about to send for it."""
         wish = a_try.wish
+        wish.intended_at.append(self.clock.now)
         if self.is_another_wanted(a_try):
             wish.more_videos_wanted += 1
             wish.is_cleared = wish.is_made_again = wish.may_be_paid_twice = False
@@ -608,7 +721,7 @@ class OneWishOnePaidJob(RuleBasedStateMachine):
             for job in self.service.jobs.values()
             if job.wish is not None and job.prompt == wish.request.payload["prompt"]
         ]
-        recorded = {job_id for other in same for job_id in self.recorded_of(other)}
+        recorded = {job_id for other in same for job_id in self.history_of(other)}
         paid = [job.job_id for job in ours if not self.is_beyond_help(job, same, recorded)]
         assert len(paid) <= most, f"{paid} were paid for, {most} were wanted; {a_try.lines}"
 
@@ -625,7 +738,7 @@ class OneWishOnePaidJob(RuleBasedStateMachine):
         wish, now = a_try.wish, self.clock.now
         if wish.may_be_paid_twice or wish.is_made_again:
             return True
-        earlier = [self.service.jobs[job_id] for job_id in self.recorded_of(wish) if job_id]
+        earlier = [self.service.jobs[job_id] for job_id in a_try.history]
         if not earlier:
             return False
         status = earlier[-1].status_at(now)
@@ -639,15 +752,30 @@ class OneWishOnePaidJob(RuleBasedStateMachine):
     def no_two_wishes_have_the_same_job(self):
         if not hasattr(self, "wishes"):
             return
-        held = [job_id for wish in self.wishes for job_id in self.recorded_of(wish) if job_id]
-        assert len(held) == len(set(held)), held
+        for one, other in itertools.combinations(self.wishes, 2):
+            for job_id in set(self.history_of(one)) & set(self.history_of(other)):
+                assert self.may_be_shared(self.service.jobs[job_id], one, other), job_id
+
+    def may_be_shared(self, job, one, other):
+        """Tell a job that was over, and its record deleted, before the other wish's POST."""
+        borrower = other if job.wish == one.number else one
+        return any(moment >= job.ends_at for moment in borrower.intended_at)
 
     @invariant()
-    def what_a_try_returned_stays_recorded(self):
+    def what_a_try_returned_stays_recorded_as_long_as_it_matters(self):
         if not hasattr(self, "wishes"):
             return
         for wish in self.wishes:
-            assert set(wish.returned) <= set(self.recorded_of(wish))
+            if not wish.returned or wish.returned[-1] in self.recorded_of(wish):
+                continue
+            job = self.service.jobs[wish.returned[-1]]
+            assert self.is_forgotten_rightly(wish, job), (wish.number, job.job_id, wish.airflow_state)
+
+    def is_forgotten_rightly(self, wish, job):
+        if job.status_at(self.clock.now) == JobStatus.IN_PROGRESS or wish.rules.on_clear == "reattach":
+            return False
+        # With each clear Airflow 3.4 forgets what has ended.
+        return wish.airflow_state == "success" or self.empties_task_state
 
     def teardown(self):
         try:
@@ -661,10 +789,13 @@ class OneWishOnePaidJob(RuleBasedStateMachine):
         for wish in self.wishes:
             self.assert_good_end(wish)
         self.no_two_wishes_have_the_same_job()
-        self.what_a_try_returned_stays_recorded()
+        self.what_a_try_returned_stays_recorded_as_long_as_it_matters()
 
     def assert_good_end(self, wish):
         calm = Plan(lags=(self.service.lag, 0.0))
+        if wish.airflow_state == "success":
+            assert self.service.jobs[wish.returned[-1]].prompt == wish.request.payload["prompt"]
+            return
         for _ in range(5):
             end = self.start(wish, "retry", calm)
             if not isinstance(end, PictorySubmissionUnresolvedError):
@@ -676,12 +807,11 @@ class OneWishOnePaidJob(RuleBasedStateMachine):
         if isinstance(end, PictoryJobError):
             assert isinstance(end, AirflowFailException)
             assert end.job_id in str(end)
-            job = self.service.jobs[end.job_id]
         else:
             assert not isinstance(end, BaseException), repr(end)
-            job = self.service.jobs[end.job_id]
+        job = self.service.jobs[end.job_id]
         assert job.prompt == wish.request.payload["prompt"]
-        assert self.recorded_of(wish)[-1] == job.job_id
+        assert job.job_id in self.history_of(wish)
 
 
 OneWishOnePaidJob.TestCase.settings = settings(

@@ -6,9 +6,6 @@ The hook and the Pictory are real, Airflow is a count of tries and a store of te
 
 from __future__ import annotations
 
-import json
-import time
-from dataclasses import asdict
 from types import SimpleNamespace
 
 import pytest
@@ -33,15 +30,10 @@ from airflow_provider_pictory.exceptions import (
 from airflow_provider_pictory.hooks.pictory import PictoryHook
 from airflow_provider_pictory.sandbox.connection import connection_json
 from airflow_provider_pictory.sandbox.service import Clock as SandboxClock
-from airflow_provider_pictory.submission.policy import SubmissionPolicy
-from airflow_provider_pictory.submission.record import TaskPlace
-from airflow_provider_pictory.submission.submitter import Submitter
 from airflow_provider_pictory.submission.variables import RECORD_PREFIX
 from tests.conftest import API_KEY, RENDER_SECONDS
-from tests.task_tries import Clock, TaskInstance, Variables, kept_in, passing
+from tests.submission.tasks import FOX, WHALE, Task
 
-FOX = VideoRequest("A red fox walks through fresh snow", "veo3.1_fast", duration=6)
-WHALE = VideoRequest("A blue whale sings at dawn", "veo3.1_fast", duration=6)
 POST = "/v1/aistudio/videos"
 JOB_LIST = "/v1/jobs"
 UNKNOWN_JOB = {"success": False, "data": {"error_code": "5000", "error_message": "JOB_NOT_FOUND"}}
@@ -49,155 +41,9 @@ MINUTE = 60.0
 HOUR = 3600.0
 
 
-class Log:
-    def __init__(self):
-        self.infos = []
-        self.warnings = []
-        self.errors = []
-
-    def error(self, message, *arguments):
-        self.errors.append(message % arguments)
-
-    def info(self, message, *arguments):
-        self.infos.append(message % arguments)
-
-    def warning(self, message, *arguments):
-        self.warnings.append(message % arguments)
-
-
-class FragileVariables(Variables):
-    """Variables that can't be read or written while a test says so."""
-
-    def __init__(self):
-        super().__init__()
-        self.is_readable = True
-        # Of the keys that begin so, and after how many more writes.
-        self.unwritable = None
-        self.writes_left = 0
-
-    def get(self, key, default):
-        if not self.is_readable:
-            raise ConnectionError("no database")
-        return super().get(key, default)
-
-    def keys(self, prefix=None):
-        if not self.is_readable:
-            raise ConnectionError("no database")
-        return super().keys(prefix)
-
-    def set(self, key, value, description=None):
-        if self.unwritable is not None and key.startswith(self.unwritable):
-            if self.writes_left <= 0:
-                raise ConnectionError("no database")
-            self.writes_left -= 1
-        super().set(key, value, description)
-
-
-class Task:
-    """
-    A task whose tries a test runs one by one.
-
-    :param pictory: the account.
-    :param variables: where it keeps its ledger.
-    :param log: where all tries log to.
-    """
-
-    def __init__(self, pictory, variables, log, *, request=FOX, **instance):
-        self.pictory = pictory
-        self.variables = variables
-        self.log = log
-        self.request = request
-        self.rules = {}
-        self.connection = "pictory_default"
-        self.instance = TaskInstance(**instance)
-        self.submission = None
-        self.delivers = True
-
-    def run(self, hook=None):
-        """Run the present try as an operator does that doesn't wait."""
-        self.submission = Submitter(
-            context={"ti": self.instance},
-            hook=hook or PictoryHook(self.connection),
-            policy=SubmissionPolicy.read(**{**asdict(SubmissionPolicy()), **self.rules}),
-            log=self.log,
-        )
-        submitted = self.submission.ensure(self.request)
-        if self.delivers:
-            self.submission.note_delivery()
-        return submitted
-
-    def finish(self):
-        """Wait for the present try's job, which is to have ended, and conclude as an operator does."""
-        return self.submission.conclude(PictoryHook(self.connection).get_job(self.submission.job_id))
-
-    def fails(self, kind, hook=None):
-        """Run the present try, which ends in an error of exactly this kind."""
-        with pytest.raises(kind) as caught:
-            self.run(hook)
-        assert type(caught.value) is kind
-        assert API_KEY not in str(caught.value)
-        return caught.value
-
-    def retry(self, **arguments):
-        self.instance.retry()
-        return self.run(**arguments)
-
-    def clear(self, **arguments):
-        self.instance.clear()
-        return self.run(**arguments)
-
-    @property
-    def place(self):
-        instance = self.instance
-        return TaskPlace(instance.dag_id, instance.run_id, instance.task_id, instance.map_index)
-
-    @property
-    def key(self):
-        (name,) = self.variables.keys(f"{RECORD_PREFIX}{self.place.digest}")
-        return name
-
-    @property
-    def record(self):
-        return json.loads(self.variables.texts[self.key])
-
-    @property
-    def recorded_jobs(self):
-        earlier = [job["job_id"] for job in self.record.get("earlier_jobs", ())]
-        return [*earlier, self.record["job_id"]] if "job_id" in self.record else earlier
-
-
 @pytest.fixture
-def clock():
-    # A real server's answers carry the real date.
-    clock = Clock(time.time())
-    with passing(clock):
-        yield clock
-
-
-@pytest.fixture
-def variables():
-    variables = FragileVariables()
-    with kept_in(variables):
-        yield variables
-
-
-@pytest.fixture
-def log():
-    return Log()
-
-
-@pytest.fixture
-def account(pictory_at, clock):
-    """A Pictory that lives by the same clock as the worker, and whose jobs take a day."""
-    return pictory_at(render_seconds=RENDER_SECONDS, clock=SandboxClock(clock.time), fetch_sources=False)
-
-
-@pytest.fixture
-def make_task(account, variables, log):
-    def make(**arguments):
-        return Task(account, variables, log, **arguments)
-
-    return make
+def account(day_long_pictory):
+    return day_long_pictory
 
 
 @pytest.fixture
