@@ -17,7 +17,7 @@ import aiohttp
 import requests
 import urllib3
 from airflow.providers.common.compat.connection import get_async_connection
-from airflow.providers.common.compat.sdk import AirflowNotFoundException
+from airflow.providers.common.compat.sdk import AirflowException, AirflowNotFoundException
 from airflow.providers.http.hooks.http import HttpHook
 from tenacity import Retrying, retry_if_exception, stop_after_attempt
 
@@ -439,6 +439,20 @@ class PictoryHook(HttpHook):
         session = synchronous_session(settings, self.keep_alive_adapter)
         session.headers.update({**self.default_headers, **(headers or {})})
         return session
+
+    def check_response(self, response: requests.Response) -> None:
+        """
+        Raise on a 4xx and a 5xx, as HttpHook does, but log the server's words without secrets.
+
+        :param response: of a call of :meth:`HttpHook.run`.
+        :raises AirflowException: with the status and its reason.
+        """
+        if response.status_code >= 400:
+            settings = self._get_settings()
+            reason = settings.clean(response.reason or "")
+            said = "not shown" if response.status_code in (401, 403, 407) else settings.clean(response.text)
+            self.log.error("HTTP error: %s (%s)", reason, said)
+            raise AirflowException(f"{response.status_code}:{reason}")
 
     def close(self) -> None:
         """Close the synchronous sessions and forget the connection; the next call fetches it again."""

@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 import pytest
 import requests
+from airflow.providers.common.compat.sdk import AirflowException
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -22,7 +23,7 @@ from airflow_provider_pictory.exceptions import PictoryAPIError, PictoryConfigur
 from airflow_provider_pictory.hooks.pictory import PictoryHook
 from airflow_provider_pictory.triggers.pictory import VideoJobTrigger
 from tests.hooks.clients import IN_PROGRESS, JOB_ID, KEY
-from tests.hooks.loopback import answer, head, raw
+from tests.hooks.loopback import answer, echo, head, raw
 
 PASSWORD = "Sturgeon/Gr4nite"
 USER = "harbourmaster"
@@ -219,6 +220,15 @@ def test_who_refuses_the_key_is_quoted_only_in_pictorys_own_form(client, serve, 
 
     connect(serve(answer({"message": "Unauthorized"}, status)).url)
     assert "(Unauthorized)" in str(client.error(type_of(status)))
+
+
+def test_a_call_of_ones_own_shows_no_key_either(serve, connect, capfd, caplog):
+    connect(serve(echo(500)).url)
+
+    with pytest.raises(AirflowException, match=r"^500:Whatever") as caught:
+        PictoryHook().run("pictoryapis/v1/quota")
+
+    assert_nothing_of(KEY, chain_of(caught.value) + caplog.text + "".join(capfd.readouterr()))
 
 
 # Certificates
