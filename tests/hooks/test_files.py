@@ -55,7 +55,7 @@ def test_the_connection_s_proxy_and_timeout_count(serve, connect, hook):
         assert response.raw.read() == b"film"
     assert proxy.request.target == "http://files.pictory.invalid/film"
 
-    connect("https://api.pictory.invalid", extra={"timeout": 0.3})
+    connect("https://api.pictory.invalid", extra={"timeout": 0.3, "allow_private_hosts": True})
     hook.close()
     with pytest.raises(requests.RequestException, match="timed out"):
         hook.open_file(serve(keep_silent).url, {})
