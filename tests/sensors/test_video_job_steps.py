@@ -278,7 +278,8 @@ def test_what_is_set_up_wrongly_fails_under_soft_fail_and_skips_only_under_never
     elif fault == "403":
         busy_pictory.answer_next("/v1/jobs", status=403, times=99)
     else:
-        job_id = None
+        # As after a misspelt name in a template.
+        job_id = "{{ unrendered }}"
 
     with pytest.raises(AirflowException) as caught:
         resolved(job_id, way, timeout=0.1, **{softly: True})

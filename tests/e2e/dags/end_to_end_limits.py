@@ -13,7 +13,7 @@ with DAG(
     "end_to_end_limits",
     schedule=None,
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
-    default_args={"retries": 0, "execution_timeout": timedelta(seconds=75)},
+    default_args={"retries": 0, "execution_timeout": timedelta(seconds=60)},
 ) as dag:
     generate = GenerateVideoOperator(task_id="generate", prompt="A red fox in snow")
     ways = {
