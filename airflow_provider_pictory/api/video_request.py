@@ -46,7 +46,8 @@ class VideoRequest:
     where a value was missing, and lists and dicts of nothing else. Absent aspect ratio and duration become
     the model's defaults.
 
-    :param prompt: what the video shows, 5 to 5,000 characters; white space around it is dropped.
+    :param prompt: what the video shows, 5 to 5,000 characters, some of them visible, and no control
+        characters but line breaks and tabs; white space around it is dropped.
     :param model: a :class:`VideoModel` or its name; ``pixverse5.5`` when absent.
     :param aspect_ratio: such as ``"16:9"``; which ones exist depends on the model.
     :param duration: seconds, as ``8``, ``8.0``, ``"8"`` or ``"8s"``; which ones exist depends on the model.

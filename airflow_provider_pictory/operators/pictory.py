@@ -75,7 +75,8 @@ class GenerateVideoOperator(BaseOperator):
     says so. The events of assets in ``outlets`` have ``job_id``, ``seconds`` and ``credits`` in their
     ``extra``, the latter two ``None`` where nobody waited.
 
-    :param prompt: what the video shows, 5 to 5,000 characters. (templated)
+    :param prompt: what the video shows, 5 to 5,000 characters, some of them visible, and no control
+        characters but line breaks and tabs. (templated)
     :param model: ``veo3.1``, ``veo3.1_fast`` or ``pixverse5.5`` (default). (templated)
     :param aspect_ratio: such as ``"16:9"``; the model's first by default. (templated)
     :param duration: seconds, as ``8`` or ``"8s"``; the model's first by default. (templated)
@@ -405,7 +406,8 @@ class GenerateVideoOperator(BaseOperator):
 
         :raises PictoryInvalidRequestError: for the first kind of argument that is wrong.
         """
-        given = literals(self, (*SWITCHES, "on_clear", "on_unknown_submission", *self.template_fields))
+        rules = ("on_clear", "on_unknown_submission", "max_credits")
+        given = literals(self, (*SWITCHES, *rules, *REQUEST_ARGUMENTS))
         for name in SWITCHES:
             if name in given:
                 switch(given[name], name, templated=name in self.template_fields)
