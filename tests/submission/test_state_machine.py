@@ -408,6 +408,8 @@ class WishState:
         self.may_be_paid_twice = False
         self.more_videos_wanted = 0
         self.returned: list[str] = []
+        # What nobody needed to remember when the last try began.
+        self.forgotten: set[str] = set()
         # When its POSTs were about to be sent.
         self.intended_at: list[float] = []
 
@@ -636,6 +638,7 @@ class OneWishOnePaidJob(RuleBasedStateMachine):
         self.clock.note(
             f"wish {wish.number}: try {instance.try_number}, max_tries {instance.max_tries} ({how})"
         )
+        wish.forgotten |= set(wish.returned) - set(self.recorded_of(wish))
         a_try = Try(self, wish, plan)
         a_try.former_state = former or ("delivered" if wish.returned else None)
         a_try.history = self.history_of(wish)
@@ -766,7 +769,7 @@ class OneWishOnePaidJob(RuleBasedStateMachine):
         if not hasattr(self, "wishes"):
             return
         for wish in self.wishes:
-            if not wish.returned or wish.returned[-1] in self.recorded_of(wish):
+            if not wish.returned or wish.returned[-1] in {*self.recorded_of(wish), *wish.forgotten}:
                 continue
             job = self.service.jobs[wish.returned[-1]]
             assert self.is_forgotten_rightly(wish, job), (wish.number, job.job_id, wish.airflow_state)
@@ -774,8 +777,7 @@ class OneWishOnePaidJob(RuleBasedStateMachine):
     def is_forgotten_rightly(self, wish, job):
         if job.status_at(self.clock.now) == JobStatus.IN_PROGRESS or wish.rules.on_clear == "reattach":
             return False
-        # With each clear Airflow 3.4 forgets what has ended.
-        return wish.airflow_state == "success" or self.empties_task_state
+        return wish.airflow_state == "success"
 
     def teardown(self):
         try:
