@@ -108,7 +108,6 @@ def test_an_operators_output_becomes_a_template_that_names_its_map_index():
         {"on_skipped_callback": print},
         {"pre_execute": print},
         {"post_execute": print},
-        {"job_id": 7},
     ],
     ids=lambda arguments: next(iter(arguments)),
 )
