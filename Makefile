@@ -15,7 +15,7 @@ UV := .environments/uv/bin/uv
 UV_NEEDED := .environments/uv/.installed
 endif
 
-.PHONY: help demo ui test test-unit test-tasks test-end-to-end test-oldest soak chaos chaos-oldest bench check format constraints clean
+.PHONY: help demo ui test test-unit test-tasks test-end-to-end test-oldest soak chaos chaos-oldest show bench check format constraints clean
 .DELETE_ON_ERROR:
 
 help: ## Say what there is
@@ -50,6 +50,9 @@ chaos: .venv/.installed ## Kill tasks wherever it could hurt, for a quarter of a
 chaos-oldest: $(OLDEST)/.installed ## The kills around the paid POST on the oldest Airflow supported
 	$(OLDEST)/bin/python -m tests.chaos.crashes_on_oldest
 
+show: .venv/.installed ## Show a fault on the real Airflow that it is about (SHOW=M9; a list without it)
+	.venv/bin/python -m tests.e2e.shows $(SHOW)
+
 bench: .environments/benchmarks/.installed ## Measure side by side with the peers, for half an hour (BENCH=waiting: one question)
 	.environments/benchmarks/bin/python -W ignore -m benchmarks $(BENCH)
 
@@ -82,7 +85,7 @@ constraints: $(UV_NEEDED) ## Choose today's versions of all dependencies anew
 		--output-file constraints/benchmarks.txt pyproject.toml -
 
 clean: ## Remove everything that these targets made
-	rm -rf .venv .environments demo-output dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .environments demo-output chaos-reports dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 .environments/uv/.installed:
 	@mkdir -p $(@D)
@@ -102,6 +105,13 @@ $(OLDEST)/.installed: pyproject.toml constraints/airflow-2.11.txt $(UV_NEEDED)
 	$(UV) venv --quiet --allow-existing --python '>=3.11,<3.13' $(OLDEST)
 	$(UV) pip install --quiet --python $(OLDEST) --constraint constraints/airflow-2.11.txt \
 		--editable '.[sandbox]' --group test
+	@touch $@
+
+# Airflows that some shows are about; by hand, such as `make .environments/airflow-3.4/.installed`.
+.environments/airflow-3.%/.installed: pyproject.toml constraints/airflow-3.%.txt $(UV_NEEDED)
+	$(UV) venv --quiet --allow-existing --python '>=3.11,<3.13' $(@D)
+	$(UV) pip install --quiet --python $(@D) --prerelease allow --constraint constraints/airflow-3.$*.txt \
+		--editable .
 	@touch $@
 
 # Without Python 3.13, for which pandas would have to be compiled in the version that Databricks' client asks for.

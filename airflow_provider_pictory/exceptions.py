@@ -7,7 +7,11 @@ whatever its ``retries`` says. All others follow Airflow's usual rules for retri
 
 from __future__ import annotations
 
-from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
+from airflow.providers.common.compat.sdk import (
+    AirflowException,
+    AirflowFailException,
+    AirflowTaskTimeout,
+)
 
 
 class PictoryError(AirflowException):
@@ -55,6 +59,14 @@ class PictoryAPIError(PictoryError):
         self.status_code = status_code
         self.code = code
         self.retry_after = retry_after
+
+
+class PictoryRedirectedError(PictoryConfigurationError, PictoryAPIError):
+    """
+    The connection's host answers with a redirect, which isn't followed: another host has to be set.
+
+    While a job is polled, a redirect that passes is tolerated, as a network's login page may send one.
+    """
 
 
 class PictoryRateLimitedError(PictoryAPIError):
@@ -146,10 +158,25 @@ class PictoryJobExpiredError(PictoryJobError):
 
 class PictoryJobTimedOutError(PictoryJobError):
     """
-    The wait is over, the job isn't: it goes on and is paid for.
+    The wait is over, the job isn't known to be: if it is running, it goes on and is paid for.
 
     Like Airflow's own sensor timeout it is not retried.
     """
+
+
+class PictoryExecutionTimeoutError(AirflowTaskTimeout, PictoryError):
+    """
+    The task's ``execution_timeout`` is over, the job isn't known to be.
+
+    Like Airflow's own error for it, a retry follows where one is left, and goes on with the same job.
+
+    :param message: a sentence with the job id.
+    :param job_id: of the job.
+    """
+
+    def __init__(self, message: str, *, job_id: str = "") -> None:
+        super().__init__(message)
+        self.job_id = job_id
 
 
 class PictoryJobUnfinishedError(PictoryError):

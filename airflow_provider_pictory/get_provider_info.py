@@ -5,9 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 UI_FIELD_BEHAVIOUR: dict[str, Any] = {
-    "hidden-fields": ["schema", "login", "port"],
+    # Not the port: Airflow 3.3's Test button takes a connection without one for another than the stored one.
+    "hidden-fields": ["schema", "login"],
     "relabeling": {"password": "API key", "host": "Base URL"},
-    "placeholders": {"password": "pictai_...", "host": "https://api.pictory.ai"},
+    "placeholders": {
+        "password": "pictai_...",
+        "host": "https://api.pictory.ai",
+        "port": "443 (Airflow 3.3's Test button needs it)",
+    },
 }
 
 

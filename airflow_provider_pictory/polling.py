@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -10,16 +11,17 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_pictory.api import JobStatus, VideoJob
 from airflow_provider_pictory.api.checks import is_usual_job_id
-from airflow_provider_pictory.api.faults import shown
+from airflow_provider_pictory.arguments import LONGEST_SPAN, time_span
 from airflow_provider_pictory.exceptions import (
     PictoryAPIError,
     PictoryError,
+    PictoryExecutionTimeoutError,
     PictoryInsufficientCreditsError,
-    PictoryInvalidRequestError,
     PictoryJobExpiredError,
     PictoryJobFailedError,
     PictoryJobNotFoundError,
     PictoryJobTimedOutError,
+    PictoryRedirectedError,
 )
 from airflow_provider_pictory.schedule import next_pause
 
@@ -28,14 +30,35 @@ if TYPE_CHECKING:
 
 # A server may not know yet what another one created: for so many seconds a job may be unknown.
 NOT_FOUND_GRACE = 120.0
-# A CDN may refuse a client for a while: a 403 is believed once it has lasted so many seconds.
+# A CDN may refuse a client for a while, and a network's login page redirect it: a 403 and a redirect are
+# believed once they have lasted so many seconds.
 FORBIDDEN_GRACE = 120.0
 LONGEST_TROUBLED_PAUSE = 60.0
 LONGEST_RETRY_AFTER = 300.0
 PAUSE_BETWEEN_REPORTS = 60.0
 
-# Beyond every wait that makes sense, and far within what a date can hold.
-LONGEST_SPAN = 366 * 24 * 60 * 60.0
+# The way out where there is no video and waiting on is no use, in an error's last sentence.
+PAY_AGAIN = (
+    "clear the task that submitted it, which submits and pays again; clearing a task that only waits for it "
+    "or saves it fails again"
+)
+
+# When a job still has a status that nobody documented after so many seconds, a person should have a look.
+UNKNOWN_STATUS_REMINDER = 300.0
+# What a status that nobody documented may be about, by how it is written. It is told, never acted upon.
+UNHAPPY_WORDS = (
+    *("abort", "block", "cancel", "delet", "denied", "died", "error", "expir", "fail", "invalid", "kill"),
+    *("refus", "reject", "remov", "stop", "terminat", "timeout", "timed-out", "timed out", "unknown"),
+)
+HAPPY_WORDS = ("complet", "done", "finish", "ready", "success", "succeed")
+
+# A wait on a worker ends so many seconds before Airflow would interrupt it, for one last poll.
+ROOM_FOR_LAST_POLL = 10.0
+# Airflow 2 counts a task's deferral and its resumption as one execution: the latter takes so long to begin.
+ROOM_TO_RESUME = 30.0
+
+# The name by which others know it.
+seconds = time_span
 
 
 class Logger(Protocol):
@@ -51,28 +74,74 @@ class Logger(Protocol):
         """Log what has cost a user something."""
 
 
-def seconds(value: object, field: str) -> float | None:
-    """
-    Read a time span that a user gave as a number of seconds or a ``timedelta``.
-
-    :param value: the span, or ``None`` where nothing was given.
-    :param field: name of the argument, for the message.
-    :raises PictoryInvalidRequestError: when it is no positive time span.
-    """
-    if value is None:
-        return None
-    span = value.total_seconds() if isinstance(value, timedelta) else value
-    if isinstance(span, bool) or not isinstance(span, (int, float)) or not 0 < span <= LONGEST_SPAN:
-        raise PictoryInvalidRequestError(
-            f"{field}: got {shown(value)}, but a positive number of seconds or a timedelta is needed, "
-            f"{LONGEST_SPAN / 86400:.0f} days at most"
-        )
-    return float(span)
-
-
 def deadline_after(timeout: float) -> datetime:
     """Give the moment when a wait of so many seconds ends, which a restart of whoever waits doesn't move."""
     return datetime.now(UTC) + timedelta(seconds=min(timeout, LONGEST_SPAN))
+
+
+@dataclass(frozen=True)
+class WaitLimit:
+    """
+    What ends a wait: whichever of two arguments of the task is over first.
+
+    :param argument: its name, ``timeout`` or ``execution_timeout``.
+    :param seconds: what it is set to.
+    :param deadline: the moment when the wait ends.
+    """
+
+    argument: str
+    seconds: float
+    deadline: datetime
+
+    @property
+    def advice(self) -> str:
+        """How to go on after that, as a whole sentence."""
+        return f"Clear this task to go on waiting for it, with a longer {self.argument} if it needs one."
+
+
+def wait_limit(
+    task: Any, timeout: float, *, began: datetime, is_deferred: bool, task_instance: Any = None
+) -> WaitLimit:
+    """
+    Return what ends a wait that begins now.
+
+    Airflow 3 forgets a task's ``execution_timeout`` while it is deferred, and in the pauses of a rescheduled
+    sensor.
+
+    :param task: the operator.
+    :param timeout: seconds that the wait may take.
+    :param began: when this try of the task began.
+    :param is_deferred: whether the wait is to be in the triggerer.
+    :param task_instance: Airflow's.
+    """
+    by_timeout = WaitLimit("timeout", timeout, deadline_after(timeout))
+    if not task.execution_timeout:
+        return by_timeout
+    span = min(task.execution_timeout.total_seconds(), LONGEST_SPAN)
+    room = 0.0
+    if not is_deferred:
+        room = ROOM_FOR_LAST_POLL
+    elif hasattr(task_instance, "trigger_timeout"):
+        # Airflow 2's, which ends a resumed task without a word once the time since its start is over.
+        room = ROOM_TO_RESUME
+        began = task_instance.start_date or began
+    deadline = began + timedelta(seconds=span - min(room, span / 4))
+    by_execution = WaitLimit("execution_timeout", span, deadline)
+    return min(by_execution, by_timeout, key=lambda limit: limit.deadline)
+
+
+def resumed_limit(task: Any, timeout: float, argument: str | None, deadline: str) -> WaitLimit:
+    """
+    Return what ends the wait that a task was resumed from.
+
+    :param task: the operator.
+    :param timeout: what its ``timeout`` is, in seconds.
+    :param argument: whose deadline it was; where no worker handed that through, the shorter one's.
+    :param deadline: the moment when the wait ends.
+    """
+    span = task.execution_timeout.total_seconds() if task.execution_timeout else timeout
+    argument = argument or ("execution_timeout" if span < timeout else "timeout")
+    return WaitLimit(argument, timeout if argument == "timeout" else span, datetime.fromisoformat(deadline))
 
 
 class JobWatch:
@@ -90,6 +159,7 @@ class JobWatch:
     :param advice: how to go on after a timeout, as a whole sentence.
     :param waited: seconds that the job was waited for before, in other processes.
     :param first_look: the moment of the first look, where that isn't to be taken at once.
+    :param limit: what the deadline comes from, where that is known here.
     """
 
     def __init__(
@@ -102,8 +172,10 @@ class JobWatch:
         advice: str = "",
         waited: float = 0.0,
         first_look: datetime | None = None,
+        limit: WaitLimit | None = None,
     ) -> None:
         self.job_id = job_id
+        self._limit = limit
         self._first_look = first_look
         self._deadline = deadline.timestamp()
         self._poll_interval = poll_interval
@@ -115,6 +187,21 @@ class JobWatch:
         self._troubles = 0
         self._forbidden_since: float | None = None
         self._unknown_status: str | None = None
+        self._unknown_since = 0.0
+        self._is_reminded = False
+
+    def announce(self, pause: float | None = None) -> None:
+        """
+        Log what is waited for and until when, once the wait begins.
+
+        :param pause: seconds until the next look; until the first one by default.
+        """
+        self._log.info(
+            "Waiting for job %s until %s; next poll in %.0f s",
+            self.job_id,
+            moment(self._deadline),
+            self.first_pause if pause is None else pause,
+        )
 
     @property
     def remaining(self) -> float:
@@ -145,12 +232,14 @@ class JobWatch:
             self._note_recovery()
             if seen.has_ended:
                 return None
-            self._report(seen, now)
+            self._note_status(seen, now)
             is_first = self._looks == 1 and self._first_look is None
             pause = next_pause(self._poll_interval, is_first=is_first)
         if now >= self._deadline:
-            raise timed_out(self.job_id, seen, self._advice)
-        return min(pause, self._deadline - now)
+            raise timed_out(self.job_id, seen, self._advice, self._limit)
+        pause = min(pause, self._deadline - now)
+        self._report(seen, now, pause)
+        return pause
 
     def _pause_in_trouble(self, error: PictoryError, now: float) -> float:
         if not self.tolerates(error):
@@ -173,9 +262,12 @@ class JobWatch:
         if not isinstance(error, PictoryAPIError):
             return False
         status_code = error.status_code
-        if isinstance(error, AirflowFailException) and not isinstance(error, PictoryJobNotFoundError):
+        if isinstance(error, AirflowFailException) and not isinstance(
+            error, (PictoryJobNotFoundError, PictoryRedirectedError)
+        ):
             return False
-        if status_code == 403:
+        if status_code == 403 or isinstance(error, PictoryRedirectedError):
+            # A network's login page redirects, too.
             self._forbidden_since = self._forbidden_since or now
             return now - self._forbidden_since < FORBIDDEN_GRACE
         self._forbidden_since = None
@@ -190,19 +282,61 @@ class JobWatch:
         self._troubles = 0
         self._forbidden_since = None
 
-    def _report(self, job: VideoJob, now: float) -> None:
-        if job.has_unknown_status and job.status != self._unknown_status:
-            self._unknown_status = job.status
+    def _note_status(self, job: VideoJob, now: float) -> None:
+        """Tell at once that a status is strange, and once more when it stays."""
+        if not job.has_unknown_status:
+            return
+        if job.status != self._unknown_status:
+            self._unknown_status, self._unknown_since = job.status, now
+            self._is_reminded = False
             self._log.warning(
-                "Pictory reports the status %r for job %s, which this provider doesn't know; waiting on",
+                "Pictory reports the status %r for job %s, which this provider doesn't know; waiting on. %s",
                 job.status,
                 job.job_id,
+                _guess(job.status),
             )
-        if now - self._reported >= PAUSE_BETWEEN_REPORTS:
-            self._reported = now
-            self._log.info(
-                "Pictory job %s is %s after %.0f s of waiting", job.job_id, job.status, now - self._started
+        elif not self._is_reminded and now - self._unknown_since >= UNKNOWN_STATUS_REMINDER:
+            self._is_reminded = True
+            self._log.warning(
+                "Pictory job %s still has the status %r after %.0f s, which this provider doesn't know; "
+                "waiting on until %s. %s",
+                job.job_id,
+                job.status,
+                now - self._unknown_since,
+                moment(self._deadline),
+                _guess(job.status),
             )
+
+    def _report(self, seen: VideoJob | PictoryError, now: float, pause: float) -> None:
+        """Tell about once a minute how the wait goes on."""
+        if now - self._reported < PAUSE_BETWEEN_REPORTS:
+            return
+        self._reported = now
+        state = f"is {seen.status}" if isinstance(seen, VideoJob) else "can't be polled right now"
+        self._log.info(
+            "Pictory job %s %s after %.0f s of waiting; next poll in %.0f s, deadline %s",
+            self.job_id,
+            state,
+            now - self._started,
+            pause,
+            moment(self._deadline),
+        )
+
+
+def moment(timestamp: float) -> str:
+    """Return a moment as a log line shows it."""
+    return f"{datetime.fromtimestamp(timestamp, UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _guess(status: str) -> str:
+    """Return what a status that nobody documented may mean, and where a person finds out."""
+    words = status.lower()
+    meaning = "may be a new word for a job that runs, or for one that has ended"
+    if any(word in words for word in UNHAPPY_WORDS):
+        meaning = "sounds as if the job had ended without a video"
+    elif any(word in words for word in HAPPY_WORDS):
+        meaning = "sounds as if the video were finished"
+    return f"It {meaning}; look for the job in Pictory's application, https://app.pictory.ai/."
 
 
 def may_pass(error: PictoryError) -> bool:
@@ -228,6 +362,7 @@ def wait_for_job(hook: PictoryHook, watch: JobWatch) -> VideoJob:
     :return: the job once it has ended, however it ended.
     :raises PictoryError: as :meth:`JobWatch.pause_after`.
     """
+    watch.announce()
     while True:
         seen = look(hook, watch.job_id)
         pause = watch.pause_after(seen)
@@ -251,37 +386,65 @@ def require_completed(job: VideoJob) -> VideoJob:
         message = f"Pictory job {job.job_id} failed ({words})"
         if "INSUFFICIENT_CREDITS" in (job.error_code, job.error_message):
             raise PictoryInsufficientCreditsError(
-                f"{message}: the account is out of AI credits", code=job.error_code
+                f"{message}: the account is out of AI credits. Add some at Pictory; then {PAY_AGAIN}",
+                code=job.error_code,
             )
-        raise PictoryJobFailedError(message, job_id=job.job_id, error_code=job.error_code)
+        raise PictoryJobFailedError(
+            f"{message}. For another video {PAY_AGAIN}", job_id=job.job_id, error_code=job.error_code
+        )
     if job.status == JobStatus.CLEANED:
         raise PictoryJobExpiredError(
             f"The video of Pictory job {job.job_id} was deleted at Pictory (status 'cleaned') and can't be "
-            "brought back; it takes a new submission to have it again",
+            f"brought back; it takes a new submission to have it again: {PAY_AGAIN}",
             job_id=job.job_id,
         )
     return job
 
 
-def timed_out(job_id: str, seen: VideoJob | PictoryError | None, advice: str) -> PictoryJobTimedOutError:
+def timed_out(
+    job_id: str, seen: VideoJob | PictoryError | None, advice: str, limit: WaitLimit | None = None
+) -> PictoryJobTimedOutError | PictoryExecutionTimeoutError:
     """
     Make the error for a wait whose time is up.
 
     :param job_id: of the job.
     :param seen: what the last look brought; ``None`` where there was none.
     :param advice: how to go on, as a whole sentence.
+    :param limit: what ended the wait, where that is known.
+    :return: an error that no retry follows, unless it was the ``execution_timeout``, which is one try's.
     """
+    parts = [f"The wait for Pictory job {job_id} is over, {what_is_known(seen)}"]
+    if limit is not None:
+        parts.append(f"What ended it was its {limit.argument} of {limit.seconds:g} s.")
+    message = " ".join(filter(None, (*parts, advice)))
+    error: PictoryJobTimedOutError | PictoryExecutionTimeoutError
+    if limit is not None and limit.argument == "execution_timeout":
+        error = PictoryExecutionTimeoutError(message, job_id=job_id)
+    else:
+        error = PictoryJobTimedOutError(message, job_id=job_id)
+    if isinstance(seen, PictoryError):
+        error.__cause__ = seen
+    return error
+
+
+def what_is_known(seen: VideoJob | PictoryError | None) -> str:
+    """
+    Return what is known of a job that nobody waits for any more, as the end of a sentence.
+
+    :param seen: what the last look brought; ``None`` where there was none.
+    """
+    if isinstance(seen, VideoJob) and seen.has_unknown_status:
+        return (
+            f"and whether the job is isn't known (status {str(seen.status)!r}), since this provider doesn't "
+            f"know that status. {_guess(seen.status)} If it is running, Pictory has no way to cancel it."
+        )
     if isinstance(seen, VideoJob):
         truth = f"but the job is not (status {str(seen.status)!r}):"
     elif seen is None:
         truth = "and whether it has ended is unknown. If it is running,"
     else:
         truth = f"and whether it has ended is unknown: the last look failed ({seen}). If it is running,"
-    return PictoryJobTimedOutError(
-        f"The wait for Pictory job {job_id} is over, {truth} it goes on and is paid for, since Pictory has "
-        f"no way to cancel it. {advice}".rstrip(),
-        job_id=job_id,
-    )
+    return f"{truth} it goes on and is paid for, since Pictory has no way to cancel it."
 
 
 def describe(job: VideoJob) -> str:

@@ -12,6 +12,9 @@ from airflow_provider_pictory.operators.pictory import GenerateVideoOperator
 from airflow_provider_pictory.sensors.pictory import VideoJobSensor
 from airflow_provider_pictory.transfers.pictory_to_object_storage import PictoryToObjectStorageOperator
 
+# Whoever starts a run types a folder, and ".." would lead out of it.
+FOLDER = r"^(?!.*(\.\.|::))[\w/:@.= -]*\w(?!\n)$"
+
 with DAG(
     dag_id="example_pictory_approval",
     schedule=None,
@@ -20,7 +23,7 @@ with DAG(
     default_args={"retries": 3, "retry_delay": timedelta(minutes=1)},
     params={
         "prompt": Param("A lighthouse in a storm, waves break on the rocks", minLength=5),
-        "folder": Param("demo-output/published", description="Where approved videos go"),
+        "folder": Param("demo-output/published", pattern=FOLDER, description="Where approved videos go"),
     },
     tags=["example", "pictory"],
 ) as dag:

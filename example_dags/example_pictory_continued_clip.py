@@ -11,6 +11,9 @@ from airflow_provider_pictory.operators.pictory import GenerateVideoOperator
 from airflow_provider_pictory.sensors.pictory import VideoJobSensor
 from airflow_provider_pictory.transfers.pictory_to_object_storage import PictoryToObjectStorageOperator
 
+# Whoever starts a run types a folder, and ".." would lead out of it.
+FOLDER = r"^(?!.*(\.\.|::))[\w/:@.= -]*\w(?!\n)$"
+
 with DAG(
     dag_id="example_pictory_continued_clip",
     schedule=None,
@@ -20,7 +23,7 @@ with DAG(
     params={
         "beginning": Param("A paper boat sails down a rainy street, seen from above", minLength=5),
         "continuation": Param("The boat reaches a pond, and the rain ends", minLength=5),
-        "folder": Param("demo-output", description="Where both clips are saved"),
+        "folder": Param("demo-output", pattern=FOLDER, description="Where both clips are saved"),
     },
     tags=["example", "pictory"],
 ) as dag:

@@ -24,8 +24,10 @@ with DAG(
     generate = GenerateVideoOperator(
         task_id="generate",
         prompt=(
-            "A calm morning greeting for {{ data_interval_end.format('dddd, D MMMM') }}: soft light falls "
-            "through a window onto a breakfast table, steam rises from a cup"
+            # The run's day, also where it has no logical date. Airflow 2 has no run_after.
+            "A calm morning greeting for "
+            "{{ (dag_run.run_after | default(data_interval_end)).strftime('%A, %d %B') }}: "
+            "soft light falls through a window onto a breakfast table, steam rises from a cup"
         ),
         model="pixverse5.5",
         aspect_ratio="9:16",

@@ -11,6 +11,9 @@ from airflow_provider_pictory.operators.pictory import GenerateVideoOperator
 from airflow_provider_pictory.sensors.pictory import VideoJobSensor
 from airflow_provider_pictory.transfers.pictory_to_object_storage import PictoryToObjectStorageOperator
 
+# Whoever starts a run types a folder, and ".." would lead out of it.
+FOLDER = r"^(?!.*(\.\.|::))[\w/:@.= -]*\w(?!\n)$"
+
 with DAG(
     dag_id="example_pictory_generate_video",
     schedule=None,
@@ -21,7 +24,7 @@ with DAG(
     params={
         "prompt": Param("A paper boat sails down a rainy street, seen from above", minLength=5),
         "model": Param("pixverse5.5", enum=["pixverse5.5", "veo3.1_fast", "veo3.1"]),
-        "folder": Param("demo-output", description="Where the MP4 is saved, such as s3://media@bucket/clips"),
+        "folder": Param("demo-output", pattern=FOLDER, description="Such as s3://media@bucket/clips"),
     },
     tags=["example", "pictory"],
 ) as dag:

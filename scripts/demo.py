@@ -109,7 +109,7 @@ def run_dag(environment: dict[str, str]) -> None:
     with closing(database()) as connection:
         connection.execute("DELETE FROM xcom WHERE dag_id = ?", (DAG_ID,))
         connection.commit()
-    conf = json.dumps({"prompt": PROMPT, "model": MODEL, "folder": str(OUTPUT)})
+    conf = json.dumps({"prompt": PROMPT, "model": MODEL, "folder": OUTPUT.name})
     status = airflow(environment, "dags", "test", DAG_ID, "--conf", conf)
     if status != 0 or "save" not in results():
         errors = OWN_ERROR.findall(LOG.read_text(errors="replace"))

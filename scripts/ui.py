@@ -69,6 +69,7 @@ def run_ui(home: Path, port: int, render_seconds: float) -> None:
             **airflow_environment(home, connection),
             # No login; so it listens on this machine alone.
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
+            "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
             "AIRFLOW__API__HOST": "127.0.0.1",
             "AIRFLOW__API__PORT": str(port),
             "AIRFLOW__API__BASE_URL": f"http://127.0.0.1:{port}",

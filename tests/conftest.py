@@ -107,8 +107,8 @@ def run_dag(airflow_database, capfd):
     """Run a DAG to its end, with Airflow's own ``dag.test()`` and a real database."""
     from tests import dag_runs
 
-    def run(dag, conf=None) -> dag_runs.FinishedRun:
-        finished = dag_runs.run(dag, capfd, conf)
+    def run(dag, conf=None, **arguments) -> dag_runs.FinishedRun:
+        finished = dag_runs.run(dag, capfd, conf, **arguments)
         assert API_KEY not in finished.log
         return finished
 

@@ -92,13 +92,14 @@ def a_dag(**default_args: Any) -> DAG:
     )
 
 
-def run(dag: DAG, capture: Any, conf: dict[str, Any] | None = None) -> FinishedRun:
+def run(dag: DAG, capture: Any, conf: dict[str, Any] | None = None, **arguments: Any) -> FinishedRun:
     """
     Run a DAG to its end.
 
     :param dag: which, from :func:`a_dag` if its failures shall be known.
     :param capture: pytest's ``capfd``.
     :param conf: of the run.
+    :param arguments: of Airflow's ``dag.test()``, such as ``logical_date``.
     """
     _failures.clear()
     DAG_TO_RUN[dag.dag_id] = dag
@@ -111,7 +112,7 @@ def run(dag: DAG, capture: Any, conf: dict[str, Any] | None = None) -> FinishedR
     propagate, task_log.propagate = task_log.propagate, False
     capture.readouterr()
     try:
-        dag_run = dag.test(run_conf=conf)
+        dag_run = dag.test(run_conf=conf, **arguments)
     finally:
         DAG_TO_RUN.clear()
         task_log.removeHandler(handler)

@@ -103,7 +103,7 @@ class TaskInstance:
         self._begin()
 
     def get_task_states(
-        self, dag_id: str, task_ids: list[str], run_ids: list[str]
+        self, dag_id: str, task_ids: list[str], run_ids: list[str], map_index: int | None
     ) -> dict[str, dict[str, str]]:
         """Say as Airflow does in which state other task instances are."""
         return {run_id: dict.fromkeys(task_ids, self.state_of_others) for run_id in run_ids}

@@ -7,7 +7,11 @@ import inspect
 import pickle
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
+from airflow.providers.common.compat.sdk import (
+    AirflowException,
+    AirflowFailException,
+    AirflowTaskTimeout,
+)
 
 from airflow_provider_pictory import exceptions
 from airflow_provider_pictory.exceptions import (
@@ -16,6 +20,7 @@ from airflow_provider_pictory.exceptions import (
     PictoryConfigurationError,
     PictoryDownloadError,
     PictoryError,
+    PictoryExecutionTimeoutError,
     PictoryFileExistsError,
     PictoryInsufficientCreditsError,
     PictoryInvalidRequestError,
@@ -27,6 +32,7 @@ from airflow_provider_pictory.exceptions import (
     PictoryJobUnfinishedError,
     PictoryLedgerError,
     PictoryRateLimitedError,
+    PictoryRedirectedError,
     PictorySpendingLimitError,
     PictoryStorageError,
     PictorySubmissionUnknownError,
@@ -39,6 +45,7 @@ PARENTS = {
     PictoryInvalidRequestError: PictoryError,
     PictoryAPIError: PictoryError,
     PictoryRateLimitedError: PictoryAPIError,
+    PictoryRedirectedError: PictoryAPIError,
     PictoryAuthenticationError: PictoryAPIError,
     PictoryInsufficientCreditsError: PictoryAPIError,
     PictoryJobNotFoundError: PictoryAPIError,
@@ -50,6 +57,7 @@ PARENTS = {
     PictoryJobFailedError: PictoryJobError,
     PictoryJobExpiredError: PictoryJobError,
     PictoryJobTimedOutError: PictoryJobError,
+    PictoryExecutionTimeoutError: PictoryError,
     PictoryJobUnfinishedError: PictoryError,
     PictoryDownloadError: PictoryError,
     PictoryStorageError: PictoryError,
@@ -62,6 +70,7 @@ RETRIED = {
     PictoryRateLimitedError,
     PictoryLedgerError,
     PictorySubmissionUnresolvedError,
+    PictoryExecutionTimeoutError,
     PictoryJobUnfinishedError,
     PictoryDownloadError,
     PictoryStorageError,
@@ -122,6 +131,13 @@ def test_a_call_without_an_answer_has_no_status(kind):
 @pytest.mark.parametrize("kind", [kind for kind in PARENTS if issubclass(kind, PictoryJobError)])
 def test_an_error_of_a_job_carries_its_id(kind):
     assert pickle.loads(pickle.dumps(kind("One sentence.", job_id="job-1"))).job_id == "job-1"
+
+
+def test_an_execution_timeout_is_airflows_own_and_carries_the_job():
+    error = pickle.loads(pickle.dumps(PictoryExecutionTimeoutError("One sentence.", job_id="job-1")))
+
+    assert isinstance(error, AirflowTaskTimeout)
+    assert error.job_id == "job-1"
 
 
 def test_a_failed_job_carries_pictorys_code():

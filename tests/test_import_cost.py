@@ -43,10 +43,12 @@ import airflow_provider_pictory.triggers.without_worker
 """
 # Whatever else of ours is loaded is paid for at each parse of each file.
 ENOUGH_FOR_A_DAG = {
+    "airflow_provider_pictory.arguments",
     "airflow_provider_pictory.decorators",
     "airflow_provider_pictory.decorators.pictory",
     "airflow_provider_pictory.links",
     "airflow_provider_pictory.links.pictory",
+    "airflow_provider_pictory.literals",
     "airflow_provider_pictory.operators",
     "airflow_provider_pictory.operators.pictory",
     "airflow_provider_pictory.schedule",
@@ -56,6 +58,34 @@ ENOUGH_FOR_A_DAG = {
     "airflow_provider_pictory.transfers",
     "airflow_provider_pictory.transfers.pictory_to_object_storage",
 }
+A_DAG_OF_LITERALS = f"""{A_DAG}
+    GenerateVideoOperator(
+        task_id="literal",
+        prompt="A red fox in snow, at dusk",
+        model="veo3.1",
+        duration=8,
+        aspect_ratio="9:16",
+        first_frame_image_url="https://example.com/1.png",
+        webhook="https://example.com/done?of=1",
+        wait_for_completion=True,
+        deferrable=True,
+        max_credits=200,
+        check_quota=True,
+        on_clear="new",
+        on_unknown_submission="resubmit",
+        resubmit_failed=True,
+    )
+    VideoJobSensor(
+        task_id="one", job_id="4a09edf9-d071-4847-bda5-8dea913d80fe", deferrable=False, soft_fail=True
+    )
+    PictoryToObjectStorageOperator(
+        task_id="keep",
+        job_id="4a09edf9-d071-4847-bda5-8dea913d80fe",
+        path="films/",
+        overwrite=True,
+        check_video=False,
+    )
+"""
 EXPENSIVE = {
     "requests",
     "urllib3",
@@ -104,6 +134,16 @@ def test_parsing_a_dag_loads_of_ours_only_what_describes_tasks(modules_of_a_dag)
     assert {module for module in ours if module.startswith("airflow_provider_pictory.")} == ENOUGH_FOR_A_DAG
 
 
+def test_checking_literals_loads_nothing_more_than_what_the_models_make():
+    _, ours = modules_after(ANYBODYS, A_DAG_OF_LITERALS)
+
+    assert {module for module in ours if module.startswith("airflow_provider_pictory.")} == {
+        *ENOUGH_FOR_A_DAG,
+        "airflow_provider_pictory.api",
+        "airflow_provider_pictory.api.models",
+    }
+
+
 def test_parsing_a_dag_loads_little_that_is_not_ours(modules_of_a_dag):
     _, ours, _ = modules_of_a_dag
 
@@ -112,7 +152,7 @@ def test_parsing_a_dag_loads_little_that_is_not_ours(modules_of_a_dag):
 
 
 def test_describing_pictory_loads_neither_airflow_nor_a_client():
-    (ours,) = modules_after("import airflow_provider_pictory.api")
+    (ours,) = modules_after("from airflow_provider_pictory.api import *")
 
     assert {
         module for module in ours if module.partition(".")[0] in ("airflow", "requests", "aiohttp")
@@ -121,6 +161,6 @@ def test_describing_pictory_loads_neither_airflow_nor_a_client():
         "airflow_provider_pictory.api",
         *(
             f"airflow_provider_pictory.api.{name}"
-            for name in ("answers", "checks", "faults", "jobs", "models", "video_request")
+            for name in ("answers", "checks", "faults", "jobs", "models", "redaction", "video_request")
         ),
     }

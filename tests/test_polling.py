@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
@@ -17,6 +18,7 @@ from airflow_provider_pictory.exceptions import (
     PictoryAuthenticationError,
     PictoryConfigurationError,
     PictoryError,
+    PictoryExecutionTimeoutError,
     PictoryInsufficientCreditsError,
     PictoryInvalidRequestError,
     PictoryJobExpiredError,
@@ -27,6 +29,7 @@ from airflow_provider_pictory.exceptions import (
 )
 from airflow_provider_pictory.polling import (
     JobWatch,
+    WaitLimit,
     deadline_after,
     describe,
     look,
@@ -35,6 +38,7 @@ from airflow_provider_pictory.polling import (
     seconds,
     timed_out,
     wait_for_job,
+    wait_limit,
 )
 
 JOB_ID = "4a09edf9-d071-4847-bda5-8dea913d80fe"
@@ -469,6 +473,51 @@ def test_another_unknown_status_is_another_warning(watching, pauses, log):
     assert len(log.warnings) == 2
 
 
+@pytest.mark.parametrize(
+    ("status", "guess"),
+    [
+        *((word, "as if the job had ended without a video") for word in ("canceled", "cancelled", "Expired")),
+        *((word, "as if the job had ended without a video") for word in ("error", "timed-out", "TERMINATED")),
+        *((word, "as if the video were finished") for word in ("success", "Done", "ready")),
+        *(
+            (word, "for a job that runs, or for one that has ended")
+            for word in ("queued", "paused", "x" * 99)
+        ),
+    ],
+)
+def test_what_is_strange_is_said_at_once_and_once_more_after_some_minutes(
+    watching, pauses, log, status, guess
+):
+    watch = watching(poll_interval=10)
+    pauses(watch, VideoJob(JOB_ID, status))
+    (at_once,) = log.warnings
+    pauses(watch, *[VideoJob(JOB_ID, status)] * 200)
+    (_, again) = log.warnings
+
+    for warning in (at_once, again):
+        assert repr(status) in warning
+        assert JOB_ID in warning
+        assert guess in warning
+        assert "https://app.pictory.ai/" in warning
+    assert "still has the status" in again
+    assert "after 300 s" in again
+
+
+@pytest.mark.parametrize("status", ["canceled", "error", "expired", "queued"])
+def test_a_timeout_with_an_unknown_status_claims_nothing_that_is_not_known(watching, clock, status):
+    watch = watching(timeout=60)
+    clock.now += 60
+
+    with pytest.raises(PictoryJobTimedOutError) as caught:
+        watch.pause_after(VideoJob(JOB_ID, status))
+
+    message = str(caught.value)
+    assert f"whether the job is isn't known (status {status!r})" in message
+    assert "paid for" not in message
+    assert "the job is not" not in message
+    assert message.endswith(ADVICE)
+
+
 def test_an_unknown_status_times_out_like_any_other(watching, pauses):
     with pytest.raises(PictoryJobTimedOutError, match="status 'queued'"):
         pauses(watching(timeout=100), *[VideoJob(JOB_ID, "queued")] * 20)
@@ -509,7 +558,10 @@ def test_the_end_of_trouble_is_told_as_well_when_the_job_has_ended_meanwhile(wat
 def test_a_long_wait_is_told_of_about_once_a_minute(watching, pauses, log):
     pauses(watching(poll_interval=10), *[IN_PROGRESS] * 61)
 
-    assert log.infos[0] == f"Pictory job {JOB_ID} is in-progress after 60 s of waiting"
+    assert log.infos[0] == (
+        f"Pictory job {JOB_ID} is in-progress after 60 s of waiting; next poll in 10 s, deadline "
+        "2027-01-15 09:00:00 UTC"
+    )
     assert len(log.infos) == 10
     assert log.warnings == []
 
@@ -517,10 +569,91 @@ def test_a_long_wait_is_told_of_about_once_a_minute(watching, pauses, log):
 def test_a_wait_that_began_elsewhere_is_told_as_a_whole(watching, pauses, log):
     pauses(watching(poll_interval=60, waited=600), IN_PROGRESS, IN_PROGRESS)
 
-    assert log.infos == [f"Pictory job {JOB_ID} is in-progress after 660 s of waiting"]
+    (line,) = log.infos
+    assert line.startswith(f"Pictory job {JOB_ID} is in-progress after 660 s of waiting; next poll in 60 s")
+
+
+def test_a_wait_begins_with_a_line_that_tells_the_job_the_deadline_and_the_next_poll(watching, log):
+    watching(timeout=HOUR).announce()
+
+    assert log.infos == [f"Waiting for job {JOB_ID} until 2027-01-15 09:00:00 UTC; next poll in 0 s"]
+
+
+def test_long_trouble_is_told_of_about_once_a_minute_as_well(watching, pauses, log):
+    pauses(watching(poll_interval=10), *[NO_ANSWER] * 20)
+
+    assert len(log.warnings) == 1
+    assert len(log.infos) >= 15
+    assert all(f"Pictory job {JOB_ID} can't be polled right now after" in line for line in log.infos)
+    assert all("; next poll in 60 s, deadline 2027-01-15 09:00:00 UTC" in line for line in log.infos)
 
 
 # Timeouts
+
+
+def a_task(execution_timeout):
+    return SimpleNamespace(execution_timeout=execution_timeout and timedelta(seconds=execution_timeout))
+
+
+@pytest.mark.parametrize("is_deferred", [True, False])
+@pytest.mark.parametrize(
+    ("timeout", "execution_timeout", "argument", "after"),
+    [
+        (600, None, "timeout", 600),
+        (600, 0, "timeout", 600),
+        (600, 1000, "timeout", 600),
+        (600, 400, "execution_timeout", 400),
+    ],
+)
+def test_the_shorter_limit_ends_a_wait(timeout, execution_timeout, argument, after, is_deferred):
+    now = datetime.now(UTC)
+    limit = wait_limit(a_task(execution_timeout), timeout, began=now, is_deferred=is_deferred)
+
+    assert limit.argument == argument
+    # On a worker there is some room for a last poll before Airflow's alarm.
+    room = 10 if argument == "execution_timeout" and not is_deferred else 0
+    assert (limit.deadline - now).total_seconds() == pytest.approx(after - room, abs=1)
+    assert f"with a longer {argument} if it needs one" in limit.advice
+
+
+def test_what_is_left_of_an_execution_timeout_counts():
+    began = datetime.now(UTC) - timedelta(seconds=300)
+    limit = wait_limit(a_task(400), 600, began=began, is_deferred=True)
+
+    assert limit.deadline == began + timedelta(seconds=400)
+
+
+def test_where_airflow_counts_a_deferral_itself_the_wait_ends_in_time_for_a_last_word():
+    started = datetime.now(UTC) - timedelta(seconds=60)
+    of_airflow_2 = SimpleNamespace(trigger_timeout=None, start_date=started)
+    limit = wait_limit(
+        a_task(400), 600, began=datetime.now(UTC), is_deferred=True, task_instance=of_airflow_2
+    )
+
+    assert limit.deadline == started + timedelta(seconds=370)
+
+
+def test_an_execution_timeout_without_a_bound_is_bounded():
+    now = datetime.now(UTC)
+    endless = SimpleNamespace(execution_timeout=timedelta.max)
+
+    assert wait_limit(endless, 600, began=now, is_deferred=True).argument == "timeout"
+
+
+@pytest.mark.parametrize(
+    ("limit", "kind"),
+    [
+        (WaitLimit("timeout", 600.0, datetime.now(UTC)), PictoryJobTimedOutError),
+        (WaitLimit("execution_timeout", 600.0, datetime.now(UTC)), PictoryExecutionTimeoutError),
+    ],
+    ids=["timeout", "execution_timeout"],
+)
+def test_a_timeout_tells_which_limit_ended_the_wait(limit, kind):
+    error = timed_out(JOB_ID, IN_PROGRESS, limit.advice, limit)
+
+    assert type(error) is kind
+    assert error.job_id == JOB_ID
+    assert f"What ended it was its {limit.argument} of 600 s." in str(error)
 
 
 def test_a_timeout_tells_the_job_the_cost_and_the_way_on(watching, clock):
@@ -686,7 +819,10 @@ def test_a_failed_job_is_an_error_with_pictorys_words(status):
     with pytest.raises(PictoryJobFailedError) as caught:
         require_completed(VideoJob(JOB_ID, status, error_code="5001", error_message="Refused"))
 
-    assert str(caught.value) == f"Pictory job {JOB_ID} failed (5001: Refused)"
+    assert str(caught.value) == (
+        f"Pictory job {JOB_ID} failed (5001: Refused). For another video clear the task that submitted it, "
+        "which submits and pays again; clearing a task that only waits for it or saves it fails again"
+    )
     assert (caught.value.job_id, caught.value.error_code) == (JOB_ID, "5001")
     assert isinstance(caught.value, AirflowFailException)
 
@@ -700,7 +836,10 @@ def test_a_job_that_failed_without_a_word_is_an_error_all_the_same():
     "words", [{"error_code": "INSUFFICIENT_CREDITS"}, {"error_message": "INSUFFICIENT_CREDITS"}]
 )
 def test_a_job_that_failed_for_want_of_credits_is_an_error_of_its_own(words):
-    with pytest.raises(PictoryInsufficientCreditsError, match=f"job {JOB_ID} failed .* out of AI credits"):
+    with pytest.raises(
+        PictoryInsufficientCreditsError,
+        match=f"job {JOB_ID} failed .* out of AI credits. Add some at Pictory; then clear the task that subm",
+    ):
         require_completed(VideoJob(JOB_ID, JobStatus.FAILED, **words))
 
 
@@ -709,6 +848,7 @@ def test_a_cleaned_job_has_no_video_any_more(status):
     with pytest.raises(PictoryJobExpiredError, match=f"job {JOB_ID} was deleted at Pictory") as caught:
         require_completed(VideoJob(JOB_ID, status))
     assert caught.value.job_id == JOB_ID
+    assert "clear the task that submitted it, which submits and pays again" in str(caught.value)
 
 
 @pytest.mark.parametrize(

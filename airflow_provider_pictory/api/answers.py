@@ -3,19 +3,42 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from functools import partial
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
+from airflow_provider_pictory.api import checks
 from airflow_provider_pictory.api.faults import shown
 from airflow_provider_pictory.api.jobs import UnreadableJobError, VideoJob, read_number, read_text
+from airflow_provider_pictory.api.redaction import LONGEST_TEXT, clean
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+# A day in seconds: longer ones are of no use to anybody, and more likely a mistake than meant.
+LONGEST_RETRY_AFTER = 24 * 60 * 60.0
 
 _LONGEST_TEXT_SHOWN = 300
+# More of a body than is ever shown, so that nothing in it is cut in half before it is recognised.
+_MOST_BYTES_LOOKED_AT = 16 * 1024
+# Of these, a body is quoted only if it is an error as Pictory writes one: whoever refuses credentials tends
+# to send them back, in whichever form.
+_REFUSED_CREDENTIALS = (401, 403, 407)
 _MOST_FIELDS_SHOWN = 20
+# One of a header's values, which several headers of that name are joined from; a date has a comma of its own.
+_HEADER_VALUE = re.compile(r"\s*(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*,[^,]+|[^,]+", re.IGNORECASE)
+_SECONDS = re.compile(r"\d+(\.\d*)?|\.\d+", re.ASCII)
+# Whoever sends so many seconds means a moment, in seconds or milliseconds since 1970.
+_FIRST_EPOCH = 1e9
+_FIRST_EPOCH_IN_MILLISECONDS = 1e12
+_LONGEST_STATUS = 100
+# What Pictory's words are compared with, so they have to stay as they are.
+_KNOWN_CODES = ("JOB_NOT_FOUND", "INSUFFICIENT_CREDITS")
 
 
 class AnswerErrorKind(StrEnum):
@@ -43,6 +66,8 @@ class AnswerError(Exception):
     :param code: Pictory's code of the error, where it gave one.
     :param fields: Pictory's complaints by field, of a refused request.
     :param retry_after: seconds that Pictory asks to wait before the next request, where it said so.
+    :param job_id: what was said to be a job's id, in printable characters, where it can't be used as one.
+    :param location: the address that a redirect leads to, as it came.
     """
 
     def __init__(
@@ -54,6 +79,8 @@ class AnswerError(Exception):
         code: str | None = None,
         fields: Mapping[str, str] | None = None,
         retry_after: float | None = None,
+        job_id: str | None = None,
+        location: str | None = None,
     ) -> None:
         super().__init__(message)
         self.kind = kind
@@ -62,6 +89,8 @@ class AnswerError(Exception):
         self.code = code
         self.fields = dict(fields or {})
         self.retry_after = retry_after
+        self.job_id = job_id
+        self.location = location
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Survive being sent between processes, which would otherwise make it from its message alone."""
@@ -76,11 +105,13 @@ class Answer:
     :param status_code: the HTTP status.
     :param body: the body as it came.
     :param headers: the headers under lower-case names.
+    :param clean: makes what is quoted of it fit for a message; takes the text and ``longest``.
     """
 
     status_code: int
     body: bytes
     headers: Mapping[str, str] = field(default_factory=dict)
+    clean: Callable[..., str] = field(default=clean, repr=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -112,6 +143,18 @@ def read_submission(answer: Answer) -> str:
     if job_id := read_job_id(document):
         return job_id
     _raise_reported_error(answer, document)
+    unusable = next(filter(None, _job_ids(document)), None)
+    if unusable is not None:
+        # The job is paid for, so whatever it is called is kept.
+        text = unusable[: checks.LONGEST_JOB_ID]
+        raise AnswerError(
+            AnswerErrorKind.UNREADABLE,
+            f"its job id, {shown(unusable, answer.clean)}, can't be one: {checks.WHAT_A_JOB_ID_IS}",
+            status_code=answer.status_code,
+            job_id="".join(mark if mark.isprintable() else ascii(mark)[1:-1] for mark in text)[
+                : checks.LONGEST_JOB_ID
+            ],
+        ) from None
     raise_unreadable(answer, "there is no job id in it")
 
 
@@ -126,12 +169,22 @@ def read_job(answer: Answer, job_id: str) -> VideoJob:
     if data.get("status") is None:
         _raise_reported_error(answer, document)
     for value in (document.get("job_id"), document.get("jobId"), data.get("job_id"), data.get("jobId")):
-        if value is not None and value != job_id:
-            raise_unreadable(answer, f"it is about job {shown(value)}, asked was job {job_id!r}")
+        if value is not None and _as_text(value) != job_id:
+            raise_unreadable(
+                answer, f"it is about job {shown(value, answer.clean)}, asked was job {shown(job_id)}"
+            )
     try:
-        return VideoJob.from_data(job_id, data)
+        job = VideoJob.from_data(job_id, data)
     except UnreadableJobError as error:
         raise_unreadable(answer, str(error))
+    if not (job.error_code or job.error_message or job.has_unknown_status):
+        return job
+    return replace(
+        job,
+        status=answer.clean(job.status, longest=_LONGEST_STATUS) if job.has_unknown_status else job.status,
+        error_code=_cleaned(answer, job.error_code),
+        error_message=_cleaned(answer, job.error_message),
+    )
 
 
 def read_quota(answer: Answer) -> Quota:
@@ -150,15 +203,33 @@ def read_quota(answer: Answer) -> Quota:
 
 def read_retry_after(answer: Answer, *, now: datetime | None = None) -> float | None:
     """
-    Read how long to wait from a ``Retry-After`` header in either of its forms, seconds or a date.
+    Read how long to wait from a ``Retry-After`` header.
 
-    :return: seconds from now, not negative, or ``None`` where the header is absent or makes no sense.
+    Besides its two lawful forms, whole seconds and a date, this takes what services send in their place:
+    fractions, seconds since 1970, and the header twice, of which the longest wait counts.
+
+    :param answer: what came. Moments count from its ``Date``, if there is one: the clocks may differ.
+    :param now: what moments count from instead.
+    :return: seconds from now, not negative and at most a day; ``None`` where the header is absent or makes
+        no sense.
     """
-    value = answer.headers.get("retry-after", "").strip()
-    if value.isascii() and value.isdigit():
-        return float(value[:9])
+    if now is None:
+        now = read_http_date(answer.headers.get("date", "")) or datetime.now(UTC)
+    values = _HEADER_VALUE.findall(answer.headers.get("retry-after", ""))
+    waits = [wait for value in values if (wait := _read_wait(value.strip(), now)) is not None]
+    return min(max(waits), LONGEST_RETRY_AFTER) if waits else None
+
+
+def _read_wait(value: str, now: datetime) -> float | None:
+    if _SECONDS.fullmatch(value):
+        seconds = float(value)
+        if seconds < _FIRST_EPOCH:
+            return seconds
+        if seconds >= _FIRST_EPOCH_IN_MILLISECONDS:
+            seconds /= 1000
+        return max(0.0, seconds - now.timestamp())
     moment = read_http_date(value)
-    return None if moment is None else max(0.0, (moment - (now or datetime.now(UTC))).total_seconds())
+    return None if moment is None else max(0.0, (moment - now).total_seconds())
 
 
 def read_http_date(text: str) -> datetime | None:
@@ -212,29 +283,43 @@ def read_data(document: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def read_job_id(document: Mapping[str, Any]) -> str | None:
     """Find the job id in whichever of Pictory's envelopes; ``None`` where none has a readable one."""
+    return next((job_id for value in _job_ids(document) if (job_id := checks.read_job_id(value))), None)
+
+
+def _job_ids(document: Mapping[str, Any]) -> list[str]:
     data = read_data(document)
-    for value in (data.get("jobId"), data.get("job_id"), document.get("jobId"), document.get("job_id")):
-        if isinstance(value, str) and value.strip() and value.isprintable():
-            return value.strip()
-    return None
+    values = [data.get("jobId"), data.get("job_id"), document.get("jobId"), document.get("job_id")]
+    values.sort(key=lambda value: not isinstance(value, str))
+    return [text for value in values if (text := _as_text(value)) is not None]
+
+
+def _as_text(value: object) -> str | None:
+    """Give an id as the text that it is asked for with, which numbers may be as well."""
+    if isinstance(value, str):
+        return value.strip()
+    try:
+        return str(value) if isinstance(value, int) and not isinstance(value, bool) else None
+    except ValueError:  # a whole number of thousands of digits
+        return None
 
 
 def _raise_error_status(answer: Answer) -> NoReturn:
     status = answer.status_code
     document = _document(answer)
     _raise_reported_error(answer, document)
-    code, message = _complaint(document)
+    code, message = (_cleaned(answer, text, _LONGEST_TEXT_SHOWN) for text in _complaint(document))
     said = f"Pictory answered HTTP {status}"
     if words := ": ".join(filter(None, (code, message))):
         said += f" ({words})"
     elif text := _shown(answer):
         said += f" with {text}"
+    location = None
     kind = AnswerErrorKind.REFUSED
     fields: dict[str, str] = {}
     retry_after = None
     if status == 400:
         kind = AnswerErrorKind.INVALID_REQUEST
-        fields = _fields(document)
+        fields = _fields(answer, document)
         said += "".join(f"; {name}: {complaint}" for name, complaint in fields.items())
     elif status == 401:
         kind = AnswerErrorKind.UNAUTHORIZED
@@ -245,14 +330,21 @@ def _raise_error_status(answer: Answer) -> NoReturn:
         retry_after = read_retry_after(answer)
     elif 300 <= status < 400:
         kind = AnswerErrorKind.REDIRECTED
-        said += f", a redirect to {shown(answer.headers.get('location', 'nowhere'))}, which is not followed"
+        location = answer.headers.get("location")
+        said += f", a redirect to {shown(location or 'nowhere', answer.clean)}, which is not followed"
     elif status >= 500:
         kind = AnswerErrorKind.SERVER_ERROR
         retry_after = read_retry_after(answer)
     elif not 400 <= status < 500:
         kind = AnswerErrorKind.UNREADABLE
     raise AnswerError(
-        kind, said, status_code=status, code=code, fields=fields, retry_after=retry_after
+        kind,
+        said,
+        status_code=status,
+        code=code,
+        fields=fields,
+        retry_after=retry_after,
+        location=location,
     ) from None
 
 
@@ -267,6 +359,7 @@ def _raise_reported_error(answer: Answer, document: Mapping[str, Any]) -> None:
         kind, said = AnswerErrorKind.INSUFFICIENT_CREDITS, "Pictory says the account is out of AI credits"
     else:
         return
+    code, message = (_cleaned(answer, text, _LONGEST_TEXT_SHOWN) for text in (code, message))
     words = ": ".join(filter(None, (code, message)))
     raise AnswerError(kind, f"{said} ({words})", status_code=answer.status_code, code=code) from None
 
@@ -283,34 +376,48 @@ def _complaint(document: Mapping[str, Any]) -> tuple[str | None, str | None]:
     """Find code and message of an error, which stand at the top level or inside ``data``, under two names."""
     levels = (document, read_data(document))
     code = next(
-        (text for level in levels for name in ("error_code", "code") if (text := _text(level, name))), None
+        (text for level in levels for name in ("error_code", "code") if (text := read_text(level.get(name)))),
+        None,
     )
     message = next(
-        (text for level in levels for name in ("error_message", "message") if (text := _text(level, name))),
+        (
+            text
+            for level in levels
+            for name in ("error_message", "message")
+            if (text := read_text(level.get(name)))
+        ),
         None,
     )
     return code, message
 
 
-def _text(level: Mapping[str, Any], name: str) -> str | None:
-    text = read_text(level.get(name))
-    return text[:_LONGEST_TEXT_SHOWN] if text else None
+def _cleaned(answer: Answer, text: str | None, longest: int = LONGEST_TEXT) -> str | None:
+    return text if not text or text in _KNOWN_CODES else answer.clean(text, longest=longest)
 
 
-def _fields(document: Mapping[str, Any]) -> dict[str, str]:
+def _fields(answer: Answer, document: Mapping[str, Any]) -> dict[str, str]:
     found = {}
     fields = document.get("fields")
     for item in fields[:_MOST_FIELDS_SHOWN] if isinstance(fields, list) else ():
-        if isinstance(item, Mapping) and (name := _text(item, "name")):
-            found[name] = _text(item, "errors") or shown(item.get("errors"))
+        if isinstance(item, Mapping) and (name := read_text(item.get("name"))):
+            errors = read_text(item.get("errors"))
+            found[answer.clean(name, longest=_LONGEST_TEXT_SHOWN)] = (
+                answer.clean(errors, longest=_LONGEST_TEXT_SHOWN)
+                if errors
+                else shown(item.get("errors"), answer.clean)
+            )
     return found
 
 
 def _shown(answer: Answer) -> str:
     """Give the beginning of a body that isn't what was expected; a page of HTML is named, not shown."""
-    text = " ".join(answer.body[: 4 * _LONGEST_TEXT_SHOWN].decode("utf-8", "replace").split())
-    if not text:
-        return ""
-    if text.lower().startswith(("<!doctype html", "<html")):
-        return "a page of HTML, as a proxy, a login page or a wrong base URL would send"
-    return repr(text if len(text) <= _LONGEST_TEXT_SHOWN else f"{text[:_LONGEST_TEXT_SHOWN]}...")
+    text = answer.body[:_MOST_BYTES_LOOKED_AT].decode("utf-8", "replace")
+    if text.lstrip().lower().startswith(("<!doctype html", "<html")):
+        # The status of an error says more than the form of its page does; a 404 may mean the address.
+        if answer.status_code < 400 or answer.status_code == 404:
+            return "a page of HTML, as a proxy, a login page or a wrong base URL would send"
+        return "a page of HTML"
+    if answer.status_code in _REFUSED_CREDENTIALS and text.strip():
+        return "a text that is no error of Pictory's, so it isn't shown"
+    text = answer.clean(text, longest=_LONGEST_TEXT_SHOWN)
+    return repr(text) if text else ""

@@ -8,8 +8,10 @@ Each check takes the raw value and gives the clean one, ``None`` where the value
 from __future__ import annotations
 
 import ast
+import hashlib
 import json
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
@@ -27,13 +29,27 @@ PROMPT_MINIMUM_CHARACTERS = 5
 PROMPT_MAXIMUM_CHARACTERS = 5000
 REFERENCE_IMAGES_MAXIMUM = 3
 
-_JOB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,199}", re.ASCII)
+# Pictory's ids are UUIDs, but nothing promises that, and one that was paid for must not be lost to a rule.
+LONGEST_JOB_ID = 4000
+WHAT_A_JOB_ID_IS = (
+    f"one is a text of at most {LONGEST_JOB_ID:,} printable characters, a letter or a digit among them, and "
+    "no list, dict, template or URL"
+)
+_PLAIN_FILE_NAME = re.compile(r"[A-Za-z0-9_-]{1,200}")
+# What people and templates put in the place of an id by mistake.
+_NEVER_A_JOB_ID = re.compile(r"[\[{]|https?://", re.IGNORECASE)
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
 _DURATION = re.compile(r"(\d{1,9})(?:\.0+)?\s*s?", re.ASCII)
 _LONGEST_DURATION = 999_999_999
 # JSON and Python let through halves of characters (surrogates), which are no text for anybody else.
 _HALF_CHARACTER = re.compile(r"[\ud800-\udfff]")
-_NEVER_IN_A_URL = re.compile(r"[\s\x00-\x1f\x7f\ud800-\udfff]")
+# Besides the invisible marks that copying leaves behind.
+_NEVER_IN_A_URL = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u200b\u2060\ufeff\ud800-\udfff]")
+# Line breaks and tabs are part of a text; nobody means any other of them.
+_CONTROL_CHARACTER = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+# Letters and symbols by their category that leave the page empty all the same: fillers, the blank of Braille
+# and what stands for a character that was lost.
+_BLANKS = frozenset("\u115f\u1160\u2800\u3164\uffa0\ufffc\ufffd")
 
 
 def is_absent(value: object) -> bool:
@@ -46,7 +62,14 @@ def is_absent(value: object) -> bool:
 
 
 def prompt(value: object) -> str:
-    """Check the one field that every video needs; white space around it carries no meaning and is dropped."""
+    """
+    Check the one field that every video needs; white space around it carries no meaning and is dropped.
+
+    Pictory counts 5 to 5,000 characters and so do we, whatever they are. It would take a prompt of which
+    nothing can be seen and be paid for it, so one without any visible character is refused here, and one
+    with a control character, which only comes from a mistake. Characters that this Python doesn't know
+    yet pass beside others that it does.
+    """
     allowed = (
         f"a text of {PROMPT_MINIMUM_CHARACTERS} to {PROMPT_MAXIMUM_CHARACTERS:,} characters is needed "
         "to say what the video shows"
@@ -58,9 +81,22 @@ def prompt(value: object) -> str:
     text = value.strip()
     if not PROMPT_MINIMUM_CHARACTERS <= len(text) <= PROMPT_MAXIMUM_CHARACTERS:
         raise RefusedValueError(allowed, given=f"{len(text):,} characters ({shown(text)})")
+    _require_legible(text)
+    return text
+
+
+def _require_legible(text: str) -> None:
     if half := _HALF_CHARACTER.search(text):
         raise RefusedValueError("it must be whole characters", given=f"half a character ({shown(half[0])})")
-    return text
+    if control := _CONTROL_CHARACTER.search(text):
+        raise RefusedValueError(
+            "besides line breaks and tabs there must be none",
+            given=f"the control character {shown(control[0])}",
+        )
+    if not any(unicodedata.category(mark)[0] in "LNPS" and mark not in _BLANKS for mark in text):
+        raise RefusedValueError(
+            "it must say what the video shows", given=f"no visible character ({shown(text)})"
+        )
 
 
 def model(value: object) -> VideoModel:
@@ -86,6 +122,8 @@ def aspect_ratio(value: object, model: VideoModel | None, limits: ModelLimits | 
     ratio = value.strip()
     if limits and ratio not in limits.aspect_ratios:
         raise RefusedValueError(f"model {model} makes {listed(limits.aspect_ratios)}")
+    if not ratio.isprintable():
+        raise RefusedValueError('it must be a text such as "16:9"')
     return ratio
 
 
@@ -127,7 +165,12 @@ def url(value: object) -> str | None:
 
 
 def reference_image_urls(value: object) -> tuple[str, ...]:
-    """Check the reference images; a template that renders a list gives its text, which is read back."""
+    """
+    Check the reference images.
+
+    A template that renders a list gives its text, which is read back. A list without any image is what a
+    template leaves behind where none was given, and means none.
+    """
     if is_absent(value):
         return ()
     if isinstance(value, str):
@@ -144,16 +187,15 @@ def reference_image_urls(value: object) -> tuple[str, ...]:
             ) from None
         if clean is not None:
             urls.append(clean)
-    if not 1 <= len(urls) <= REFERENCE_IMAGES_MAXIMUM:
+    if len(urls) > REFERENCE_IMAGES_MAXIMUM:
         raise RefusedValueError(
-            f"1 to {REFERENCE_IMAGES_MAXIMUM} are allowed (leave the argument out for none)",
-            given=f"{len(urls)} reference images",
+            f"1 to {REFERENCE_IMAGES_MAXIMUM} are allowed", given=f"{len(urls)} reference images"
         )
     return tuple(urls)
 
 
 def _list_from_text(text: str) -> object:
-    if not text.lstrip().startswith("["):
+    if not text.lstrip().startswith(("[", "(")):
         return [text]
     for read in (json.loads, ast.literal_eval):
         try:
@@ -165,7 +207,7 @@ def _list_from_text(text: str) -> object:
 
 def extra_fields(value: object, wire_names: Mapping[str, str]) -> dict[str, Any]:
     """Check that extra fields can be sent, and that none is one of our names, which Pictory would ignore."""
-    if is_absent(value):
+    if is_absent(value) or (isinstance(value, str) and value.strip() == "{}"):
         return {}
     if not isinstance(value, Mapping) or not all(isinstance(name, str) for name in value):
         raise RefusedValueError("it must be a dict of field names that Pictory knows and their values")
@@ -175,6 +217,8 @@ def extra_fields(value: object, wire_names: Mapping[str, str]) -> dict[str, Any]
             raise RefusedValueError(
                 f"Pictory calls this field {wire_names[name]}", given=f"the field name {name!r}"
             )
+    if "prompt" in fields:
+        _check_extra_prompt(fields["prompt"])
     try:
         json.dumps(fields, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
@@ -182,16 +226,29 @@ def extra_fields(value: object, wire_names: Mapping[str, str]) -> dict[str, Any]
     return fields
 
 
+def _check_extra_prompt(value: object) -> None:
+    """Check that a prompt whose form and length are the user's to decide says anything at all."""
+    if is_absent(value):
+        raise RefusedValueError(
+            "a prompt is needed to say what the video shows", given=f"nothing ({shown(value)}) as the prompt"
+        )
+    if isinstance(value, str):
+        try:
+            _require_legible(value)
+        except RefusedValueError as refused:
+            raise RefusedValueError(refused.allowed, given=f"{refused.given} in the prompt") from None
+
+
 def job_id(value: object) -> str:
     """
     Check that a value can be the id of a job at all; whether there is such a job, only Pictory knows.
 
-    Pictory's ids are UUIDs, but nothing promises that, so any short word that fits into a URL passes.
+    It passes whatever :func:`read_job_id` finds in a response, since what was paid for has to be awaited.
 
     :raises InvalidRequestError: naming what was given instead, often the ``None`` of a missing XCom.
     """
-    if isinstance(value, str) and not is_absent(value) and _JOB_ID.fullmatch(value.strip()):
-        return value.strip()
+    if (clean := read_job_id(value)) is not None:
+        return clean
     given = shown(value)
     if is_absent(value):
         allowed = (
@@ -203,6 +260,26 @@ def job_id(value: object) -> str:
     else:
         allowed = "a job id looks like '4a09edf9-d071-4847-bda5-8dea913d80fe'"
     raise InvalidRequestError([FieldFault("job_id", given, allowed)])
+
+
+def read_job_id(value: object) -> str | None:
+    """Return a text that can be the id of a job, without white space around it; else ``None``."""
+    if not isinstance(value, str) or is_absent(value):
+        return None
+    text = value.strip()
+    if len(text) > LONGEST_JOB_ID or not text.isprintable() or _NEVER_A_JOB_ID.match(text):
+        return None
+    # Dots alone would be a step in a path, however they are quoted.
+    return text if any(mark.isalnum() for mark in text) else None
+
+
+def job_file_name(job_id: str) -> str:
+    """Return the name of a job's file: one part of a path, whatever the id is made of and however long."""
+    if _PLAIN_FILE_NAME.fullmatch(job_id):
+        return f"{job_id}.mp4"
+    # Not percent-encoded, since whoever decodes it again may find a path that leads elsewhere.
+    plain = re.sub(r"[^A-Za-z0-9]+", "-", job_id).strip("-")[:40]
+    return f"{plain}-{hashlib.sha256(job_id.encode()).hexdigest()[:32]}.mp4"
 
 
 def is_usual_job_id(value: str) -> bool:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from airflow_provider_pictory.api.redaction import without_secrets_of_urls
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 _LONGEST_VALUE_SHOWN = 80
 
@@ -59,12 +61,18 @@ class InvalidRequestError(ValueError):
         return type(self), (self.faults,)
 
 
-def shown(value: object) -> str:
-    """Give a value as a log line can carry it: its literal, cut short when it is long."""
+def shown(value: object, clean: Callable[[str], str] = without_secrets_of_urls) -> str:
+    """
+    Return a value as a log line can carry it: its literal, cut short when it is long.
+
+    :param value: of any type.
+    :param clean: what removes secrets from it before it is cut short.
+    """
     try:
         literal = repr(value)
     except Exception:  # noqa: BLE001  (a number of thousands of digits, a list nested too deeply, anybody's class)
         literal = f"a {type(value).__name__} that can't be shown"
+    literal = clean(literal)
     if len(literal) > _LONGEST_VALUE_SHOWN:
         literal = f"{literal[: _LONGEST_VALUE_SHOWN - 3]}..."
     return literal

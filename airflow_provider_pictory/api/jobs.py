@@ -8,7 +8,17 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from enum import StrEnum
 from typing import Any
+from urllib.parse import urlsplit
 
+from airflow_provider_pictory.api.redaction import printable
+
+# More than is ever shown, so that nothing in it is cut in half before it is recognised as a secret.
+_LONGEST_TEXT_READ = 16 * 1024
+# Signed URLs have some thousand characters, and no server takes more than some thousand.
+LONGEST_URL = 8_192
+
+_HTTP = re.compile("https?://", re.IGNORECASE)
+_NEVER_IN_A_HOST = re.compile(r"[\s\\<>\"^`{|}%]")
 _NUMBER = re.compile(r"\s*(\d{1,9}(?:\.\d{1,9})?)\s*s?\s*", re.ASCII)
 
 
@@ -129,7 +139,9 @@ class VideoJob:
 
     def _check_url(self) -> None:
         if self.status == JobStatus.COMPLETED and not self.url:
-            raise UnreadableJobError(f"job {self.job_id} is completed but has no URL to its video")
+            raise UnreadableJobError(
+                f"job {self.job_id} is completed but has no URL to its video, or none that can be asked"
+            )
 
 
 def _present(*values: object) -> list[object]:
@@ -153,23 +165,33 @@ def read_status(value: object) -> JobStatus | str | None:
 
 
 def read_url(value: object) -> str | None:
-    """Read an http(s) URL; else give ``None``."""
-    if isinstance(value, str) and value.startswith(("http://", "https://")) and value.isprintable():
-        return value
-    return None
+    """Read an http(s) URL that a client can ask; else give ``None``."""
+    if not isinstance(value, str) or len(value) > LONGEST_URL or not value.isprintable():
+        return None
+    try:
+        parts = urlsplit(value)
+        host = parts.hostname or ""
+        if ":" not in host:
+            host.encode("idna")
+        is_whole = bool(host) and parts.port != 0 and not _NEVER_IN_A_HOST.search(parts.netloc)
+    except ValueError:  # brackets, a port, or a name that can't be one
+        return None
+    return value if is_whole and _HTTP.match(value) else None
 
 
 def read_text(value: object) -> str | None:
-    """Read a text that can be logged and stored: one line of printable characters, which JSON alone isn't."""
+    """
+    Read a text as one line of printable characters, which JSON alone isn't.
+
+    Secrets may still be in it: whoever shows it cleans it first.
+    """
     if isinstance(value, bool) or not isinstance(value, (str, int)):
         return None
     try:
         text = str(value)
     except ValueError:  # a whole number of thousands of digits
         return None
-    if not text.isprintable():
-        text = "".join(mark if mark.isprintable() else " " for mark in text)
-    return " ".join(text.split()) or None
+    return printable(text[:_LONGEST_TEXT_READ]) or None
 
 
 def read_number(value: object) -> float | None:

@@ -29,6 +29,8 @@ WIRE_NAMES = {
     "reference_image_urls": "referenceImageUrls",
     "webhook": "webhook",
 }
+# What a video can be made from besides its prompt, one of them at most.
+SOURCES = ("first_frame_image_url", "extend_video_url", "reference_image_urls")
 # What a request is made of, by our names.
 REQUEST_FIELDS = (*WIRE_NAMES, "extra_fields")
 
@@ -40,10 +42,12 @@ class VideoRequest:
     """
     What Pictory's "Generate Video" takes, normalised and checked when it is made.
 
-    Empty strings and ``None`` count as absent, and so does the text ``"None"`` that a template leaves
-    where a value was missing. Absent aspect ratio and duration become the model's defaults.
+    Empty strings and ``None`` count as absent, and so do the text ``"None"`` that a template leaves
+    where a value was missing, and lists and dicts of nothing else. Absent aspect ratio and duration become
+    the model's defaults.
 
-    :param prompt: what the video shows, 5 to 5,000 characters; white space around it is dropped.
+    :param prompt: what the video shows, 5 to 5,000 characters, some of them visible, and no control
+        characters but line breaks and tabs; white space around it is dropped.
     :param model: a :class:`VideoModel` or its name; ``pixverse5.5`` when absent.
     :param aspect_ratio: such as ``"16:9"``; which ones exist depends on the model.
     :param duration: seconds, as ``8``, ``8.0``, ``"8"`` or ``"8s"``; which ones exist depends on the model.
@@ -109,24 +113,15 @@ class VideoRequest:
             "webhook": clean("webhook", webhook, checks.url),
             "extra_fields": extra,
         }
-        given = {
-            "first_frame_image_url": first_frame_image_url,
-            "extend_video_url": extend_video_url,
-            "reference_image_urls": reference_image_urls,
-        }
-        sources = [
-            name
-            for name, value in given.items()
-            if WIRE_NAMES[name] not in extra
-            and not checks.is_absent(value)
-            and not (isinstance(value, (list, tuple)) and not value)
-        ]
+        # Those that were given and refused count as well, so that one run shows all that is wrong.
+        refused = {fault.field for fault in faults}
+        sources = [name for name in SOURCES if fields[name] or name in refused]
         if len(sources) > 1:
             faults.append(
                 FieldFault(
                     " + ".join(sources),
                     f"{len(sources)} sources",
-                    f"Pictory takes at most one of {listed(given)}",
+                    f"Pictory takes at most one of {listed(SOURCES)}",
                 )
             )
         if faults:

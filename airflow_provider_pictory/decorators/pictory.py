@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import DecoratedOperator, context_merge, task_decorator_factory
 
+from airflow_provider_pictory.literals import is_of_a_file, is_plain_request
 from airflow_provider_pictory.operators.pictory import GenerateVideoOperator
 
 try:
@@ -81,6 +82,18 @@ class DecoratedGenerateVideoOperator(DecoratedOperator, GenerateVideoOperator):
         self._returned: object = _NOTHING_YET
         self._made_request: VideoRequest | None = None
         self._request_fields: dict[str, Any] | None = None
+        if is_of_a_file(self, DecoratedGenerateVideoOperator):
+            self._refuse_wrong_literals()
+
+    @staticmethod
+    def xcom_push(context: Context, key: str, value: Any) -> None:
+        """
+        Push an XCom.
+
+        What Airflow 3.0 does after any decorated task refers to this, and none of its operators has it: it
+        failed there once the video was paid for.
+        """
+        context["ti"].xcom_push(key=key, value=value)
 
     def execute(self, context: Context) -> str:
         """Submit the video that the function asks for, unless there is one already."""
@@ -101,7 +114,9 @@ class DecoratedGenerateVideoOperator(DecoratedOperator, GenerateVideoOperator):
         :param event: the trigger's.
         :param request_fields: what was asked for, handed through by the deferral to be shown in the UI.
         """
-        if request_fields:
+        from airflow_provider_pictory.triggers.pictory import is_of_another_try
+
+        if request_fields and not is_of_another_try(context, kwargs.get("try_number")):
             self._show(request_fields)
         return super().execute_complete(context, event, *args, **kwargs)
 
@@ -114,6 +129,32 @@ class DecoratedGenerateVideoOperator(DecoratedOperator, GenerateVideoOperator):
         self._request_fields = request_fields
         for name in REQUEST_FIELDS:
             setattr(self, name, request_fields.get(name))
+
+    def _refuse_wrong_request(self, known: dict[str, Any]) -> None:
+        """Refuse what is wrong whatever the function returns, which may be another one of the models, too."""
+        known.pop("prompt", None)
+        if is_plain_request(known):
+            return
+        from airflow_provider_pictory.api import VideoModel
+        from airflow_provider_pictory.exceptions import PictoryInvalidRequestError
+
+        try:
+            super()._refuse_wrong_request(known)
+        except PictoryInvalidRequestError:
+            super()._refuse_wrong_request(
+                {name: known[name] for name in ("model", "extra_fields") if name in known}
+            )
+            if not any(self._is_right(known | {"model": model}) for model in VideoModel):
+                raise
+
+    def _is_right(self, known: dict[str, Any]) -> bool:
+        from airflow_provider_pictory.exceptions import PictoryInvalidRequestError
+
+        try:
+            super()._refuse_wrong_request(known)
+        except PictoryInvalidRequestError:
+            return False
+        return True
 
     def _request(self) -> VideoRequest:
         from airflow_provider_pictory.api.video_request import REQUEST_FIELDS

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, NoReturn, TypeVar
+from urllib.parse import urljoin, urlsplit
 
-from airflow_provider_pictory.api import Answer, AnswerError, AnswerErrorKind, VideoJob
+from airflow_provider_pictory.api import Answer, AnswerError, AnswerErrorKind
 from airflow_provider_pictory.api.checks import is_usual_job_id
+from airflow_provider_pictory.api.faults import shown
 from airflow_provider_pictory.api.lists import JobListPage, VideoListPage
 from airflow_provider_pictory.exceptions import (
     PictoryAPIError,
@@ -15,8 +18,10 @@ from airflow_provider_pictory.exceptions import (
     PictoryInvalidRequestError,
     PictoryJobNotFoundError,
     PictoryRateLimitedError,
+    PictoryRedirectedError,
     PictorySubmissionUnknownError,
 )
+from airflow_provider_pictory.hooks.connection import API_PATH, DEFAULT_BASE_URL
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,6 +30,8 @@ if TYPE_CHECKING:
 
 Reading = TypeVar("Reading")
 
+REDIRECTS = (301, 302, 303, 307, 308)
+_LONGEST_HOST_SHOWN = 300
 
 _ERRORS: dict[AnswerErrorKind, type[PictoryAPIError]] = {
     AnswerErrorKind.UNAUTHORIZED: PictoryAuthenticationError,
@@ -34,9 +41,20 @@ _ERRORS: dict[AnswerErrorKind, type[PictoryAPIError]] = {
 }
 
 
-def words(error: BaseException) -> str:
-    """Give an exception in words, its class included, since many have no text of their own."""
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+def words(settings: ConnectionSettings, error: BaseException, *also: str) -> str:
+    """
+    Return an exception in words, its class included, since many have no text of their own.
+
+    :param settings: whose secrets must not be shown; the texts of HTTP clients name proxies with passwords.
+    :param error: of anybody's class.
+    :param also: what else must not be shown.
+    """
+    try:
+        text = str(error)
+    except Exception:  # noqa: BLE001  (of anybody's class)
+        text = ""
+    name = type(error).__name__
+    return f"{name}: {settings.clean(text, also=also)}" if text else name
 
 
 def no_connection(connection_id: str) -> PictoryConfigurationError:
@@ -58,12 +76,17 @@ def no_answer(
     :param error: what the HTTP client raised.
     :param consequence: what follows from it, where anything is certain.
     """
-    message = f"No answer from Pictory at {settings.base_url} ({words(error)})"
+    message = f"No answer from Pictory at {settings.base_url} ({words(settings, error)})"
+    if "[SSL: " in message and "CERTIFICATE" not in message and settings.base_url != DEFAULT_BASE_URL:
+        message += "; if plain HTTP is spoken there, put http:// in front of the connection's host"
     return PictoryAPIError(settings.without_key(f"{message}; {consequence}" if consequence else message))
 
 
 def submission_unknown(
-    settings: ConnectionSettings, why: str, interruption: BaseException | None = None
+    settings: ConnectionSettings,
+    why: str,
+    interruption: BaseException | None = None,
+    job_id: str | None = None,
 ) -> PictorySubmissionUnknownError:
     """
     Make the error for a submission of which nobody can say whether it arrived.
@@ -71,7 +94,17 @@ def submission_unknown(
     :param settings: whose key must not be shown.
     :param why: what is known, as a sentence fragment.
     :param interruption: what ended the call from outside.
+    :param job_id: of a job that was accepted under an id that can't be asked for.
     """
+    if job_id is not None:
+        return PictorySubmissionUnknownError(
+            settings.without_key(
+                f"Pictory at {settings.base_url} accepted the video, so it is paid for, but {why}. Wait for "
+                "the video at Pictory's own site. To pay for another one, set on_clear='new' and clear this "
+                "task"
+            ),
+            job_id=settings.without_key(job_id),
+        )
     return PictorySubmissionUnknownError(
         settings.without_key(
             f"It is not known whether Pictory at {settings.base_url} accepted the video: {why}. It may be in "
@@ -85,11 +118,10 @@ def read_without_key(
     settings: ConnectionSettings, answer: Answer, read: Callable[..., Reading], *context: object
 ) -> Reading:
     """
-    Read an answer so that nothing in it quotes the key, which a server may send back.
+    Read an answer so that nothing in it quotes a secret, which a server or a proxy may send back.
 
-    Only errors, lists, and jobs that come with words quote anything, so all else is spared the search.
-    Blotting the key out of the finished message would come too late: quotes are cut short, and half a key is
-    not recognised.
+    What errors and the words of a job quote is cleaned where it is quoted. Lists are compared with what was
+    submitted, so nothing but the key goes from them.
 
     :param settings: whose key must not be shown.
     :param answer: what came.
@@ -98,22 +130,12 @@ def read_without_key(
     :param context: what the reader takes besides the answer.
     :raises AnswerError: as the reader does.
     """
-    try:
-        reading = read(answer, *context)
-    except AnswerError:
-        pass
-    else:
-        if not _quotes(reading):
-            return reading
-    body = settings.without_key(answer.body.decode("latin-1")).encode("latin-1")
-    headers = {name: settings.without_key(value) for name, value in answer.headers.items()}
-    return read(Answer(answer.status_code, body, headers), *context)
-
-
-def _quotes(reading: object) -> bool:
-    if isinstance(reading, VideoJob):
-        return bool(reading.error_code or reading.error_message or reading.has_unknown_status)
-    return isinstance(reading, (JobListPage, VideoListPage))
+    answer = replace(answer, clean=settings.clean)
+    reading = read(answer, *context)
+    if isinstance(reading, (JobListPage, VideoListPage)):
+        body = settings.without_key(answer.body.decode("latin-1")).encode("latin-1")
+        return read(replace(answer, body=body), *context)
+    return reading
 
 
 def raise_airflow_error(
@@ -135,6 +157,8 @@ def raise_airflow_error(
         message += ": the API key is wrong or was revoked; put the right one into the connection's password"
     elif error.kind is AnswerErrorKind.FORBIDDEN:
         message += ": something in front of Pictory, such as its CDN or a proxy, may refuse this client"
+    elif error.status_code in REDIRECTS:
+        message += f": {_way_to_the_right_host(settings, error.location)}"
     elif error.kind is AnswerErrorKind.JOB_NOT_FOUND and job_id:
         message += f": is job {job_id!r} one of this connection's account, and is this the host it ran on?"
         if not is_usual_job_id(job_id):
@@ -143,9 +167,28 @@ def raise_airflow_error(
         message += f"; {consequence}"
     if error.kind is AnswerErrorKind.INVALID_REQUEST:
         raise PictoryInvalidRequestError(settings.without_key(message)) from None
-    raise _ERRORS.get(error.kind, PictoryAPIError)(
+    is_redirect = error.status_code in REDIRECTS
+    raise (PictoryRedirectedError if is_redirect else _ERRORS.get(error.kind, PictoryAPIError))(
         settings.without_key(message),
         status_code=error.status_code,
         code=error.code and settings.without_key(error.code),
         retry_after=error.retry_after,
     ) from None
+
+
+def _way_to_the_right_host(settings: ConnectionSettings, location: str | None) -> str:
+    """Say what to put into the connection's host, where a redirect tells."""
+    try:
+        parts = urlsplit(urljoin(settings.url("/"), location or ""))
+        # Without a user: who follows a redirect shall not send one.
+        origin = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+        path, is_api, _ = parts.path.partition(API_PATH)
+    except ValueError:
+        origin = path = is_api = ""
+    base_url = settings.clean(f"{origin}{path}".rstrip("/"), longest=_LONGEST_HOST_SHOWN)
+    if is_api and parts.scheme in ("http", "https") and base_url != settings.base_url:
+        return f"if that is where Pictory's API is, put {shown(base_url)} into the connection's host"
+    return (
+        "something else than Pictory's API is there; the connection's host must be the address of that, such "
+        f"as {DEFAULT_BASE_URL}"
+    )

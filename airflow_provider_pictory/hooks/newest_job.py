@@ -1,4 +1,8 @@
-"""The look at an account's newest job that comes right before a paid POST, and never stands in its way."""
+"""
+The look at an account's newest job that comes right before a paid POST.
+
+It stands in its way in one case only: where a redirect says that another host is to be asked.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +20,7 @@ from airflow_provider_pictory.api.lists import (
     read_server_date,
 )
 from airflow_provider_pictory.hooks.deadline import DeadlineExceededError, call_within
-from airflow_provider_pictory.hooks.errors import read_without_key, words
+from airflow_provider_pictory.hooks.errors import REDIRECTS, raise_airflow_error, read_without_key, words
 from airflow_provider_pictory.hooks.receiving import Arrival, receive
 from airflow_provider_pictory.hooks.transport import synchronous_session
 
@@ -27,6 +31,7 @@ if TYPE_CHECKING:
     from airflow_provider_pictory.hooks.connection import ConnectionSettings
 
 JOB_LIST_PATH = "/v1/jobs"
+NOTHING_IS_PAID = "nothing was submitted, nothing is paid"
 
 # All that the look may cost: seconds, a second attempt included, and bytes of the list.
 NEWEST_JOB_SECONDS = 5.0
@@ -44,7 +49,8 @@ def look_for_newest_job(
     :param headers: what to send with each request.
     :param report: told why the newest job isn't known, as a logger would be.
     :return: unknown, where anything goes wrong with the calls.
-    :raises PictoryConfigurationError: the connection's certificates can't be used.
+    :raises PictoryConfigurationError: the connection's certificates can't be used, or its host redirects to
+        another one.
     """
     ends_at = time.monotonic() + min(NEWEST_JOB_SECONDS, settings.timeout)
     newest, pause = _look_once(settings, headers, report, ends_at)
@@ -91,6 +97,12 @@ def _look_once(
     )
     if newest.kind is not Baseline.UNKNOWN:
         return newest, None
+    if answer.status_code in REDIRECTS:
+        # Whatever it leads to, the POST would meet it too, and nobody could say what became of that.
+        try:
+            read_without_key(settings, replace(answer, body=b""), read_job_list)
+        except AnswerError as error:
+            raise_airflow_error(settings, error, consequence=NOTHING_IS_PAID)
     why, pause = _explain(settings, answer, failure)
     report("The newest job of the account is not known: %s", why)
     return newest, pause
@@ -101,7 +113,7 @@ def _explain(
 ) -> tuple[str, float | None]:
     """Say what went wrong, and after how many seconds it may go well, if it may."""
     if failure is not None:
-        return settings.without_key(words(failure)), PAUSE_BEFORE_LOOKING_AGAIN
+        return words(settings, failure), PAUSE_BEFORE_LOOKING_AGAIN
     if answer.status_code == 200 and len(answer.body) > NEWEST_JOB_BYTES:
         return f"it takes more than the first {NEWEST_JOB_BYTES:,} bytes of the list", None
     try:

@@ -6,15 +6,18 @@ import asyncio
 import json
 import random
 import time
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from http.client import HTTPException
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
 import aiohttp
 import requests
+import urllib3
 from airflow.providers.common.compat.connection import get_async_connection
-from airflow.providers.common.compat.sdk import AirflowNotFoundException
+from airflow.providers.common.compat.sdk import AirflowException, AirflowNotFoundException
 from airflow.providers.http.hooks.http import HttpHook
 from tenacity import Retrying, retry_if_exception, stop_after_attempt
 
@@ -31,7 +34,7 @@ from airflow_provider_pictory.exceptions import (
     PictorySubmissionUnknownError,
 )
 from airflow_provider_pictory.hooks.connection import DEFAULT_BASE_URL, ConnectionSettings
-from airflow_provider_pictory.hooks.deadline import call_within
+from airflow_provider_pictory.hooks.deadline import DeadlineExceededError, call_within
 from airflow_provider_pictory.hooks.errors import (
     no_answer,
     no_connection,
@@ -40,7 +43,7 @@ from airflow_provider_pictory.hooks.errors import (
     submission_unknown,
     words,
 )
-from airflow_provider_pictory.hooks.newest_job import JOB_LIST_PATH, look_for_newest_job
+from airflow_provider_pictory.hooks.newest_job import JOB_LIST_PATH, NOTHING_IS_PAID, look_for_newest_job
 from airflow_provider_pictory.hooks.receiving import Arrival, receive
 from airflow_provider_pictory.hooks.transport import (
     FileSession,
@@ -62,20 +65,26 @@ if TYPE_CHECKING:
     from airflow_provider_pictory.hooks.transport import AsynchronousTransport
 
 USER_AGENT = f"airflow-provider-pictory/{__version__}"
-# A refused submission is tried again at once only so often, and after a pause of at most so many seconds;
-# beyond that, Airflow's retries are the better place to wait.
+# A refused submission is tried again at once only so often, and after a pause of so many seconds; beyond
+# that, Airflow's retries are the better place to wait.
 SUBMIT_ATTEMPTS = 3
+SHORTEST_PAUSE_BEFORE_SUBMITTING = 1.0
 LONGEST_PAUSE_BEFORE_SUBMITTING = 60.0
 # A key that Pictory refuses is looked up again, but for many refusals in so many seconds only once.
 SHORTEST_TIME_TO_READ_AGAIN = 5.0
 
 # What the two clients raise where no answer comes. Neither that nor an AnswerError is made the cause of an
 # error of ours: aiohttp's exceptions show the headers that were sent, and an answer may quote the key.
-NO_ANSWER = (requests.RequestException, aiohttp.ClientError, OSError, ValueError)
+NO_ANSWER = (
+    requests.RequestException,
+    urllib3.exceptions.HTTPError,
+    HTTPException,
+    aiohttp.ClientError,
+    OSError,
+    ValueError,
+)
 
 GAVE_UP_WAITING = (408, 425, 499)
-
-NOTHING_IS_PAID = "nothing was submitted, nothing is paid"
 
 # Far more than any answer about one job. Reading a page of megabytes would block a triggerer's loop.
 LARGEST_ANSWER = 1024 * 1024
@@ -89,14 +98,40 @@ QUOTA_PATH = "/v1/quota"
 Page = TypeVar("Page")
 
 
+@dataclass
+class _LoopSessions:
+    """
+    What belongs to one event loop, since no other can use it.
+
+    :param transport: the open session, if there is one.
+    :param replaced: sessions with an outdated key, which calls under way may still use.
+    :param lock: whoever opens a session holds it.
+    :param read_again_at: when the connection was read again last, by ``time.monotonic``.
+    """
+
+    transport: AsynchronousTransport | None = None
+    replaced: list[AsynchronousTransport] = field(default_factory=list)
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    read_again_at: float = float("-inf")
+
+    async def aclose(self) -> None:
+        """Close all sessions, also those of a loop that has ended by now."""
+        transports = [*self.replaced, *filter(None, [self.transport])]
+        self.transport = None
+        self.replaced.clear()
+        for transport in transports:
+            await transport.aclose()
+
+
 class PictoryHook(HttpHook):
     """
     Talk to Pictory with the key and the base URL of an Airflow connection.
 
     The connection's password is the raw API key. Its host moves to another base URL, such as the sandbox's.
     Its extra may hold ``timeout`` (seconds per call, default 30), ``verify``, ``proxies`` and ``cert``, which
-    mean what they mean in requests; nothing else in it is used. The connection is fetched once for each hook,
-    and once more when Pictory refuses the key, since keys are rotated.
+    mean what they mean in requests, ``submission_window`` (see :meth:`get_submission_window`) and
+    ``allow_private_hosts`` (see :meth:`open_file`); nothing else in it is used. The connection is fetched
+    once for each hook, and once more when Pictory refuses the key, since keys are rotated.
 
     No call follows redirects. A submission is repeated only when it was certainly refused or never sent.
 
@@ -116,10 +151,7 @@ class PictoryHook(HttpHook):
         self._settings: ConnectionSettings | None = None
         self._session: requests.Session | None = None
         self._file_session: FileSession | None = None
-        self._transport: AsynchronousTransport | None = None
-        self._transport_lock = asyncio.Lock()
-        self._replaced_transports: list[AsynchronousTransport] = []
-        self._read_again_at = float("-inf")
+        self._loops: dict[asyncio.AbstractEventLoop, _LoopSessions] = {}
 
     @classmethod
     def get_connection_form_widgets(cls) -> dict[str, Any]:
@@ -182,7 +214,7 @@ class PictoryHook(HttpHook):
             if accepted:
                 raise PictorySubmissionUnknownError(
                     f"Pictory accepted the video as job {accepted[0]}, which goes on and is paid for, but "
-                    f"then the submission was interrupted ({words(error)})",
+                    f"then the submission was interrupted ({words(self._get_settings(), error)})",
                     job_id=accepted[0],
                     interruption=_interruption(error),
                 ) from None
@@ -209,7 +241,7 @@ class PictoryHook(HttpHook):
             is_refusal = 400 <= error.status_code < 500 and error.status_code not in GAVE_UP_WAITING
             if is_refusal or error.kind is AnswerErrorKind.INSUFFICIENT_CREDITS:
                 raise_airflow_error(settings, error, consequence=NOTHING_IS_PAID)
-            raise submission_unknown(settings, error.message) from None
+            raise submission_unknown(settings, error.message, job_id=error.job_id) from None
         except BaseException as error:
             # Airflow's timeout of a task and its end by a signal are no Exceptions, and both may be retried.
             # Where nothing was sent they pass through, and nothing is tried again here after them.
@@ -217,7 +249,7 @@ class PictoryHook(HttpHook):
                 raise
             if body.withhold():
                 raise submission_unknown(
-                    settings, f"the answer was lost ({words(error)})", _interruption(error)
+                    settings, f"the answer was lost ({words(settings, error)})", _interruption(error)
                 ) from None
             if isinstance(error, NO_ANSWER):
                 raise no_answer(settings, error, NOTHING_IS_PAID) from None
@@ -254,8 +286,8 @@ class PictoryHook(HttpHook):
         """
         Look at a job without blocking; otherwise as :meth:`get_job`.
 
-        The first call opens a session that the next ones share; end with :meth:`aclose`, or use the hook in
-        an ``async with``.
+        The first call in an event loop opens a session that the next ones there share; end with
+        :meth:`aclose` in each loop, or use the hook in an ``async with``.
         """
         job_id = _checked(job_id)
         transport, answer = await self._aget(_job_path(job_id))
@@ -317,7 +349,8 @@ class PictoryHook(HttpHook):
         This is for the moment before a submission, so it takes 5 seconds at most and hides all trouble with
         the call: the newest job is then unknown, and the log says why.
 
-        :raises PictoryConfigurationError: the connection is missing or can't be used.
+        :raises PictoryConfigurationError: the connection is missing or can't be used, or its host redirects
+            to another one.
         """
         return look_for_newest_job(self._get_settings(), self.default_headers, self.log.info)
 
@@ -331,32 +364,53 @@ class PictoryHook(HttpHook):
 
     def get_submission_window(self) -> float:
         """
-        Return the seconds after a POST in which its job may still appear in the account's lists.
+        Return how long a submission whose response was lost may take to appear in the account's lists.
 
+        :return: seconds after the POST's time limit, the connection's extra ``submission_window``, 180 by
+            default; without a job by then, nothing was submitted.
         :raises PictoryConfigurationError: the connection is missing or can't be used.
         """
-        return 180.0
+        return self._get_settings().submission_window
 
     def open_file(self, url: str, headers: Mapping[str, str]) -> requests.Response:
         """
         Ask for a file of a finished job, through the connection's proxies but without its key.
 
+        Neither the URL nor a redirect may lead to a loopback, link-local or private address, unless the
+        connection's own host has one or its extra has ``allow_private_hosts``.
+
         :param url: from :meth:`get_job`; redirects are followed.
         :param headers: added to the request.
         :return: whatever the host answers, its body still to be read; close it.
-        :raises requests.RequestException: there is no answer.
+        :raises requests.RequestException: there is no answer within the connection's ``timeout``.
+        :raises ValueError: the URL, or that of a redirect, is none.
+        :raises PictoryDownloadError: it leads to a private address.
         """
         settings = self._get_settings()
         session = self._file_session = self._file_session or FileSession(settings)
-        return session.get(
-            url,
-            headers={"User-Agent": USER_AGENT, "Accept": "*/*", **headers},
-            timeout=settings.timeout,
-            stream=True,
-            # Given with the session alone, these lose against the environment's.
-            proxies=dict(settings.proxies),
-            verify=settings.verify,
-        )
+
+        def ask() -> requests.Response:
+            return session.get(
+                url,
+                headers={"User-Agent": USER_AGENT, "Accept": "*/*", **headers},
+                timeout=settings.timeout,
+                stream=True,
+                # Given with the session alone, these lose against the environment's.
+                proxies=dict(settings.proxies),
+                verify=settings.verify,
+            )
+
+        try:
+            return call_within(settings.timeout, ask)
+        except DeadlineExceededError:
+            # What the host may still say belongs to nobody.
+            self._file_session = None
+            raise
+        except NO_ANSWER as error:
+            query = url.partition("?")[2]
+            failure = requests.RequestException(words(settings, error, *[query] * (len(query) > 8)))
+        # Raised out here, the error has no context, which may name a proxy with its password.
+        raise failure
 
     def test_connection(self) -> tuple[bool, str]:
         """Ask for the account's quota, which needs a valid key and costs nothing, and tell the outcome."""
@@ -386,6 +440,20 @@ class PictoryHook(HttpHook):
         session.headers.update({**self.default_headers, **(headers or {})})
         return session
 
+    def check_response(self, response: requests.Response) -> None:
+        """
+        Raise on a 4xx and a 5xx, as HttpHook does, but log the server's words without secrets.
+
+        :param response: of a call of :meth:`HttpHook.run`.
+        :raises AirflowException: with the status and its reason.
+        """
+        if response.status_code >= 400:
+            settings = self._get_settings()
+            reason = settings.clean(response.reason or "")
+            said = "not shown" if response.status_code in (401, 403, 407) else settings.clean(response.text)
+            self.log.error("HTTP error: %s (%s)", reason, said)
+            raise AirflowException(f"{response.status_code}:{reason}")
+
     def close(self) -> None:
         """Close the synchronous sessions and forget the connection; the next call fetches it again."""
         for session in filter(None, (self._session, self._file_session)):
@@ -393,12 +461,10 @@ class PictoryHook(HttpHook):
         self._session = self._file_session = self._settings = None
 
     async def aclose(self) -> None:
-        """Close the asynchronous session and forget the connection; the next call fetches it again."""
-        transports = [*self._replaced_transports, *filter(None, [self._transport])]
-        self._transport = None
-        self._replaced_transports.clear()
-        for transport in transports:
-            await transport.aclose()
+        """Close the running loop's session and forget the connection; the next call fetches it again."""
+        await self._close_ended_loops()
+        if sessions := self._loops.get(asyncio.get_running_loop()):
+            await sessions.aclose()
 
     async def __aenter__(self) -> PictoryHook:
         return self
@@ -501,17 +567,32 @@ class PictoryHook(HttpHook):
         Many calls share a session and may be refused together, so the connection is read once for all of
         them, and a session that was replaced stays open for those still under way.
         """
-        async with self._transport_lock:
+        loop = asyncio.get_running_loop()
+        if loop not in self._loops:
+            await self._close_ended_loops()
+        own = self._loops.setdefault(loop, _LoopSessions())
+        async with own.lock:
             now = time.monotonic()
-            if self._transport is None:
-                self._transport = await self._open_transport(await self._aget_settings())
-            elif self._transport is refused and now - self._read_again_at > SHORTEST_TIME_TO_READ_AGAIN:
+            if own.transport is None:
+                own.transport = await self._open_transport(await self._aget_settings())
+            elif own.transport is refused and now - own.read_again_at > SHORTEST_TIME_TO_READ_AGAIN:
                 settings = await self._aget_settings()
-                self._read_again_at = now
+                own.read_again_at = now
                 if settings != refused.settings:
-                    self._replaced_transports.append(refused)
-                    self._transport = await self._open_transport(settings)
-            return self._transport
+                    own.replaced.append(refused)
+                    own.transport = await self._open_transport(settings)
+            return own.transport
+
+    @property
+    def _transport(self) -> AsynchronousTransport | None:
+        sessions = self._loops.get(asyncio.get_running_loop())
+        return sessions.transport if sessions else None
+
+    async def _close_ended_loops(self) -> None:
+        """Close what loops have left behind that ended without :meth:`aclose`, as in ``asyncio.run``."""
+        for loop in tuple(self._loops):
+            if loop.is_closed() and (sessions := self._loops.pop(loop, None)):
+                await sessions.aclose()
 
     async def _aget_settings(self) -> ConnectionSettings:
         try:
@@ -559,7 +640,7 @@ def _was_refused_for_now(error: BaseException) -> bool:
 def _pause_before_submitting_again(state: RetryCallState) -> float:
     error = state.outcome.exception() if state.outcome else None
     asked = getattr(error, "retry_after", None)
-    pause = 2.0**state.attempt_number if asked is None else float(asked)
+    pause = 2.0**state.attempt_number if asked is None else max(asked, SHORTEST_PAUSE_BEFORE_SUBMITTING)
     return float(pause * random.uniform(1.0, 1.2))  # noqa: S311  (no secret)
 
 

@@ -62,6 +62,14 @@ def receive(
     :param timeout: seconds to wait for the connection, and then for each of the answer's pieces.
     :param largest: a body of more bytes than these is not received to its end.
     """
+
+    def note_head(response: requests.Response, **_: object) -> None:
+        arrival.headers = {name.lower(): value for name, value in response.headers.items()}
+        arrival.status_code = response.status_code
+        # Even where it isn't to follow a redirect, requests reads all of its body and where it leads to, and
+        # raises when that makes no sense.
+        response.headers.pop("Location", None)
+
     with session.request(
         method,
         settings.url(path),
@@ -74,9 +82,8 @@ def receive(
         proxies=dict(settings.proxies),
         verify=settings.verify,
         cert=settings.cert,
+        hooks={"response": note_head},
     ) as response:
-        arrival.headers = {name.lower(): value for name, value in response.headers.items()}
-        arrival.status_code = response.status_code
         for piece in response.iter_content(_PIECE):
             arrival.body += piece
             if len(arrival.body) > largest:

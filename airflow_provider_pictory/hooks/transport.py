@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import ssl
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -17,6 +17,8 @@ from requests.utils import DEFAULT_CA_BUNDLE_PATH, select_proxy
 from yarl import URL
 
 from airflow_provider_pictory.exceptions import PictoryConfigurationError
+from airflow_provider_pictory.hooks.connection import is_content
+from airflow_provider_pictory.hooks.private_hosts import PublicHostsAdapter, addresses_of, is_private
 from airflow_provider_pictory.hooks.time_limit import TimeLimit
 
 if TYPE_CHECKING:
@@ -55,17 +57,30 @@ class _NoAuth(AuthBase):
 
 
 class FileSession(requests.Session):
-    """Asks hosts that are none of Pictory's API: it sends no key, and nothing of ``~/.netrc``, to anybody."""
+    """
+    Asks hosts that are none of Pictory's API: it sends no key, and nothing of ``~/.netrc``, to anybody.
+
+    Nor does it ask private hosts, unless the connection allows it or leads to such a host itself, as to a
+    sandbox.
+    """
 
     def __init__(self, settings: ConnectionSettings) -> None:
         super().__init__()
         self.auth = _NoAuth()
         self.verify = settings.verify
         self.proxies.update(settings.proxies)
+        self._settings = settings
+        adapter = PublicHostsAdapter(self._allows_private_hosts)
+        self.mount("http://", adapter)
+        self.mount("https://", adapter)
 
     def rebuild_auth(self, prepared_request: requests.PreparedRequest, response: requests.Response) -> None:
         """Add nothing to what follows a redirect, where requests itself would look into ``~/.netrc``."""
         prepared_request.headers.pop("Authorization", None)
+
+    def _allows_private_hosts(self) -> bool:
+        own_host = urlsplit(self._settings.base_url).hostname or ""
+        return self._settings.allow_private_hosts or any(map(is_private, addresses_of(own_host)))
 
 
 @dataclass(frozen=True)
@@ -100,9 +115,12 @@ def synchronous_session(settings: ConnectionSettings, adapter: HTTPAdapter | Non
     if adapter is not None:
         session.mount("http://", adapter)
         session.mount("https://", adapter)
-    if settings.base_url.startswith("https://"):
-        # Of files it can't use, requests itself would complain as if the network were at fault.
-        _tls_context(_environment(session, settings)["verify"], settings.cert)
+    environment = _environment(session, settings)
+    proxy = select_proxy(settings.base_url, environment["proxies"]) or ""
+    if settings.base_url.startswith("https://") or proxy.lower().startswith("https://"):
+        # Of files it can't use, requests itself would complain as if the network were at fault, and it would
+        # ask a terminal for a passphrase.
+        _tls_context(environment["verify"], settings.cert)
     return session
 
 
@@ -116,7 +134,8 @@ async def asynchronous_transport(
     """
     with requests.Session() as plain:
         environment = _environment(plain, settings)
-    proxy = select_proxy(settings.base_url, environment["proxies"])
+    # An empty one is none, as requests has it.
+    proxy = select_proxy(settings.base_url, environment["proxies"]) or None
     if proxy is not None and not proxy.startswith(("http://", "https://")):
         proxy = f"http://{proxy}" if "://" not in proxy else proxy
         if not proxy.startswith("http://"):
@@ -141,7 +160,17 @@ def parsed_url(url: str) -> URL:
 
     Jobs are asked about again and again, many by turns, and parsing costs a twentieth of a request.
     """
-    return URL(url)
+    # As it is: a job's id is one segment of the path, whatever it is made of.
+    return URL(url, encoded=True)
+
+
+def _refuse_to_ask(path: str) -> NoReturn:
+    """Take the place of the prompt by which a terminal is asked for a passphrase."""
+    raise PictoryConfigurationError(
+        f"The key in {path!r}, which the connection's extra 'cert' names, is encrypted, and nobody is there "
+        "to be asked for its passphrase. Name a file with the key in plain form, which nobody but Airflow's "
+        f"own user may read, as made by: openssl pkey -in {path} -out <file>"
+    )
 
 
 def _environment(session: requests.Session, settings: ConnectionSettings) -> Any:
@@ -158,10 +187,12 @@ def _tls_context(verify: bool | str | None, cert: str | tuple[str, str] | None) 
         else:
             context = ssl.create_default_context(cafile=authorities)
         if cert:
-            context.load_cert_chain(*((cert,) if isinstance(cert, str) else cert))
+            certificate, key = (cert, None) if isinstance(cert, str) else cert
+            context.load_cert_chain(certificate, key, partial(_refuse_to_ask, key or certificate))
     except OSError as error:
+        shown = "not shown" if isinstance(verify, str) and is_content(verify) else repr(verify)
         raise PictoryConfigurationError(
-            f"The connection's certificates (verify {verify!r}, cert {cert!r}) can't be loaded: {error}"
+            f"The connection's certificates (verify {shown}, cert {cert!r}) can't be loaded: {error}"
         ) from error
     if verify is False:
         context.check_hostname = False

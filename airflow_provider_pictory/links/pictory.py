@@ -7,7 +7,8 @@ Loaded whenever a DAG file is parsed, so whatever only a button needs is importe
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseOperatorLink
 
@@ -78,3 +79,17 @@ def link_xcoms(video_url: str | None) -> dict[str, str]:
     """
     play, dashboard = OPERATOR_EXTRA_LINKS
     return {play.xcom_key: video_url or NOWHERE, dashboard.xcom_key: DASHBOARD_URL}
+
+
+def push_links(task_instance: Any) -> None:
+    """
+    Give a task its buttons on Airflow 3 before it has ended, when Airflow itself does so.
+
+    :param task_instance: of the running task. Nothing depends on its buttons, so whatever fails is left.
+    """
+    with suppress(Exception):
+        # As Airflow does: past anybody's XCom backend, since its UI reads what is stored.
+        from airflow.sdk.execution_time.task_runner import _xcom_push_to_db
+
+        for key, value in link_xcoms(None).items():
+            _xcom_push_to_db(task_instance, key=key, value=value)

@@ -12,7 +12,17 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from airflow.providers.common.compat.sdk import BaseOperator, TaskDeferred, conf
 
-from airflow_provider_pictory.links.pictory import OPERATOR_EXTRA_LINKS
+from airflow_provider_pictory.arguments import (
+    OnClear,
+    OnUnknownSubmission,
+    choice,
+    credit_limit,
+    switch,
+    switches,
+    time_span,
+)
+from airflow_provider_pictory.links.pictory import OPERATOR_EXTRA_LINKS, push_links
+from airflow_provider_pictory.literals import is_mapped_over, is_of_a_file, is_plain_request, literals
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,20 +32,36 @@ if TYPE_CHECKING:
 
     from airflow_provider_pictory.api import VideoJob, VideoModel, VideoRequest
     from airflow_provider_pictory.hooks.pictory import PictoryHook
+    from airflow_provider_pictory.polling import WaitLimit
     from airflow_provider_pictory.submission.submitter import Submitter
 
 DEFAULT_TIMEOUT = 60 * 60.0
 DEFAULT_RECONCILE_TIMEOUT = 15 * 60.0
 
-ADVICE = "Clear this task to go on waiting for it, with a longer timeout if it needs one."
+# All that a request is made of.
+REQUEST_ARGUMENTS = (
+    "prompt",
+    "model",
+    "aspect_ratio",
+    "duration",
+    "first_frame_image_url",
+    "extend_video_url",
+    "reference_image_urls",
+    "webhook",
+    "extra_fields",
+)
+# Stands for what a template will give, where only a name matters.
+NOT_KNOWN_YET = "not known yet"
+SWITCHES = ("wait_for_completion", "deferrable", "check_quota", "resubmit_failed")
 
 
 class GenerateVideoOperator(BaseOperator):
     """
     Generate a video from a prompt.
 
-    All rules of Pictory's are checked before anything is sent, and all faults are reported together. The log
-    says what the video will cost before it is submitted.
+    All rules of Pictory's are checked before anything is sent, and all faults are reported together; what
+    can never be right is refused as soon as its DAG file is parsed, unless it is a template, the output of a
+    task, or an argument of a mapped task. The log says what the video will cost before it is submitted.
 
     A video is submitted once, whatever crashes: what a task is about to submit is written down before, and
     the job id right after it. A retry goes on with the job that is there. So does a clear while the job may
@@ -49,7 +75,8 @@ class GenerateVideoOperator(BaseOperator):
     says so. The events of assets in ``outlets`` have ``job_id``, ``seconds`` and ``credits`` in their
     ``extra``, the latter two ``None`` where nobody waited.
 
-    :param prompt: what the video shows, 5 to 5,000 characters. (templated)
+    :param prompt: what the video shows, 5 to 5,000 characters, some of them visible, and no control
+        characters but line breaks and tabs. (templated)
     :param model: ``veo3.1``, ``veo3.1_fast`` or ``pixverse5.5`` (default). (templated)
     :param aspect_ratio: such as ``"16:9"``; the model's first by default. (templated)
     :param duration: seconds, as ``8`` or ``"8s"``; the model's first by default. (templated)
@@ -65,11 +92,13 @@ class GenerateVideoOperator(BaseOperator):
         it.
     :param poll_interval: seconds, or a ``timedelta``, between looks while waiting. By default our own
         schedule, 10 to 30 seconds as Pictory asks for.
-    :param timeout: seconds, or a ``timedelta``, to wait; 1 hour by default.
+    :param timeout: seconds, or a ``timedelta``, to wait; 1 hour by default. A shorter ``execution_timeout``
+        ends the wait earlier, also in the triggerer.
     :param deferrable: wait in the triggerer instead of on the worker; by default as Airflow's setting
         ``[operators] default_deferrable`` says.
     :param max_credits: the most AI credits that the video may cost by our estimate; one that costs more, or
-        whose cost can't be estimated, isn't submitted. No limit by default. (templated)
+        whose cost can't be estimated, isn't submitted. No limit where it is left out, or ``None`` in the DAG
+        file; one that a template, a task or a mapping leaves empty is refused. (templated)
     :param check_quota: ask the account first, and submit only what its remaining AI credits cover; off by
         default.
     :param on_clear: what a clear of this task means. ``"auto"`` (default): go on with a job that is still
@@ -97,25 +126,17 @@ class GenerateVideoOperator(BaseOperator):
     :raises PictoryJobFailedError: the job failed.
     :raises PictoryJobExpiredError: the job's video was deleted at Pictory.
     :raises PictoryJobNotFoundError: Pictory doesn't know the job that this task submitted.
-    :raises PictoryJobTimedOutError: time is up; the job goes on and is paid for, a clear goes on waiting.
+    :raises PictoryJobTimedOutError: the ``timeout`` is over, the job isn't; a clear goes on waiting.
+    :raises PictoryExecutionTimeoutError: the ``execution_timeout`` ended a wait in the triggerer; a retry
+        goes on waiting.
     """
 
-    template_fields: Sequence[str] = (
-        "prompt",
-        "model",
-        "aspect_ratio",
-        "duration",
-        "first_frame_image_url",
-        "extend_video_url",
-        "reference_image_urls",
-        "webhook",
-        "extra_fields",
-        "pictory_conn_id",
-        "max_credits",
-    )
+    template_fields: Sequence[str] = (*REQUEST_ARGUMENTS, "pictory_conn_id", "max_credits")
     template_fields_renderers: ClassVar[dict[str, str]] = {"prompt": "md", "extra_fields": "json"}
     operator_extra_links = OPERATOR_EXTRA_LINKS
     ui_color = "#d8cdf9"
+    _max_credits: float | str | None = None
+    _has_limit = False
 
     def __init__(
         self,
@@ -143,6 +164,10 @@ class GenerateVideoOperator(BaseOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        time_span(poll_interval, "poll_interval")
+        time_span(timeout, "timeout")
+        time_span(reconcile_timeout, "reconcile_timeout")
+        time_span(self.execution_timeout, "execution_timeout", may_be_zero=True)
         self.prompt = prompt
         self.model = model
         self.aspect_ratio = aspect_ratio
@@ -166,6 +191,19 @@ class GenerateVideoOperator(BaseOperator):
         self.video_url: str | None = None
         self._submission: Submitter | None = None
         self._is_being_killed = False
+        if is_of_a_file(self, GenerateVideoOperator):
+            self._refuse_wrong_literals()
+
+    @property
+    def max_credits(self) -> float | str | None:
+        """The most AI credits that the video may cost."""
+        return self._max_credits
+
+    @max_credits.setter
+    def max_credits(self, value: float | str | None) -> None:
+        self._max_credits = value
+        # Kept, since a template or the output of a task can be None once it is rendered.
+        self._has_limit = self._has_limit or value is not None
 
     @cached_property
     def hook(self) -> PictoryHook:
@@ -176,20 +214,27 @@ class GenerateVideoOperator(BaseOperator):
 
     def execute(self, context: Context) -> str:
         """Submit the video unless there is one already and, if asked to, wait for it."""
-        from airflow_provider_pictory.asset_events import describe_video
-        from airflow_provider_pictory.exceptions import PictoryInvalidRequestError
-        from airflow_provider_pictory.polling import JobWatch, deadline_after, seconds, wait_for_job
+        from airflow.providers.common.compat.sdk import AirflowTaskTimeout
 
+        from airflow_provider_pictory.asset_events import describe_video
+        from airflow_provider_pictory.polling import (
+            JobWatch,
+            WaitLimit,
+            deadline_after,
+            resumed_limit,
+            timed_out,
+            wait_for_job,
+            wait_limit,
+        )
+
+        began = datetime.now(UTC)
+        switches(self, SWITCHES)
         if self.wait_for_completion and self.deferrable:
             # Whatever can't be loaded shall show before anything is paid.
             import airflow_provider_pictory.triggers.pictory  # noqa: F401
-        if self.multiple_outputs and self.do_xcom_push:
-            raise PictoryInvalidRequestError(
-                "Nothing was submitted: multiple_outputs: got True, but this task returns a job id, which "
-                "can't be split; leave it out, also of the DAG's default_args"
-            )
-        poll_interval = seconds(self.poll_interval, "poll_interval")
-        timeout = seconds(self.timeout, "timeout") or DEFAULT_TIMEOUT
+        self._refuse_multiple_outputs()
+        poll_interval = time_span(self.poll_interval, "poll_interval")
+        timeout = time_span(self.timeout, "timeout") or DEFAULT_TIMEOUT
         submission = self._open_submission(context)
         submitted = submission.ensure(self._request_or_error())
         job_id = submitted.job_id
@@ -204,14 +249,28 @@ class GenerateVideoOperator(BaseOperator):
                 return job_id
             job = submitted.job
             if job is None:
-                deadline = deadline_after(timeout)
                 if self.deferrable:
-                    self._defer(job_id, deadline.isoformat(), poll_interval)
+                    limit = wait_limit(
+                        self, timeout, began=began, is_deferred=True, task_instance=context["ti"]
+                    )
+                    self._defer(context, job_id, limit, poll_interval)
+                # On a worker, Airflow keeps the other limit itself.
+                limit = WaitLimit("timeout", timeout, deadline_after(timeout))
                 watch = JobWatch(
-                    job_id, deadline=deadline, poll_interval=poll_interval, log=self.log, advice=ADVICE
+                    job_id,
+                    deadline=limit.deadline,
+                    poll_interval=poll_interval,
+                    log=self.log,
+                    advice=self._advice(limit),
+                    limit=limit,
                 )
+                push_links(context["ti"])
                 job = submission.conclude(wait_for_job(self.hook, watch))
             return self._finish(context, submission, job)
+        except AirflowTaskTimeout:
+            limit = resumed_limit(self, timeout, "execution_timeout", datetime.now(UTC).isoformat())
+            words = str(timed_out(job_id, None, self._advice(limit), limit))
+            raise AirflowTaskTimeout(words) from None
         except Exception as error:
             self._say_what_goes_on(error)
             raise
@@ -224,6 +283,8 @@ class GenerateVideoOperator(BaseOperator):
         doubts: int = 0,
         job_id: str | None = None,
         pictory_conn_id: str | None = None,
+        limit: str | None = None,
+        try_number: int | None = None,
     ) -> str:
         """
         Go on after the trigger.
@@ -233,22 +294,36 @@ class GenerateVideoOperator(BaseOperator):
         :param doubts: how often an event left things in doubt before, handed through likewise.
         :param job_id: of the submitted video, handed through likewise.
         :param pictory_conn_id: of the connection it was submitted over, handed through likewise.
+        :param limit: whose deadline it is, ``timeout`` or ``execution_timeout``, handed through likewise.
+        :param try_number: of the try that deferred, handed through likewise.
         """
-        from airflow_provider_pictory.polling import seconds
-        from airflow_provider_pictory.triggers.pictory import job_after_event
+        from airflow_provider_pictory.polling import resumed_limit
+        from airflow_provider_pictory.triggers.pictory import is_of_another_try, job_after_event
 
+        switches(self, SWITCHES)
+        if is_of_another_try(context, try_number):
+            self.log.info("This try was resumed with an event of try %s, so it starts anew", try_number)
+            return self.execute(context)
         self._use_connection(pictory_conn_id or self.pictory_conn_id)
         submission = self._open_submission(context)
         submission.job_id = job_id = job_id or context["ti"].xcom_pull(
             task_ids=self.task_id, key="job_id", map_indexes=context["ti"].map_index
         )
         deadline = deadline or datetime.now(UTC).isoformat()
+        timeout = time_span(self.timeout, "timeout") or DEFAULT_TIMEOUT
+        ends = resumed_limit(self, timeout, limit, deadline)
         try:
             job = job_after_event(
-                event, hook=self.hook, job_id=job_id, deadline=deadline, advice=ADVICE, doubts=doubts
+                event,
+                hook=self.hook,
+                job_id=job_id,
+                deadline=deadline,
+                advice=self._advice(ends),
+                doubts=doubts,
+                limit=ends,
             )
             if job is None:
-                self._defer(job_id, deadline, seconds(self.poll_interval, "poll_interval"), doubts + 1)
+                self._defer(context, job_id, ends, time_span(self.poll_interval, "poll_interval"), doubts + 1)
             return self._finish(context, submission, submission.conclude(job))
         except Exception as error:
             self._say_what_goes_on(error)
@@ -259,6 +334,9 @@ class GenerateVideoOperator(BaseOperator):
         from airflow_provider_pictory.triggers.pictory import resume_arguments
 
         arguments = resume_arguments(next_method, next_kwargs, timeout=DEFAULT_TIMEOUT, log=self.log)
+        if next_method == "__fail__":
+            # Airflow hands nothing through then, and Airflow 3.0 begins a retry with it once more.
+            arguments["try_number"] = self._try_that_submitted(context)
         return self.execute_complete(context, **arguments)
 
     def on_kill(self) -> None:
@@ -272,7 +350,7 @@ class GenerateVideoOperator(BaseOperator):
         if submission.job_id is not None:
             self.log.warning(
                 "This task is being killed. Pictory has no way to cancel a job: job %s goes on and is paid "
-                "for. Clearing this task picks it up while it runs",
+                "for, unless it has ended. Clearing this task picks it up while it runs",
                 submission.job_id,
             )
         elif submission.is_under_way:
@@ -297,6 +375,7 @@ class GenerateVideoOperator(BaseOperator):
             resubmit_failed=self.resubmit_failed,
             reconcile_timeout=self.reconcile_timeout,
             max_credits=self.max_credits,
+            max_credits_was_given=self._has_limit or is_mapped_over(self, "max_credits"),
             check_quota=self.check_quota,
         )
         self._submission = Submitter(
@@ -319,37 +398,89 @@ class GenerateVideoOperator(BaseOperator):
             return error
 
     def _request(self) -> VideoRequest:
-        from airflow_provider_pictory.api import InvalidRequestError, VideoRequest
-        from airflow_provider_pictory.exceptions import PictoryInvalidRequestError
+        return _checked_request({name: getattr(self, name) for name in REQUEST_ARGUMENTS})
+
+    def _refuse_wrong_literals(self) -> None:
+        """
+        Refuse what can never be right while the DAG file is parsed, in the words of a run.
+
+        :raises PictoryInvalidRequestError: for the first kind of argument that is wrong.
+        """
+        rules = ("on_clear", "on_unknown_submission", "max_credits")
+        given = literals(self, (*SWITCHES, *rules, *REQUEST_ARGUMENTS))
+        for name in SWITCHES:
+            if name in given:
+                switch(given[name], name, templated=name in self.template_fields)
+        if "on_clear" in given:
+            choice(given["on_clear"], "on_clear", OnClear)
+        if "on_unknown_submission" in given:
+            choice(given["on_unknown_submission"], "on_unknown_submission", OnUnknownSubmission)
+        if "max_credits" in given:
+            credit_limit(given["max_credits"], "max_credits", self._has_limit)
+        self._refuse_multiple_outputs()
+        if "extra_fields" not in given and isinstance(self.extra_fields, dict):
+            # Templates may be among its values, never among its names.
+            given["extra_fields"] = dict.fromkeys(self.extra_fields, NOT_KNOWN_YET)
+        self._refuse_wrong_request({name: given[name] for name in REQUEST_ARGUMENTS if name in given})
+
+    def _refuse_wrong_request(self, known: dict[str, Any]) -> None:
+        """
+        Refuse a request that is wrong whatever becomes of those fields that aren't known yet.
+
+        :param known: the fields that are, by our names.
+        """
+        if not is_plain_request(known) and (request := _with_unknown_fields(known)) is not None:
+            _checked_request(request)
+
+    def _refuse_multiple_outputs(self) -> None:
+        if self.multiple_outputs and self.do_xcom_push:
+            from airflow_provider_pictory.exceptions import PictoryInvalidRequestError
+
+            raise PictoryInvalidRequestError(
+                "Nothing was submitted: multiple_outputs: got True, but this task returns a job id, which "
+                "can't be split; leave it out, also of the DAG's default_args"
+            )
+
+    def _try_that_submitted(self, context: Context) -> int | None:
+        """Give the number of the last try that went on to wait for the job, ``None`` where it isn't known."""
+        from airflow_provider_pictory.exceptions import PictoryLedgerError
+        from airflow_provider_pictory.submission.store import open_store
 
         try:
-            return VideoRequest(
-                prompt=self.prompt,
-                model=self.model,
-                aspect_ratio=self.aspect_ratio,
-                duration=self.duration,
-                first_frame_image_url=self.first_frame_image_url,
-                extend_video_url=self.extend_video_url,
-                reference_image_urls=self.reference_image_urls,
-                webhook=self.webhook,
-                extra_fields=self.extra_fields,
-            )
-        except InvalidRequestError as error:
-            raise PictoryInvalidRequestError(f"Nothing was submitted: {error}") from error
+            record = open_store(context).read()
+        except PictoryLedgerError:
+            return None
+        return record.try_number if record is not None else None
 
-    def _defer(self, job_id: str, deadline: str, poll_interval: float | None, doubts: int = 0) -> NoReturn:
+    def _advice(self, limit: WaitLimit) -> str:
+        """Say how to go on after a wait that has ended before its job."""
+        if self.on_clear == "new":
+            return (
+                "A clear of this task submits and pays for another video, as on_clear='new' says; to go on "
+                f"waiting for this one, set it to 'auto' first, with a longer {limit.argument} if need be."
+            )
+        return limit.advice
+
+    def _defer(
+        self,
+        context: Context,
+        job_id: str,
+        limit: WaitLimit,
+        poll_interval: float | None,
+        doubts: int = 0,
+    ) -> NoReturn:
         from airflow_provider_pictory.triggers.pictory import deferral
 
         arguments = deferral(
+            context=context,
             job_id=job_id,
             pictory_conn_id=self.pictory_conn_id,
-            deadline=deadline,
+            limit=limit,
             poll_interval=poll_interval,
+            log=self.log,
             doubts=doubts,
         )
-        arguments["kwargs"].update(
-            job_id=job_id, pictory_conn_id=self.pictory_conn_id, **self._handed_through()
-        )
+        arguments["kwargs"].update(pictory_conn_id=self.pictory_conn_id, **self._handed_through())
         self.defer(**arguments)
 
     def _handed_through(self) -> dict[str, Any]:
@@ -377,11 +508,50 @@ class GenerateVideoOperator(BaseOperator):
 
     def _say_what_goes_on(self, error: Exception) -> None:
         """Name the job that outlives an error which doesn't do so itself."""
-        from airflow_provider_pictory.exceptions import PictoryInsufficientCreditsError, PictoryJobError
+        from airflow_provider_pictory.exceptions import PictoryJobExpiredError, PictoryJobFailedError
 
         job_id = self._submission.job_id if self._submission else None
-        if job_id and not isinstance(error, (TaskDeferred, PictoryJobError, PictoryInsufficientCreditsError)):
+        if not job_id or isinstance(error, TaskDeferred):
+            return
+        if job_id not in str(error):
             self.log.warning(
                 "Pictory job %s goes on and is paid for; a retry or a clear of this task goes on with it",
                 job_id,
             )
+        elif (
+            isinstance(error, (PictoryJobExpiredError, PictoryJobFailedError)) and self.on_clear == "reattach"
+        ):
+            self.log.warning(
+                "A clear of this task goes on with job %s and submits no other, as on_clear='reattach' says; "
+                "set it to 'auto' first where another video is wanted",
+                job_id,
+            )
+
+
+def _checked_request(fields: Mapping[str, Any]) -> VideoRequest:
+    from airflow_provider_pictory.api import InvalidRequestError, VideoRequest
+    from airflow_provider_pictory.exceptions import PictoryInvalidRequestError
+
+    try:
+        return VideoRequest(**fields)
+    except InvalidRequestError as error:
+        raise PictoryInvalidRequestError(f"Nothing was submitted: {error}") from error
+
+
+def _with_unknown_fields(known: Mapping[str, Any]) -> dict[str, Any] | None:
+    """
+    Return a request's fields with something that passes in the place of those that aren't known yet.
+
+    :param known: those that are, by our names.
+    :return: ``None`` where nothing can be told.
+    """
+    from collections.abc import Mapping
+
+    from airflow_provider_pictory.api.video_request import WIRE_NAMES
+
+    extra_fields = known.get("extra_fields")
+    if "extra_fields" not in known or not isinstance(extra_fields, (Mapping, type(None))):
+        # It may name any field, which then isn't checked, or it is wrong by itself.
+        return None if "extra_fields" not in known else dict(known)
+    unknown = {theirs: NOT_KNOWN_YET for ours, theirs in WIRE_NAMES.items() if ours not in known}
+    return {**known, "extra_fields": {**unknown, **(extra_fields or {})}}

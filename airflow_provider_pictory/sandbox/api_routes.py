@@ -19,8 +19,10 @@ from airflow_provider_pictory.sandbox.faults.job_fates import draw_fate, draw_no
 from airflow_provider_pictory.sandbox.faults.kinds import FaultKind
 from airflow_provider_pictory.sandbox.paging import InvalidPageKeyError, page
 from airflow_provider_pictory.sandbox.service import (
+    MOST_JOBS,
     InsufficientCreditsError,
     Service,
+    TooManyJobsError,
     UnfinishedJobError,
     UnknownJobError,
 )
@@ -87,6 +89,9 @@ class ApiRoutes:
         except InsufficientCreditsError:
             document = wire.error("The account has not enough AI credits.", "INSUFFICIENT_CREDITS")
             return web.json_response(document, status=402)
+        except TooManyJobsError:
+            message = f"The sandbox keeps at most {MOST_JOBS} jobs, and none of them has ended."
+            return web.json_response(wire.error(message), status=429)
         self._sources.begin(job)
         if order.webhook:
             self._webhooks.watch(job, self._links(request), draw_notifications(self._injector))

@@ -192,7 +192,8 @@ class PictorySandbox:
         :param body: the body as it goes over the wire; what isn't text or bytes is sent as JSON.
         :param is_processed: whether the service acts on the request all the same, so that only its answer
             is lost.
-        :param times: how many requests.
+        :param times: how many requests, at most a million.
+        :raises ValueError: when that is too often, or too many answers wait already.
         """
         answer = ScriptedAnswer(path, method, status, dict(headers or {}), body, is_processed)
         self._ask(lambda control: control.answer_next(answer, times))

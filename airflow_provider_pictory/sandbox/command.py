@@ -105,6 +105,7 @@ def _settings(arguments: Sequence[str] | None) -> Settings:
     )
     parser.add_argument(
         "--no-sources",
+        "--no-fetch-sources",
         action="store_false",
         dest="fetch_sources",
         default=argparse.SUPPRESS,

@@ -13,7 +13,12 @@ from aiohttp import web
 from airflow_provider_pictory.api.jobs import JobStatus
 from airflow_provider_pictory.sandbox import wire
 from airflow_provider_pictory.sandbox.addresses import CONTROL_PREFIX
-from airflow_provider_pictory.sandbox.scripted_answers import ScriptedAnswer, ScriptedAnswers
+from airflow_provider_pictory.sandbox.faults.parameters import shown
+from airflow_provider_pictory.sandbox.scripted_answers import (
+    ScriptedAnswer,
+    ScriptedAnswers,
+    TooManyAnswersError,
+)
 from airflow_provider_pictory.sandbox.service import Service, UnknownJobError
 from airflow_provider_pictory.sandbox.validation import InvalidBodyError, read_object
 
@@ -23,6 +28,8 @@ if TYPE_CHECKING:
     from airflow_provider_pictory.sandbox.files import FileStore
     from airflow_provider_pictory.sandbox.jobs import Job
     from airflow_provider_pictory.sandbox.webhooks import Webhooks
+
+_LONGEST_TEXT = 1000
 
 
 class Control:
@@ -107,6 +114,7 @@ class Control:
 
         :param answer: with what, and which requests.
         :param times: how many requests.
+        :raises TooManyAnswersError: when there is no room for it.
         """
         self._scripted_answers.add(answer, times)
 
@@ -169,7 +177,17 @@ class Control:
         times = script.pop("times", 1)
         if not 200 <= script.get("status", 200) <= 599:
             raise web.HTTPBadRequest(reason="status must be an HTTP status from 200 to 599")
-        self.answer_next(ScriptedAnswer(**script), times)
+        if any(
+            mark in text
+            for it in script.get("headers", {}).items()
+            for text in map(str, it)
+            for mark in "\r\n\0"
+        ):
+            raise web.HTTPBadRequest(reason="headers are lines of text")
+        try:
+            self.answer_next(ScriptedAnswer(**script), times)
+        except TooManyAnswersError as error:
+            raise web.HTTPBadRequest(reason=str(error)) from None
         return web.json_response({"times": times})
 
 
@@ -184,7 +202,10 @@ async def _arguments(request: web.Request, kinds: dict[str, type]) -> dict[str, 
         raise web.HTTPBadRequest(reason=error.message) from None
     for name, value in arguments.items():
         if name not in kinds:
-            raise web.HTTPBadRequest(reason=f"{name} is none of {', '.join(kinds)}")
-        if not isinstance(value, kinds[name]):
+            raise web.HTTPBadRequest(reason=f"{shown(name)} is none of {', '.join(kinds)}")
+        # To Python, true is a whole number.
+        if not isinstance(value, kinds[name]) or (isinstance(value, bool) and kinds[name] is int):
             raise web.HTTPBadRequest(reason=f"{name} must be of type {kinds[name].__name__}")
+        if kinds[name] is str and isinstance(value, str) and len(value) > _LONGEST_TEXT:
+            raise web.HTTPBadRequest(reason=f"{name} must have at most {_LONGEST_TEXT} characters")
     return arguments

@@ -131,9 +131,11 @@ class FileStore:
             self._forget(video_id)
 
     def _forget(self, video_id: str) -> None:
-        rendering = self._renderings.pop(video_id, None)
-        if rendering and rendering.done() and not rendering.cancelled() and not rendering.exception():
-            shutil.rmtree(rendering.result(), ignore_errors=True)
+        if rendering := self._renderings.pop(video_id, None):
+            if rendering.done():
+                _delete(rendering)
+            else:
+                rendering.add_done_callback(_delete)
 
     def _render(self, job: Job) -> Path:
         order = job.order
@@ -150,3 +152,8 @@ class FileStore:
         render(scene, folder)
         self.jobs_rendered += 1
         return folder
+
+
+def _delete(rendering: asyncio.Future[Path]) -> None:
+    if not rendering.cancelled() and not rendering.exception():
+        shutil.rmtree(rendering.result(), ignore_errors=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -16,9 +15,9 @@ if TYPE_CHECKING:
 
     from aiohttp.typedefs import Handler
 
-
-class DatedResponse(web.Response):
-    """A response whose Date is a test's, and not the sandbox's to set."""
+MOST_TIMES = 1_000_000
+MOST_ANSWERS = 1000
+MOST_BYTES_OF_ANSWERS = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -48,23 +47,37 @@ class ScriptedAnswer:
             path.startswith(self.path) or path.removeprefix(API_PREFIX).startswith(self.path)
         )
 
+    def content(self) -> bytes:
+        """Give the body as it is sent."""
+        if isinstance(self.body, bytes):
+            return self.body
+        return (self.body if isinstance(self.body, str) else json.dumps(self.body)).encode()
+
     def response(self) -> web.Response:
         """Give the answer as it is sent."""
-        if isinstance(self.body, bytes):
-            content = self.body
-        else:
-            content = (self.body if isinstance(self.body, str) else json.dumps(self.body)).encode()
         headers = {"Content-Type": "application/json"}
         headers.update((name, str(value)) for name, value in self.headers.items())
-        kind = DatedResponse if any(name.lower() == "date" for name in self.headers) else web.Response
-        return kind(status=self.status, headers=headers, body=content)
+        return web.Response(status=self.status, headers=headers, body=self.content())
+
+
+@dataclass
+class _Waiting:
+    """An answer, how often it is still to be given, and how many bytes it has."""
+
+    answer: ScriptedAnswer
+    times: int
+    size: int
+
+
+class TooManyAnswersError(ValueError):
+    """More is to be answered than a sandbox keeps; the message is a sentence."""
 
 
 class ScriptedAnswers:
-    """Hands out scripted answers, each once, the oldest that fits first."""
+    """Hands out scripted answers, each as often as asked, the oldest that fits first."""
 
     def __init__(self) -> None:
-        self._waiting: deque[ScriptedAnswer] = deque()
+        self._waiting: list[_Waiting] = []
 
     def add(self, answer: ScriptedAnswer, times: int = 1) -> None:
         """
@@ -72,8 +85,19 @@ class ScriptedAnswers:
 
         :param answer: the answer.
         :param times: how many requests get it.
+        :raises TooManyAnswersError: when there is no room for it.
         """
-        self._waiting.extend([answer] * times)
+        if not 1 <= times <= MOST_TIMES:
+            raise TooManyAnswersError(f"times must be a whole number from 1 to {MOST_TIMES}, not {times}")
+        size = len(answer.content())
+        if (
+            len(self._waiting) >= MOST_ANSWERS
+            or size + sum(waiting.size for waiting in self._waiting) > MOST_BYTES_OF_ANSWERS
+        ):
+            raise TooManyAnswersError(
+                f"at most {MOST_ANSWERS} answers with {MOST_BYTES_OF_ANSWERS // 2**20} MB in all can wait"
+            )
+        self._waiting.append(_Waiting(answer, times, size))
 
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -87,8 +111,10 @@ class ScriptedAnswers:
 
     def _next_for(self, request: web.Request) -> ScriptedAnswer | None:
         if not request.path.startswith(CONTROL_PREFIX):
-            for answer in self._waiting:
-                if answer.is_for(request.method, request.path):
-                    self._waiting.remove(answer)
-                    return answer
+            for position, waiting in enumerate(self._waiting):
+                if waiting.answer.is_for(request.method, request.path):
+                    waiting.times -= 1
+                    if not waiting.times:
+                        del self._waiting[position]
+                    return waiting.answer
         return None

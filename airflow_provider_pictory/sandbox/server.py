@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import ipaddress
+import logging
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from email.utils import formatdate
-from functools import partial
 from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from airflow_provider_pictory.sandbox.addresses import CONTROL_PREFIX
 from airflow_provider_pictory.sandbox.api_routes import ApiRoutes
 from airflow_provider_pictory.sandbox.control import Control
 from airflow_provider_pictory.sandbox.counting import RequestCounter
@@ -21,20 +23,22 @@ from airflow_provider_pictory.sandbox.faults.foreign_jobs import ForeignJobs
 from airflow_provider_pictory.sandbox.faults.middleware import FaultyFront
 from airflow_provider_pictory.sandbox.faults.result_urls import ResultUrls
 from airflow_provider_pictory.sandbox.files import FileStore
-from airflow_provider_pictory.sandbox.scripted_answers import DatedResponse, ScriptedAnswers
+from airflow_provider_pictory.sandbox.pages import page_check
+from airflow_provider_pictory.sandbox.scripted_answers import ScriptedAnswers
 from airflow_provider_pictory.sandbox.service import Clock, Service
+from airflow_provider_pictory.sandbox.settings import Settings
 from airflow_provider_pictory.sandbox.sources import Sources
 from airflow_provider_pictory.sandbox.webhooks import Webhooks
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from aiohttp.typedefs import Middleware
-
-    from airflow_provider_pictory.sandbox.settings import Settings
+    from aiohttp.typedefs import Handler, Middleware
 
 _SECONDS_FOR_OPEN_REQUESTS = 1.0
 _ADDRESSES_OF_ALL_INTERFACES = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -73,10 +77,13 @@ async def serve(
         Sources(service, webhooks.send_due, is_fetching=settings.fetch_sources) as sources,
         FileStore(service, sources, result_urls) as files,
     ):
+        service.when_forgotten += [files.forget, sources.forget, webhooks.forget]
         counter = RequestCounter(service.note_look)
         control = Control(service, files, webhooks, counter, scripted_answers, FaultControl(injector))
         application = web.Application(
             middlewares=[
+                dated_by(clock),
+                page_check(settings.host),
                 counter.middleware,
                 scripted_answers.middleware,
                 FaultyFront(injector, connections, foreign_jobs).middleware,
@@ -87,7 +94,6 @@ async def serve(
             ]
         )
         application.on_response_prepare.append(counter.count_status)
-        application.on_response_prepare.append(partial(_date, clock))
         application.on_shutdown.append(connections.end_all)
         for part in (ApiRoutes(service, files, webhooks, sources, injector, result_urls), files, control):
             application.add_routes(part.routes())
@@ -97,6 +103,7 @@ async def serve(
         await runner.setup()
         try:
             await web.TCPSite(runner, settings.host, settings.port).start()
+            _warn_unless_local(runner)
             yield RunningServer(_url(runner), control)
         finally:
             await sources.close()
@@ -104,11 +111,30 @@ async def serve(
             await runner.cleanup()
 
 
-async def _date(clock: Clock, request: web.Request, response: web.StreamResponse) -> None:
-    """Date a response by the sandbox's own time, as all else that it says."""
-    # aiohttp has set the date of this machine by now.
-    if not isinstance(response, DatedResponse):
-        response.headers["Date"] = formatdate(clock.now(), usegmt=True)
+def dated_by(clock: Clock) -> Middleware:
+    """Make the middleware that dates responses by the sandbox's own time, as all else that it says."""
+
+    @web.middleware
+    async def date(request: web.Request, handler: Handler) -> web.StreamResponse:
+        response = await handler(request)
+        if not response.prepared:
+            response.headers.setdefault("Date", formatdate(clock.now(), usegmt=True))
+        return response
+
+    return date
+
+
+def _warn_unless_local(runner: web.AppRunner) -> None:
+    addresses = [address[0] for address in runner.addresses]
+    if not all(ipaddress.ip_address(address.partition("%")[0]).is_loopback for address in addresses):
+        log.warning(
+            "Listening on %s, so other machines may reach this sandbox: whoever does can see all prompts and "
+            "videos, steer it under %s without a key, and let this machine fetch URLs. Without a host of "
+            "your own it listens on %s alone",
+            ", ".join(addresses),
+            CONTROL_PREFIX,
+            Settings.host,
+        )
 
 
 def _url(runner: web.AppRunner) -> str:

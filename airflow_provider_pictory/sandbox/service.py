@@ -26,12 +26,21 @@ if TYPE_CHECKING:
 
     from airflow_provider_pictory.sandbox.validation import VideoOrder
 
+# What a long run keeps: the oldest jobs that have ended go first, and their files with them.
+MOST_JOBS = 10_000
+MOST_BYTES_OF_ORDERS = 16 * 1024 * 1024
+_MOST_TRANSACTIONS = 20_000
+
 DEFAULT_ERROR_CODE = "5001"
 DEFAULT_ERROR_MESSAGE = "VIDEO_GENERATION_FAILED"
 
 
 class InsufficientCreditsError(Exception):
     """The account's remaining credits don't cover a video."""
+
+
+class TooManyJobsError(Exception):
+    """There is no room for another job, for none of those that there are has ended."""
 
 
 class UnknownJobError(LookupError):
@@ -87,10 +96,12 @@ class Service:
     :param credit_limit: the AI credits of the account.
     :param clock: whose time counts.
 
-    ``credits_used_by_others`` is what was taken for other clients' jobs and not given back.
+    ``credits_used_by_others`` is what was taken for other clients' jobs and not given back;
+    ``when_forgotten`` is called with each job that goes to make room for another.
     """
 
     def __init__(self, *, render_seconds: float, credit_limit: float, clock: Clock | None = None) -> None:
+        self.when_forgotten: list[Callable[[Job], None]] = []
         self.render_seconds = render_seconds
         self.credit_limit = credit_limit
         self.clock = clock or Clock()
@@ -101,6 +112,7 @@ class Service:
         self._jobs: dict[str, Job] = {}
         self._job_ids_by_video: dict[str, str] = {}
         self._jobs_ever = 0
+        self._bytes_of_orders = 0
         # What will be taken and given back: moment, place in line, for which job, what is then due for it.
         self._to_settle: list[tuple[float, int, Job, float]] = []
 
@@ -143,13 +155,16 @@ class Service:
         :param fate: what becomes of it.
         :param created_at: when it came, where that is known only now.
         :raises InsufficientCreditsError: when the price isn't covered; nothing was taken.
+        :raises TooManyJobsError: when there is no room for it; nothing was taken.
         """
         if self.credits_used + self._credits_promised + order.price > self.credit_limit:
             raise InsufficientCreditsError
+        self._make_room(order)
         now = self.clock.now()
         created_at = (now if created_at is None else created_at) + fate.appears_after
         job = Job.of(order, fate, created_at, self.render_seconds, self._jobs_ever)
         self._jobs_ever += 1
+        self._bytes_of_orders += order.size
         self._jobs[job.job_id] = job
         self._job_ids_by_video[job.video_id] = job.job_id
         if created_at > now:
@@ -163,7 +178,14 @@ class Service:
 
     def forget(self, job: Job) -> None:
         """Let a job be as if it had never been, but for the credits."""
-        del self._jobs[job.job_id], self._job_ids_by_video[job.video_id]
+        if self._jobs.pop(job.job_id, None):
+            del self._job_ids_by_video[job.video_id]
+            self._bytes_of_orders -= job.order.size
+            for tell in self.when_forgotten:
+                tell(job)
+        if len(self._to_settle) > 2 * MOST_JOBS:
+            self._to_settle = [it for it in self._to_settle if it[2].job_id in self._jobs]
+            heapq.heapify(self._to_settle)
 
     def job(self, job_id: str) -> Job:
         """
@@ -266,6 +288,13 @@ class Service:
             job.outcome, job.error_code, job.error_message = JobStatus.FAILED, error_code, error_message
             heapq.heappush(self._to_settle, (job.ends_at, 2 * job.position + 1, job, 0.0))
 
+    def _make_room(self, order: VideoOrder) -> None:
+        while len(self._jobs) >= MOST_JOBS or self._bytes_of_orders + order.size > MOST_BYTES_OF_ORDERS:
+            oldest = next((job for job in self._jobs.values() if self.has_ended(job)), None)
+            if oldest is None:
+                raise TooManyJobsError
+            self.forget(oldest)
+
     def _settle_due(self) -> None:
         """Take and give back what time has brought about since anybody last looked at the credits."""
         now = self.clock.now()
@@ -280,6 +309,7 @@ class Service:
         if amount := due - job.credits_taken:
             description = f"Generate video, model {job.order.model}, {job.order.duration}s"
             self._transactions.append(Transaction(amount, description, moment))
+            del self._transactions[:-_MOST_TRANSACTIONS]
             job.credits_taken = due
             # Rounded each time, since many small prices in binary would drift away from what they are.
             self._credits_used = round(self._credits_used + amount, 2)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import re
 import tempfile
 import time
 from pathlib import Path
@@ -39,8 +40,14 @@ _TIME_LIMIT = aiohttp.ClientTimeout(total=60, sock_connect=5)
 _SECONDS_TO_DECODE = 30.0
 _MOST_REDIRECTS = 5
 _MOST_PIXELS = 40_000_000
+_MOST_AT_ONCE = 4
 _CHUNK_SIZE = 64 * 1024
 _MICROSECONDS = 1_000_000
+
+# What is opened, told by its content alone: other formats are playlists and scripts that lead elsewhere.
+_PICTURE_FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
+_MATROSKA_BEGINS = b"\x1aE\xdf\xa3"
+_MP4_BEGINS = re.compile(rb"....(ftyp|moov|mdat|free|skip|wide)", re.DOTALL)
 
 # How long the question for a job that is due waits for the job's source, in seconds.
 _PATIENCE = 10.0
@@ -71,6 +78,7 @@ class Sources:
         self._is_fetching = is_fetching
         self._temporary = tempfile.TemporaryDirectory(prefix="pictory-sandbox-sources-")
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._turns = asyncio.Semaphore(_MOST_AT_ONCE)
 
     def __enter__(self) -> Sources:
         return self
@@ -131,9 +139,10 @@ class Sources:
             for name, (read, most_bytes) in _READERS.items():
                 if name in job.order.sources:
                     try:
-                        content = await _fetched(job.order.sources[name], most_bytes)
                         size = wire.FRAME_SIZES[job.order.aspect_ratio]
-                        await asyncio.to_thread(_save, read, content, size, self._path(job))
+                        async with self._turns:
+                            content = await _fetched(job.order.sources[name], most_bytes)
+                            await asyncio.to_thread(_save, read, content, size, self._path(job))
                     except UnusableSourceError as error:
                         fault = f"{ERROR_MESSAGE}: {name} {error}"
             self._service.note_source(job, ERROR_CODE if fault else None, fault)
@@ -146,7 +155,10 @@ async def _fetched(url: str, most_bytes: int) -> bytes:
     content = bytearray()
     try:
         async with (
-            aiohttp.ClientSession(timeout=_TIME_LIMIT) as session,
+            # As it comes, since a small body can be a large one packed.
+            aiohttp.ClientSession(
+                timeout=_TIME_LIMIT, auto_decompress=False, headers={"Accept-Encoding": "identity"}
+            ) as session,
             # Only http and https: others are refused in an order, and aiohttp follows no redirect to them.
             session.get(url, max_redirects=_MOST_REDIRECTS) as answer,
         ):
@@ -175,14 +187,22 @@ def _save(read: Callable[[bytes], Image.Image], content: bytes, size: tuple[int,
 
 
 def _picture(content: bytes) -> Image.Image:
-    picture = Image.open(io.BytesIO(content))
+    picture = Image.open(io.BytesIO(content), formats=_PICTURE_FORMATS)
     _require_size(picture.width, picture.height)
     return ImageOps.exif_transpose(picture)
 
 
 def _last_picture(content: bytes) -> Image.Image:
     deadline = time.monotonic() + _SECONDS_TO_DECODE
-    with av.open(io.BytesIO(content), "r") as container:
+    if content.startswith(_MATROSKA_BEGINS):
+        kind, options = "matroska", {}
+    elif _MP4_BEGINS.match(content):
+        # A part of such a file can be said to lie in another one.
+        kind, options = "mov", {"enable_drefs": "0", "use_absolute_path": "0"}
+    else:
+        raise UnusableSourceError("can't be read")
+    options["protocol_whitelist"] = "none"
+    with av.open(io.BytesIO(content), "r", format=kind, options=options) as container:
         if not container.streams.video:
             raise UnusableSourceError("has no pictures in it")
         stream = container.streams.video[0]

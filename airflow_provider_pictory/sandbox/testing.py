@@ -1,11 +1,16 @@
 """
-The pytest fixtures that give each test its own Pictory.
+The pytest fixtures that give each test its own Pictory, or all of them one.
 
-Import them in a ``conftest.py``::
+Name the module in the topmost ``conftest.py``::
+
+    pytest_plugins = ["airflow_provider_pictory.sandbox.testing"]
+
+or import them in any::
 
     from airflow_provider_pictory.sandbox.testing import pictory_sandbox, pictory_sandbox_factory
 
-or name the module there: ``pytest_plugins = ["airflow_provider_pictory.sandbox.testing"]``.
+Those of the session can be used by fixtures of any scope: ``pictory_sandbox_session``, whose jobs all tests
+see, and ``pictory_sandbox_session_factory``.
 """
 
 from __future__ import annotations
@@ -24,11 +29,18 @@ if TYPE_CHECKING:
     from airflow_provider_pictory.sandbox.faults import FaultForm
     from airflow_provider_pictory.sandbox.service import Clock
 
-__all__ = ["PictorySandbox", "PictorySandboxFactory", "pictory_sandbox", "pictory_sandbox_factory"]
+__all__ = [
+    "PictorySandbox",
+    "PictorySandboxFactory",
+    "pictory_sandbox",
+    "pictory_sandbox_factory",
+    "pictory_sandbox_session",
+    "pictory_sandbox_session_factory",
+]
 
 
 class PictorySandboxFactory(Protocol):
-    """Starts sandboxes that end with the test; takes what :class:`PictorySandbox` takes."""
+    """Starts sandboxes that end with the test, or the session; takes what :class:`PictorySandbox` takes."""
 
     def __call__(
         self,
@@ -51,6 +63,19 @@ def pictory_sandbox_factory() -> Iterator[PictorySandboxFactory]:
     """Start sandboxes with arguments, such as ``pictory_sandbox_factory(render_seconds=5, credits=10)``."""
     with ExitStack() as running:
         yield lambda **arguments: running.enter_context(PictorySandbox(**arguments))
+
+
+@pytest.fixture(scope="session")
+def pictory_sandbox_session_factory() -> Iterator[PictorySandboxFactory]:
+    """Start sandboxes with arguments that go on until all tests have ended."""
+    with ExitStack() as running:
+        yield lambda **arguments: running.enter_context(PictorySandbox(**arguments))
+
+
+@pytest.fixture(scope="session")
+def pictory_sandbox_session(pictory_sandbox_session_factory: PictorySandboxFactory) -> PictorySandbox:
+    """Start one sandbox for all tests, whose jobs end at once."""
+    return pictory_sandbox_session_factory()
 
 
 @pytest.fixture

@@ -52,6 +52,7 @@ class VideoOrder:
     :param sources: the source images or video given, under their names on the wire.
     :param webhook: the URI to notify when the job ends.
     :param body: everything that was sent, unknown fields included.
+    :param size: how many bytes were sent.
     """
 
     prompt: str
@@ -61,6 +62,7 @@ class VideoOrder:
     sources: Mapping[str, Any]
     webhook: str | None
     body: Mapping[str, Any]
+    size: int
 
     @property
     def price(self) -> float:
@@ -108,6 +110,7 @@ def read_order(content: bytes) -> VideoOrder:
         sources=sources,
         webhook=body.get("webhook"),
         body=body,
+        size=len(content),
     )
 
 

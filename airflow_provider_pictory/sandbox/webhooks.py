@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _SHORTEST_WAIT = 0.01
 _TIME_LIMIT = aiohttp.ClientTimeout(total=5)
 _AT_THE_END = (0.0,)
+_MOST_AT_ONCE = 20
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +56,7 @@ class Webhooks:
         self._service = service
         self._waiting: dict[str, _Notifications] = {}
         self._calls: set[asyncio.Task[None]] = set()
+        self._turns = asyncio.Semaphore(_MOST_AT_ONCE)
         self.sent = 0
         self.failed = 0
 
@@ -75,6 +77,11 @@ class Webhooks:
         """Notify about every job that has ended since."""
         for notifications in list(self._waiting.values()):
             self._send_due_of(notifications)
+
+    def forget(self, job: Job) -> None:
+        """Leave out the notifications of a job that are still to come."""
+        if (notifications := self._waiting.pop(job.job_id, None)) and notifications.timer:
+            notifications.timer.cancel()
 
     async def close(self) -> None:
         """Give up all calls under way."""
@@ -115,6 +122,7 @@ class Webhooks:
         document = wire.job_document(job, self._service.clock.now(), notifications.links)
         try:
             async with (
+                self._turns,
                 aiohttp.ClientSession(timeout=_TIME_LIMIT) as session,
                 session.post(str(job.order.webhook), json=document, allow_redirects=False) as answer,
             ):

@@ -20,7 +20,9 @@ from airflow.providers.common.compat.sdk import (
 )
 from airflow.triggers.base import BaseTrigger, StartTriggerArgs
 
-from airflow_provider_pictory.links.pictory import OPERATOR_EXTRA_LINKS
+from airflow_provider_pictory.arguments import switch, switches, time_span
+from airflow_provider_pictory.links.pictory import OPERATOR_EXTRA_LINKS, push_links
+from airflow_provider_pictory.literals import is_of_a_file, is_plain_job_id, literals
 from airflow_provider_pictory.schedule import STEADY_PAUSE
 from airflow_provider_pictory.starting import (
     TASK_TRIGGER,
@@ -36,9 +38,10 @@ if TYPE_CHECKING:
     from airflow_provider_pictory.api import VideoJob
     from airflow_provider_pictory.exceptions import PictoryError
     from airflow_provider_pictory.hooks.pictory import PictoryHook
-    from airflow_provider_pictory.polling import JobWatch
+    from airflow_provider_pictory.polling import JobWatch, WaitLimit
 
-ADVICE = "Clear this task to go on waiting for it, with a longer timeout if it needs one."
+SWITCHES = ("deferrable", "soft_fail", "never_fail", "silent_fail", "exponential_backoff")
+DEFAULT_TIMEOUT = 60 * 60.0
 
 
 class VideoJobSensor(BaseSensorOperator):
@@ -54,11 +57,12 @@ class VideoJobSensor(BaseSensorOperator):
 
     A failed look at the job, such as a network error, a 429 or a 5xx, is ridden out until the
     timeout; a failed job ends the sensor at once and without retries. Before it declares a timeout it takes
-    one last look.
+    one last look. What can never be right is refused as soon as the DAG file is parsed.
 
     ``return_value`` is the result, a flat dict of JSON types: ``job_id``, ``status``, ``url``,
     ``duration_seconds``, ``width``, ``height``, ``thumbnail_url``, ``preview_url``, ``last_frame_image_url``
-    and ``ai_credits_used``. The URLs need no key and can expire. The events of assets in ``outlets`` have
+    and ``ai_credits_used``. The URLs need no key and can expire. The id alone is in XCom ``job_id``, too, so
+    that ``wait.output["job_id"]`` works. The events of assets in ``outlets`` have
     ``job_id``, ``seconds`` and ``credits`` in their ``extra``.
 
     :param job_id: of the job, usually ``generate.output`` of a :class:`GenerateVideoOperator`. (templated)
@@ -67,10 +71,13 @@ class VideoJobSensor(BaseSensorOperator):
         have (``poke`` or ``reschedule``).
     :param poke_interval: seconds, or a ``timedelta``, between looks. By default our own schedule, 10 to 30
         seconds as Pictory asks for.
-    :param timeout: seconds, or a ``timedelta``, to wait; 1 hour by default.
+    :param timeout: seconds, or a ``timedelta``, to wait; 1 hour by default. A shorter ``execution_timeout``
+        ends the wait earlier, however it waits.
     :param start_from_trigger: start in the triggerer where Airflow can; ``False`` always starts on a worker.
-    :param kwargs: as for any sensor. ``soft_fail`` skips the task whenever there is no video in the end,
-        deferred and poking alike.
+    :param kwargs: as for any sensor. ``soft_fail`` skips the task when there is no video in the end: the job
+        failed, its video was deleted, or time was up. Where something is set up wrongly, such as the key, the
+        connection or the job id, it fails all the same; ``never_fail`` skips then, too. Both mean the same
+        deferred and poking.
 
     :raises PictoryInvalidRequestError: the job id can't be one, often a missing XCom.
     :raises PictoryConfigurationError: the connection is missing or can't be used.
@@ -79,7 +86,8 @@ class VideoJobSensor(BaseSensorOperator):
     :raises PictoryJobFailedError: the job failed.
     :raises PictoryInsufficientCreditsError: the job failed for want of credits.
     :raises PictoryJobExpiredError: the job's video was deleted at Pictory.
-    :raises PictoryJobTimedOutError: time is up; the job goes on and is paid for.
+    :raises PictoryJobTimedOutError: the ``timeout`` is over, the job isn't.
+    :raises PictoryExecutionTimeoutError: the ``execution_timeout`` is; a retry goes on waiting.
     """
 
     template_fields: Sequence[str] = ("job_id", "pictory_conn_id")
@@ -94,14 +102,21 @@ class VideoJobSensor(BaseSensorOperator):
         pictory_conn_id: str = "pictory_default",
         deferrable: bool = True,
         poke_interval: timedelta | float | None = None,
-        timeout: timedelta | float = 60 * 60,
+        timeout: timedelta | float = DEFAULT_TIMEOUT,
         start_from_trigger: bool = True,
         **kwargs: Any,
     ) -> None:
-        # The base class refuses None.
+        # The base class refuses None, and what makes no sense in words that don't name the argument.
+        interval = time_span(poke_interval, "poke_interval")
+        span = time_span(timeout, "timeout", may_be_zero=True)
+        time_span(kwargs.get("max_wait"), "max_wait", may_be_zero=True)
         super().__init__(
-            poke_interval=STEADY_PAUSE if poke_interval is None else poke_interval, timeout=timeout, **kwargs
+            poke_interval=STEADY_PAUSE if interval is None else interval,
+            timeout=DEFAULT_TIMEOUT if span is None else span,
+            **kwargs,
         )
+        # Airflow adds it to a date in its scheduler.
+        time_span(self.execution_timeout, "execution_timeout", may_be_zero=True)
         self.job_id = job_id
         self.pictory_conn_id = pictory_conn_id
         self.deferrable = deferrable
@@ -109,6 +124,10 @@ class VideoJobSensor(BaseSensorOperator):
         self.video_url: str | None = None
         self._seen: VideoJob | PictoryError | None = None
         self._watch: JobWatch | None = None
+        self._limit: WaitLimit | None = None
+        self._may_start_from_trigger = start_from_trigger
+        if is_of_a_file(self, VideoJobSensor):
+            self._refuse_wrong_literals()
         if deferrable and start_from_trigger:
             # On the instance, since as class attributes they would apply to mapped tasks too, as they stand.
             self.start_trigger_args = start_trigger_args(self)
@@ -135,22 +154,43 @@ class VideoJobSensor(BaseSensorOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Wait for the job, in the triggerer or here."""
-        from airflow_provider_pictory.exceptions import PictoryError
-        from airflow_provider_pictory.polling import deadline_after, seconds
+        from airflow.providers.common.compat.sdk import AirflowTaskTimeout
 
+        from airflow_provider_pictory.exceptions import PictoryError
+        from airflow_provider_pictory.polling import wait_limit
+
+        began = datetime.now(UTC)
+        # Outside, since a wrong switch is no reason to skip, and soft_fail is one itself.
+        self._check_switches()
         try:
             self.job_id = self._checked_job_id()
-            seconds(self.poll_interval, "poke_interval")
+            time_span(self.poll_interval, "poke_interval")
+            self._limit = wait_limit(
+                self,
+                self.timeout,
+                began=began,
+                is_deferred=self.deferrable,
+                task_instance=context.get("ti"),
+            )
             if self.deferrable:
-                return self._look_and_defer(context, deadline_after(self.timeout))
+                return self._look_and_defer(context, self._limit)
+            if not self.reschedule:
+                push_links(context.get("ti"))
+            # In the base class, which doesn't know the other limit.
+            self.timeout = min(self.timeout, max(0.0, (self._limit.deadline - began).total_seconds()))
             return super().execute(context)  # type: ignore[no-any-return]
-        except AirflowSensorTimeout:
-            self._end(self._timed_out())
-        except AirflowSkipException as skip:
-            # The base class skips under soft_fail by itself, but with words that say nothing.
-            self._end(skip.__cause__ if isinstance(skip.__cause__, PictoryError) else self._timed_out())
         except PictoryError as error:
             self._end(error)
+        except AirflowSensorTimeout:
+            self._end(self._timed_out())
+        except AirflowTaskTimeout:
+            self._end(self._interrupted())
+        except AirflowSkipException as skip:
+            # The base class skips under soft_fail by itself, but with words that say nothing.
+            if isinstance(skip.__cause__, PictoryError):
+                self._end(skip.__cause__)
+            is_alarm = isinstance(skip.__cause__, AirflowTaskTimeout)
+            self._end(self._interrupted() if is_alarm else self._timed_out())
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Look at the job once; what a failed look means is decided when the next one is planned."""
@@ -171,6 +211,9 @@ class VideoJobSensor(BaseSensorOperator):
         event: dict[str, Any] | None = None,
         deadline: str | None = None,
         doubts: int = 0,
+        limit: str | None = None,
+        job_id: str | None = None,
+        try_number: int | None = None,
     ) -> dict[str, Any]:
         """
         Go on after the trigger.
@@ -178,18 +221,39 @@ class VideoJobSensor(BaseSensorOperator):
         :param event: the trigger's; checked before it is believed.
         :param deadline: the moment when the wait ends, handed through by the deferral.
         :param doubts: how often an event left things in doubt before, handed through likewise.
+        :param limit: whose deadline it is, ``timeout`` or ``execution_timeout``, handed through likewise.
+        :param job_id: of the job that the event is about, handed through likewise.
+        :param try_number: of the try that deferred, handed through likewise.
         """
         from airflow_provider_pictory.exceptions import PictoryError
-        from airflow_provider_pictory.triggers.pictory import deadline_of, job_after_event
+        from airflow_provider_pictory.polling import resumed_limit
+        from airflow_provider_pictory.triggers.pictory import (
+            deadline_of,
+            is_of_another_try,
+            job_after_event,
+        )
 
+        self._check_switches()
+        if is_of_another_try(context, try_number):
+            self.log.info("This try was resumed with an event of try %s, so it starts anew", try_number)
+            return self.execute(context)
         try:
             self.job_id = self._checked_job_id()
+            if job_id not in (None, self.job_id):
+                self.log.info("This task now waits for job %s, no longer for %s", self.job_id, job_id)
             deadline = deadline or deadline_of(event) or datetime.now(UTC).isoformat()
+            ends = resumed_limit(self, self.timeout, limit, deadline)
             job = job_after_event(
-                event, hook=self.hook, job_id=self.job_id, deadline=deadline, advice=ADVICE, doubts=doubts
+                event,
+                hook=self.hook,
+                job_id=self.job_id,
+                deadline=deadline,
+                advice=ends.advice,
+                doubts=doubts,
+                limit=ends,
             )
             if job is None:
-                self._defer(deadline, doubts + 1)
+                self._defer(context, ends, doubts + 1)
             return self._result(context, job)
         except PictoryError as error:
             self._end(error)
@@ -203,53 +267,65 @@ class VideoJobSensor(BaseSensorOperator):
         arguments = resume_arguments(next_method, next_kwargs, timeout=self.timeout, log=self.log)
         return self.execute_complete(context, **arguments)
 
+    def on_kill(self) -> None:
+        """Name the job that outlives this wait; also where Airflow ends it without asking us."""
+        self.log.warning(
+            "This wait for Pictory job %s is being ended. Pictory has no way to cancel a job: if it is "
+            "running, it goes on and is paid for. Clearing this task goes on waiting for it",
+            self.job_id,
+        )
+
     def _get_next_poke_interval(
         self, started_at: datetime | float, run_duration: Callable[[], float], poke_count: int
     ) -> float:
         from airflow_provider_pictory.polling import JobWatch, deadline_after
 
         waited = run_duration()
+        is_first = self._watch is None
         if self._watch is None:
             self._watch = JobWatch(
                 self.job_id,
                 deadline=deadline_after(self.timeout - waited),
                 poll_interval=self.poll_interval,
                 log=self.log,
-                advice=ADVICE,
+                advice=self._limit.advice if self._limit else "",
                 waited=waited,
+                limit=self._limit,
             )
         assert self._seen is not None  # noqa: S101  (the base class pokes before it plans the next poke)
-        pause = self._watch.pause_after(self._seen)
+        pause = self._watch.pause_after(self._seen) or 0.0
         if self.exponential_backoff:
-            return float(super()._get_next_poke_interval(started_at, run_duration, poke_count))
-        return pause or 0.0
+            pause = float(super()._get_next_poke_interval(started_at, run_duration, poke_count))
+        if is_first:
+            self._watch.announce(pause)
+        return pause
 
-    def _look_and_defer(self, context: Context, deadline: datetime) -> dict[str, Any]:
+    def _look_and_defer(self, context: Context, limit: WaitLimit) -> dict[str, Any]:
         """Wait in the triggerer, unless one look here shows that there is nothing to wait for."""
         from airflow_provider_pictory.exceptions import PictoryError
         from airflow_provider_pictory.polling import JobWatch, look
 
-        watch = JobWatch(
-            self.job_id, deadline=deadline, poll_interval=self.poll_interval, log=self.log, advice=ADVICE
-        )
-        seen = look(self.hook, self.job_id)
+        watch = JobWatch(self.job_id, deadline=limit.deadline, poll_interval=self.poll_interval, log=self.log)
+        seen = self._seen = look(self.hook, self.job_id)
         if isinstance(seen, PictoryError):
             # The trigger meets the same trouble and tells of it, when it starts and when it is over.
             if not watch.tolerates(seen):
                 raise seen
         elif seen.has_ended:
             return self._result(context, seen)
-        self._defer(deadline.isoformat())
+        self._defer(context, limit)
 
-    def _defer(self, deadline: str, doubts: int = 0) -> NoReturn:
+    def _defer(self, context: Context, limit: WaitLimit, doubts: int = 0) -> NoReturn:
         from airflow_provider_pictory.triggers.pictory import deferral
 
         self.defer(
             **deferral(
+                context=context,
                 job_id=self.job_id,
                 pictory_conn_id=self.pictory_conn_id,
-                deadline=deadline,
+                limit=limit,
                 poll_interval=self.poll_interval,
+                log=self.log,
                 doubts=doubts,
             )
         )
@@ -266,6 +342,7 @@ class VideoJobSensor(BaseSensorOperator):
         if self.do_xcom_push:
             # Otherwise nobody shall find the URL in Airflow, not even behind a button.
             self.video_url = job.url
+            context["ti"].xcom_push(key="job_id", value=job.job_id)
         describe_video(
             self.outlets,
             context,
@@ -275,11 +352,36 @@ class VideoJobSensor(BaseSensorOperator):
         )
         return job.result
 
+    def _refuse_wrong_literals(self) -> None:
+        """
+        Refuse what can never be right while the DAG file is parsed, in the words of a run.
+
+        :raises PictoryInvalidRequestError: for the first argument that is wrong.
+        """
+        given = literals(self, (*SWITCHES, "job_id"))
+        for name in SWITCHES:
+            if name in given:
+                switch(given[name], name, templated=name in self.template_fields)
+        switch(self._may_start_from_trigger, "start_from_trigger")
+        if "job_id" in given and not is_plain_job_id(given["job_id"]):
+            self._checked_job_id()
+
+    def _check_switches(self) -> None:
+        switches(self, SWITCHES)
+        switch(self._may_start_from_trigger, "start_from_trigger")
+
     def _checked_job_id(self) -> str:
         from airflow_provider_pictory.api import InvalidRequestError
         from airflow_provider_pictory.api.checks import job_id as checked_job_id
+        from airflow_provider_pictory.api.faults import shown
         from airflow_provider_pictory.exceptions import PictoryInvalidRequestError
 
+        if _is_a_result(self.job_id):
+            raise PictoryInvalidRequestError(
+                f"job_id: got {shown(self.job_id)}, but that is a whole result and the id alone is needed: "
+                "job_id=generate.output of the task that submits the video, or wait.output['job_id'] of a "
+                "sensor. In a template, pull the id out of it: {{ ti.xcom_pull(task_ids='wait')['job_id'] }}"
+            )
         try:
             return checked_job_id(self.job_id)
         except InvalidRequestError as error:
@@ -291,12 +393,39 @@ class VideoJobSensor(BaseSensorOperator):
 
         if isinstance(self._seen, PictoryError) and isinstance(self._seen, AirflowFailException):
             return self._seen
-        return timed_out(self.job_id, self._seen, ADVICE)
+        return timed_out(self.job_id, self._seen, self._limit.advice if self._limit else "", self._limit)
+
+    def _interrupted(self) -> PictoryError:
+        """Give the error for a wait on a worker in the middle of which Airflow's own alarm went off."""
+        from airflow_provider_pictory.polling import resumed_limit
+
+        self._limit = resumed_limit(self, self.timeout, "execution_timeout", datetime.now(UTC).isoformat())
+        return self._timed_out()
 
     def _end(self, error: PictoryError) -> NoReturn:
-        if self.soft_fail or self.never_fail:
+        if self.never_fail:
+            # This may be a wrong key, and nobody would see it otherwise.
+            self.log.error("Skipping, since never_fail is set: %s", error)
+            raise AirflowSkipException(str(error)) from error
+        if self.soft_fail and _means_no_video(error):
             raise AirflowSkipException(str(error)) from error
         raise error
+
+
+def _means_no_video(error: PictoryError) -> bool:
+    """Tell an error that says there is no video from one that says something is set up wrongly."""
+    from airflow_provider_pictory.exceptions import (
+        PictoryAPIError,
+        PictoryExecutionTimeoutError,
+        PictoryInsufficientCreditsError,
+        PictoryJobError,
+    )
+
+    last = error.__cause__
+    if isinstance(last, PictoryAPIError) and last.status_code in (401, 403, 404):
+        # Time was up before it was certain that nobody here may ask for this job.
+        return False
+    return isinstance(error, (PictoryJobError, PictoryExecutionTimeoutError, PictoryInsufficientCreditsError))
 
 
 def start_trigger_args(sensor: VideoJobSensor) -> StartTriggerArgs | None:
@@ -319,13 +448,15 @@ def start_trigger_args(sensor: VideoJobSensor) -> StartTriggerArgs | None:
         or is_missed_without_worker(sensor)
     ):
         return None
+    execution_timeout = sensor.execution_timeout or timedelta.max
     timeout = backstop_after(sensor.timeout)
-    backstop = min(timeout, sensor.execution_timeout) if sensor.execution_timeout else timeout
+    # Airflow, too, ends the task when the shorter one is over.
+    backstop = min(timeout, execution_timeout)
     return StartTriggerArgs(
         trigger_cls=TASK_TRIGGER,
         trigger_kwargs={
             **templates,
-            "timeout": sensor.timeout,
+            "timeout": min(sensor.timeout, execution_timeout.total_seconds()),
             "backstop": backstop.total_seconds(),
             "poll_interval": sensor.poll_interval,
         },
@@ -344,3 +475,10 @@ def _as_template(value: object) -> str | None:
         return None
     task_id, key = json.dumps(value.operator.task_id), json.dumps(value.key)
     return f"{{{{ ti.xcom_pull(task_ids={task_id}, key={key}, map_indexes=-1) }}}}"
+
+
+def _is_a_result(job_id: object) -> bool:
+    """Tell whether a whole result was given in the place of an id, as such or as a template's text."""
+    return (isinstance(job_id, dict) and "job_id" in job_id) or (
+        isinstance(job_id, str) and job_id.lstrip().startswith("{") and "job_id" in job_id
+    )

@@ -3,31 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
-from typing import TypeVar
 
-from airflow_provider_pictory.api.checks import is_absent
-from airflow_provider_pictory.api.faults import listed, shown
-from airflow_provider_pictory.api.jobs import read_number
-from airflow_provider_pictory.exceptions import PictoryInvalidRequestError
+from airflow_provider_pictory.arguments import OnClear, OnUnknownSubmission, choice, credit_limit, switch
 from airflow_provider_pictory.polling import seconds
 
-Choice = TypeVar("Choice", bound=StrEnum)
-
-
-class OnClear(StrEnum):
-    """What a person's clear of the task means."""
-
-    AUTO = "auto"
-    NEW = "new"
-    REATTACH = "reattach"
-
-
-class OnUnknownSubmission(StrEnum):
-    """What to do where nothing tells whether a submission arrived."""
-
-    FAIL = "fail"
-    RESUBMIT = "resubmit"
+__all__ = ["OnClear", "OnUnknownSubmission", "SubmissionPolicy"]
 
 
 @dataclass(frozen=True)
@@ -61,6 +41,7 @@ class SubmissionPolicy:
         reconcile_timeout: object,
         max_credits: object,
         check_quota: object,
+        max_credits_was_given: bool = False,
     ) -> SubmissionPolicy:
         """
         Check what an operator was given.
@@ -68,41 +49,10 @@ class SubmissionPolicy:
         :raises PictoryInvalidRequestError: for what makes no sense, by the argument's name.
         """
         return cls(
-            on_clear=_choice(OnClear, on_clear, "on_clear"),
-            on_unknown_submission=_choice(
-                OnUnknownSubmission, on_unknown_submission, "on_unknown_submission"
-            ),
-            resubmit_failed=_switch(resubmit_failed, "resubmit_failed"),
+            on_clear=choice(on_clear, "on_clear", OnClear),
+            on_unknown_submission=choice(on_unknown_submission, "on_unknown_submission", OnUnknownSubmission),
+            resubmit_failed=switch(resubmit_failed, "resubmit_failed"),
             reconcile_timeout=seconds(reconcile_timeout, "reconcile_timeout") or cls.reconcile_timeout,
-            max_credits=_credits(max_credits, "max_credits"),
-            check_quota=_switch(check_quota, "check_quota"),
+            max_credits=credit_limit(max_credits, "max_credits", max_credits_was_given),
+            check_quota=switch(check_quota, "check_quota"),
         )
-
-
-def _choice(choices: type[Choice], given: object, field: str) -> Choice:
-    try:
-        return choices(str(given))
-    except ValueError:
-        raise PictoryInvalidRequestError(
-            f"Nothing was submitted: {field}: got {shown(given)}, but it must be one of {listed(choices)}"
-        ) from None
-
-
-def _switch(given: object, field: str) -> bool:
-    if isinstance(given, bool):
-        return given
-    raise PictoryInvalidRequestError(
-        f"Nothing was submitted: {field}: got {shown(given)}, but it must be True or False"
-    )
-
-
-def _credits(given: object, field: str) -> float | None:
-    if is_absent(given):
-        return None
-    number = None if isinstance(given, bool) else read_number(given)
-    if number is None:
-        raise PictoryInvalidRequestError(
-            f"Nothing was submitted: {field}: got {shown(given)}, but a number of AI credits is needed, such "
-            "as 20"
-        )
-    return number

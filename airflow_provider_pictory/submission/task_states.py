@@ -22,7 +22,10 @@ def find_task_state(context: Context, place: TaskPlace) -> str | None:
     task_instance: Any = context["ti"]
     if hasattr(task_instance, "get_task_states"):
         states = task_instance.get_task_states(
-            dag_id=place.dag_id, task_ids=[place.task_id], run_ids=[place.run_id]
+            dag_id=place.dag_id,
+            task_ids=[place.task_id],
+            run_ids=[place.run_id],
+            map_index=place.map_index if place.map_index >= 0 else None,
         )
         of_run = (states or {}).get(place.run_id, {})
         name = place.task_id if place.map_index < 0 else f"{place.task_id}_{place.map_index}"

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+from airflow_provider_pictory.exceptions import PictoryDownloadError
 from airflow_provider_pictory.transfers.content import Content
 from airflow_provider_pictory.transfers.file_host import BrokenOffError, NoSuchRangeError, require_mp4
 
@@ -83,6 +85,7 @@ class Downloader:
     :param host: where it is.
     :param log: where the progress of a long download goes.
     :param what: what is being downloaded, for messages.
+    :param max_bytes: what a larger file is refused for, before it comes where the host says its size.
     :param check_space: called with the file's size once that is known, to refuse what won't fit.
     """
 
@@ -92,11 +95,13 @@ class Downloader:
         *,
         log: Logger,
         what: str,
+        max_bytes: float = math.inf,
         check_space: Callable[[int], None] = lambda size: None,
     ) -> None:
         self._host = host
         self._log = log
         self._what = what
+        self._max_bytes = max_bytes
         self._check_space = check_space
         self._position = 0
         self._total: int | None = None
@@ -109,8 +114,8 @@ class Downloader:
         same file, otherwise from its beginning again.
 
         :param file: where to, empty; it is unbuffered.
-        :raises PictoryDownloadError: the host refuses, gives something else than an MP4, breaks off again and
-            again, or its URL expired twice in a row.
+        :raises PictoryDownloadError: the host refuses, gives something else than an MP4, too much or too
+            slowly, breaks off again and again, or its URL expired twice in a row.
         :raises OSError: the file can't be written.
         """
         with Hashing() as hashing:
@@ -124,6 +129,7 @@ class Downloader:
                 for piece in body.pieces:
                     if self._position == 0:
                         require_mp4(piece, body)
+                    self._require_size(self._position + len(piece))
                     _write(file, piece)
                     hashing.update(piece)
                     self._position += len(piece)
@@ -146,6 +152,14 @@ class Downloader:
             self._total, self._validator = body.total, body.validator
             if body.total is not None:
                 self._check_space(body.total)
+                self._require_size(body.total)
+
+    def _require_size(self, size: int) -> None:
+        if size > self._max_bytes:
+            raise PictoryDownloadError(
+                f"{self._what}: the host gives {size:,} bytes or more, and max_bytes allows "
+                f"{self._max_bytes:,}. If the video is that long, say so with a larger max_bytes"
+            )
 
     def _is_of_another_file(self, body: Body) -> bool:
         if body.total != self._total:

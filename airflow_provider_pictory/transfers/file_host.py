@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ import urllib3
 
 from airflow_provider_pictory.api import Answer
 from airflow_provider_pictory.api.answers import read_retry_after
+from airflow_provider_pictory.api.redaction import clean
 from airflow_provider_pictory.exceptions import PictoryDownloadError
 
 if TYPE_CHECKING:
@@ -29,18 +31,33 @@ PIECE = 1024 * 1024
 FRUITLESS_ATTEMPTS = 5
 FIRST_PAUSE = 1.0
 LONGEST_PAUSE = 60.0
+LONGEST_TYPE = 80
 PAUSE_BETWEEN_REPORTS = 30.0
 
-EXPIRED = (403, 404, 410)
+# Seconds to wait for a file that isn't there, or not for everybody, though Pictory names it already.
+PAUSES_UNTIL_THERE = (1.0, 2.0, 4.0, 8.0)
+
+# Bytes a second that a response has to come at, in each so many seconds.
+LOWEST_SPEED = 10_000
+SLOW_SECONDS = 60.0
+# Fewer bytes than these are nothing new, or a host could give one with each of its connections.
+LEAST_PROGRESS = 10_000
+# After so long no broken connection is followed by another one.
+LONGEST_SECONDS = 6 * 60 * 60.0
+
+GONE = 410
+EXPIRED = (403, 404, GONE)
 MAY_PASS = (408, 425, 429)
-NO_BODY = (urllib3.exceptions.HTTPError, requests.RequestException, HTTPException, OSError)
+# A redirect to something that is no URL is a ValueError.
+NO_BODY = (urllib3.exceptions.HTTPError, requests.RequestException, HTTPException, OSError, ValueError)
 
 Result = TypeVar("Result")
 
 # Python refuses to read numbers of thousands of digits, and no file is that long.
 _LENGTH = re.compile(r"\d{1,18}", re.ASCII)
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-\d+/(\d{1,18}|\*)", re.ASCII)
-_QUERY = re.compile(r"\?[^\s'\")>]*")
+# Of what a host says of a file and of itself no more is shown.
+_LONGEST_SHOWN = 200
 
 
 class BrokenOffError(Exception):
@@ -57,7 +74,16 @@ class BrokenOffError(Exception):
 
 
 class ExpiredUrlError(BrokenOffError):
-    """The URL is good no more."""
+    """
+    The URL is good no more, or not yet.
+
+    :param reason: as a sentence fragment.
+    :param is_gone: whether the host is sure that it was good once.
+    """
+
+    def __init__(self, reason: str, *, is_gone: bool) -> None:
+        super().__init__(reason)
+        self.is_gone = is_gone
 
 
 class NoSuchRangeError(BrokenOffError):
@@ -104,6 +130,8 @@ class FileHost:
         self._find_url = find_url
         self._log = log
         self._url: str | None = None
+        self._has_given = False
+        self._began = time.monotonic()
 
     @contextmanager
     def open(
@@ -132,7 +160,9 @@ class FileHost:
             raise BrokenOffError(f"no answer from {place(url)} ({_words(error)})") from None
         with response:
             self._check_status(response)
-            yield _body(response)
+            self._has_given = True
+            with _Pace(response) as pace:
+                yield _body(response, pace)
 
     def persist(self, attempt: Callable[[], Result], position: Callable[[], int] = lambda: 0) -> Result:
         """
@@ -142,23 +172,33 @@ class FileHost:
         :param position: how much of the file there is by now, in bytes.
         :raises PictoryDownloadError: the host breaks off again and again, or two URLs in a row had expired.
         """
-        furthest, fruitless, breaks, reported, has_expired = position(), 0, 0, float("-inf"), False
+        furthest, fruitless, breaks, reported = position(), 0, 0, float("-inf")
+        has_expired, pauses = False, list(PAUSES_UNTIL_THERE)
         while True:
             try:
                 return attempt()
             except BrokenOffError as error:
                 broken = error
-            if position() > furthest:
+            if time.monotonic() - self._began > LONGEST_SECONDS:
+                raise PictoryDownloadError(
+                    f"The download isn't at its end after {LONGEST_SECONDS / 3600:g} hours: {broken}"
+                )
+            breaks += 1
+            if position() >= furthest + LEAST_PROGRESS:
                 furthest, fruitless, has_expired = position(), 0, False
             elif not isinstance(broken, ExpiredUrlError):
                 fruitless += 1
-            breaks += 1
             if isinstance(broken, ExpiredUrlError):
+                # A URL that gave something was good and is no more.
+                if pauses and not self._has_given and not broken.is_gone:
+                    time.sleep(pauses.pop(0))
+                    continue
                 if has_expired:
                     raise PictoryDownloadError(
                         f"{broken}, though Pictory had just given that URL: it expired twice in a row"
                     )
-                has_expired, self._url = True, None
+                has_expired, self._url, self._has_given = True, None, False
+                pauses = list(PAUSES_UNTIL_THERE)
                 self._log.info("%s: asking Pictory for a fresh URL", broken)
                 continue
             if fruitless >= FRUITLESS_ATTEMPTS:
@@ -177,7 +217,9 @@ class FileHost:
             return
         said = f"{place(response.url)} answered {status}"
         if status in EXPIRED:
-            raise ExpiredUrlError(f"{said}, so the URL has expired")
+            is_gone = status == GONE
+            why = "" if is_gone else " or its file isn't there yet"
+            raise ExpiredUrlError(f"{said}, so the URL has expired{why}", is_gone=is_gone)
         if status == 416:
             raise NoSuchRangeError(f"{said}, so the file is shorter than the host had said, or another one")
         if status in MAY_PASS or status >= 500:
@@ -189,7 +231,7 @@ class FileHost:
 def place(url: str) -> str:
     """Give a URL without what may be a secret: its query, and a user before the host."""
     parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+    return clean(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}", longest=_LONGEST_SHOWN)
 
 
 def require_mp4(beginning: bytes, body: Body) -> None:
@@ -202,11 +244,59 @@ def require_mp4(beginning: bytes, body: Body) -> None:
     """
     if len(beginning) >= 8 and beginning[4:8] != b"ftyp":
         raise BrokenOffError(
-            f"the host gave something else than an MP4 ({body.kind}, beginning with {beginning[:24]!r})"
+            # Not what came: whoever chose the URL may want to read it in a log.
+            f"the host gave something else than an MP4 ({body.kind})"
         )
 
 
-def _body(response: requests.Response) -> Body:
+class _Pace:
+    """
+    Ends a response that hardly comes, as a context.
+
+    From another thread, since a read may wait for one more byte for ever, and get it every second.
+    """
+
+    def __init__(self, response: requests.Response) -> None:
+        self._response = response
+        self._arrived = 0
+        self._is_too_slow = False
+        self._has_ended = threading.Event()
+
+    def __enter__(self) -> _Pace:
+        threading.Thread(target=self._watch, name="pictory-pace", daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._has_ended.set()
+
+    def count(self, size: int) -> None:
+        """Note bytes that came."""
+        self._arrived += size
+
+    def require(self) -> None:
+        """
+        Go on only if the response wasn't ended.
+
+        :raises PictoryDownloadError: it was.
+        """
+        if self._is_too_slow:
+            raise PictoryDownloadError(
+                f"{place(self._response.url)} is too slow: in {SLOW_SECONDS:g} s less than "
+                f"{LOWEST_SPEED:,} bytes a second came"
+            )
+
+    def _watch(self) -> None:
+        before = 0
+        while not self._has_ended.wait(SLOW_SECONDS):
+            if self._arrived - before < LOWEST_SPEED * SLOW_SECONDS:
+                self._is_too_slow = True
+                # Old versions of urllib3 can't end a read from outside; there its time limit does.
+                getattr(self._response.raw, "shutdown", self._response.close)()
+                return
+            before = self._arrived
+
+
+def _body(response: requests.Response, pace: _Pace) -> Body:
     headers, start, total = response.headers, 0, _declared_length(response)
     if response.status_code == 206:
         match = _CONTENT_RANGE.fullmatch(headers.get("Content-Range", ""))
@@ -217,7 +307,8 @@ def _body(response: requests.Response) -> Body:
         raise BrokenOffError(f"{place(response.url)} compressed the file, though it was asked not to")
     tag = headers.get("ETag", "")
     validator = tag if tag.startswith('"') else headers.get("Last-Modified")
-    return Body(start, total, validator, headers.get("Content-Type", "no type"), _pieces(response))
+    kind = clean(headers.get("Content-Type", "no type"), longest=_LONGEST_SHOWN)
+    return Body(start, total, validator, kind, _pieces(response, pace))
 
 
 def _declared_length(response: requests.Response) -> int | None:
@@ -225,17 +316,22 @@ def _declared_length(response: requests.Response) -> int | None:
     return int(text) if _LENGTH.fullmatch(text) else None
 
 
-def _pieces(response: requests.Response) -> Iterator[bytes]:
+def _pieces(response: requests.Response, pace: _Pace) -> Iterator[bytes]:
     # What arrives before a break counts, which a read of a whole piece would lose. Old versions of urllib3
     # have nothing better.
     read = getattr(response.raw, "read1", response.raw.read)
     try:
         while piece := read(PIECE, decode_content=False):
+            pace.count(len(piece))
             yield piece
     except NO_BODY as error:
+        pace.require()
         raise BrokenOffError(f"{place(response.url)} broke off ({_words(error)})") from None
+    # A response without a length ends like one that was ended.
+    pace.require()
 
 
 def _words(error: BaseException) -> str:
-    """Give an exception in words, without the queries that URLs in them have."""
-    return _QUERY.sub("", f"{type(error).__name__}: {error}")
+    """Return an exception in words, without secrets; those of :meth:`PictoryHook.open_file` have a name."""
+    text = clean(str(error))
+    return text if type(error) is requests.RequestException else f"{type(error).__name__}: {text}"

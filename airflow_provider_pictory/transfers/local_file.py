@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import stat
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,30 +23,37 @@ class LocalFile(Destination):
     """
     A file on a file system that can rename.
 
+    Of a symbolic link, the file that it leads to is meant, whether that is there or not.
+
     :param path: with or without ``file://``.
-    :raises PictoryInvalidRequestError: there is a folder of this name.
+    :raises PictoryInvalidRequestError: there is a folder of this name, or something else that is no file.
     :raises PictoryStorageError: that can't be seen, for want of rights or since the name is too long.
     """
 
     def __init__(self, path: str) -> None:
-        self._path = Path(LocalFileSystem._strip_protocol(path))
-        super().__init__(f"file://{self._path}" if "://" in path else str(self._path))
+        named = Path(LocalFileSystem._strip_protocol(path))
+        super().__init__(f"file://{named}" if "://" in path else str(named))
+        self._path = named
         self._partial: Path | None = None
         with self.errors_named("looked at"):
-            is_folder = self._path.is_dir()
-        if is_folder:
+            self._path = Path(os.path.realpath(named))
+            status = self._status()
+        if status is None or stat.S_ISREG(status.st_mode):
+            return
+        if stat.S_ISDIR(status.st_mode):
             raise PictoryInvalidRequestError(
                 f"path: got {path!r}, but that is a folder; end it with / to put <job id>.mp4 into it, or "
                 "name a file in it"
             )
+        raise PictoryInvalidRequestError(
+            f"path: got {path!r}, but that is no file (a pipe, a socket or a device); name one, or one to be"
+        )
 
     def size(self) -> int | None:
         """Give the size in bytes of the file that is there; ``None`` where there is none."""
         with self.errors_named("read"):
-            try:
-                return self._path.stat().st_size
-            except FileNotFoundError:
-                return None
+            status = self._status()
+            return None if status is None else status.st_size
 
     def read(self, start: int, length: int) -> bytes:
         """Read a part of the file that is there."""
@@ -73,9 +81,14 @@ class LocalFile(Destination):
             partial.unlink(missing_ok=True)
 
     def publish(self, file: BinaryIO, size: int) -> None:
-        """Rename the new file once it is on the disk, so that not even a power cut leaves half of it."""
+        """
+        Rename the new file once it is on the disk, so that not even a power cut leaves half of it.
+
+        It gets the mode of the file that it replaces, and the owner too where the worker may give it away.
+        """
         assert self._partial is not None  # noqa: S101  (there is no file without it)
         with self.errors_named("written"):
+            self._keep_mode(file)
             os.fsync(file.fileno())
             self._partial.replace(self._path)
         # The new name as well, on those file systems that can sync a folder.
@@ -85,3 +98,18 @@ class LocalFile(Destination):
                 os.fsync(folder)
             finally:
                 os.close(folder)
+
+    def _status(self) -> os.stat_result | None:
+        try:
+            return self._path.stat()
+        except FileNotFoundError:
+            return None
+
+    def _keep_mode(self, file: BinaryIO) -> None:
+        replaced = self._status()
+        if replaced is None:
+            return
+        with suppress(OSError):
+            os.fchown(file.fileno(), replaced.st_uid, replaced.st_gid)
+        # Neither setuid nor setgid, as with anything else that is written to.
+        os.fchmod(file.fileno(), replaced.st_mode & 0o777)

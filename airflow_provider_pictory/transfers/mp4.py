@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 # Far more than any MP4 has side by side; what has more of them was made to keep a reader busy.
 _MOST_BOXES = 10_000
+# No other name of a box is quoted.
+_USUAL_BOXES = (b"ftyp", b"free", b"mdat", b"mdia", b"moov", b"trak")
 _UNKNOWN_DURATIONS = (0, 0xFFFFFFFF, 0xFFFFFFFFFFFFFFFF)
 
 
@@ -57,7 +59,8 @@ def read_video_facts(file: BinaryIO) -> VideoFacts:
     file.seek(0)
     beginning = file.read(24)
     if beginning[4:8] != b"ftyp":
-        raise NotAnMP4Error(f"it begins with {beginning!r}" if beginning else "it is empty")
+        # Not with what it does begin: whoever chose what came may want to read it in a log.
+        raise NotAnMP4Error("it begins with no ftyp box" if beginning else "it is empty")
     boxes = {box.kind: box for box in _boxes(file, 0, file.seek(0, 2))}
     if missing := [kind.decode() for kind in (b"moov", b"mdat") if kind not in boxes]:
         raise NotAnMP4Error(f"it has no {' and no '.join(missing)} box")
@@ -88,9 +91,9 @@ def _boxes(file: BinaryIO, start: int, end: int) -> Iterator[_Box]:
         if length < header or not kind.isascii():
             raise NotAnMP4Error(f"what stands at byte {start:,} is no box")
         if start + length > end:
+            name = kind.decode() if kind in _USUAL_BOXES else "last"
             raise NotAnMP4Error(
-                f"it is cut short: its {kind.decode()} box goes on to byte {start + length:,}, and there are "
-                f"{end:,}"
+                f"it is cut short: its {name} box goes on to byte {start + length:,}, and there are {end:,}"
             )
         yield _Box(kind, start + header, start + length)
         start += length

@@ -24,7 +24,7 @@ except ImportError:
     from airflow.io import has_fs  # type: ignore[attr-defined,no-redef]
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
     from typing import BinaryIO
 
 log = logging.getLogger(__name__)
@@ -32,9 +32,24 @@ log = logging.getLogger(__name__)
 # The smallest part that S3 takes, since the libraries hold a part several times in memory. 10,000 of them
 # make a file of 52 GB.
 PART = 5 * 1024 * 1024
-# S3 is the one that doesn't see by a file's name what it is; browsers then download what they could play.
-MEDIA_TYPE_OPTIONS = {"ContentType": "video/mp4"}
-S3_SCHEMES = ("s3", "s3a", "s3n")
+# Google takes other parts than the last one in multiples of this only.
+GOOGLE_PART = 256 * 1024
+MEDIA_TYPE = "video/mp4"
+# How each store's library is told what a file is; browsers download, instead of play, what isn't told.
+_S3: dict[str, Any] = {"ContentType": MEDIA_TYPE}
+_GOOGLE: dict[str, Any] = {"content_type": MEDIA_TYPE}
+# Of adlfs from 2026.8.0 on; older ones take no notice.
+_AZURE: dict[str, Any] = {"content_settings": _GOOGLE}
+OPTIONS = {
+    "s3": _S3,
+    "s3a": _S3,
+    "s3n": _S3,
+    "gs": _GOOGLE,
+    "gcs": _GOOGLE,
+    "abfs": _AZURE,
+    "abfss": _AZURE,
+    "adl": _AZURE,
+}
 
 
 class StoredObject(Destination):
@@ -45,16 +60,14 @@ class StoredObject(Destination):
     :param path: in it.
     :param name: the path as the next task can use it.
     :param advice: what may help when the store refuses.
-    :param options: for whatever is written there, in the words of the file system.
+    :param scheme: of the path.
     """
 
-    def __init__(
-        self, file_system: Any, path: str, name: str, advice: str, options: Mapping[str, Any]
-    ) -> None:
+    def __init__(self, file_system: Any, path: str, name: str, advice: str, scheme: str) -> None:
         super().__init__(name, advice)
         self._file_system = file_system
         self._path = path
-        self._options = options
+        self._scheme = scheme
 
     @classmethod
     def at(cls, scheme: str, bucket: str, key: str, conn_id: str | None) -> StoredObject:
@@ -65,7 +78,8 @@ class StoredObject(Destination):
         :param bucket: in it.
         :param key: in the bucket.
         :param conn_id: of the Airflow connection, if any.
-        :raises PictoryInvalidRequestError: no installed provider knows the scheme.
+        :raises PictoryInvalidRequestError: no installed provider knows the scheme, or what reads the path
+            there would take a part of the key for something else.
         :raises PictoryConfigurationError: a package is missing, or the connection can't be used.
         """
         name = f"{scheme}://{f'{conn_id}@' if conn_id else ''}{bucket}/{key}"
@@ -90,8 +104,13 @@ class StoredObject(Destination):
             raise PictoryConfigurationError(
                 f"path: {name} can't be reached: {error}. {advice}".strip()
             ) from error
-        options = MEDIA_TYPE_OPTIONS if scheme in S3_SCHEMES else {}
-        return cls(file_system, path.path, name, advice, options)
+        if scheme in OPTIONS and not _is_read_as(f"{bucket}/{key}", path, file_system):
+            raise PictoryInvalidRequestError(
+                f"path: got {name!r}, but a part of that key means something else to the libraries that read "
+                "paths, such as ::, ?versionId=, a dot between two slashes, or ? and # at the end; give it "
+                "another name"
+            )
+        return cls(file_system, path.path, name, advice, scheme)
 
     def size(self) -> int | None:
         """Give the size in bytes of the object that is there; ``None`` where there is none."""
@@ -130,13 +149,18 @@ class StoredObject(Destination):
         """
         log.info("Uploading %s bytes to %s", f"{size:,}", self.name)
         with self.errors_named("written"):
+            lengths = self._lengths(size)
             upload = self._file_system.open(
-                self._path, "wb", block_size=PART, autocommit=False, **self._options
+                self._path,
+                "wb",
+                block_size=min(PART, lengths[0]) if len(lengths) > 1 else PART,
+                autocommit=False,
+                **OPTIONS.get(self._scheme, {}),
             )
             try:
                 file.seek(0)
-                while piece := file.read(PART):
-                    upload.write(piece)
+                for length in lengths:
+                    upload.write(file.read(length))
                 upload.close()
                 upload.commit()
             except BaseException:
@@ -148,6 +172,30 @@ class StoredObject(Destination):
                 f"{self.name} has {'no object' if stored is None else f'{stored:,} bytes'} after an upload "
                 f"of {size:,}: is something else writing there?"
             )
+
+    def _lengths(self, size: int) -> list[int]:
+        """Return the lengths of the pieces to write, each of which but the last becomes a part at once."""
+        parts, rest = divmod(size, PART)
+        lengths = [PART] * parts + [rest]
+        if OPTIONS.get(self._scheme) is _GOOGLE and rest >= GOOGLE_PART:
+            # gcsfs before 2026.6.0 sends what is left, whatever its length, and then says that it is the end.
+            last = rest % GOOGLE_PART
+            lengths[-2:] = [sum(lengths[-2:]) - last, last]
+        return lengths
+
+
+def _is_read_as(wanted: str, path: Any, file_system: Any) -> bool:
+    """Tell whether everything that reads a path finds the wanted bucket and key in it, and nothing else."""
+    bucket, key, version = (*file_system.split_path(wanted), None)[:3]
+    return (
+        # Some versions of what is behind ObjectStoragePath take this for a chain of file systems.
+        "::" not in wanted
+        and "?versionid=" not in wanted.lower()
+        and "." not in wanted.split("/")
+        and path.path == wanted
+        and f"{bucket}/{key}" == wanted
+        and version is None
+    )
 
 
 def _discard(upload: Any) -> None:

@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
+from airflow_provider_pictory.arguments import switch, switches
+from airflow_provider_pictory.literals import is_of_a_file, is_plain_job_id, literals
+
 if TYPE_CHECKING:
     import os
     from collections.abc import Mapping, Sequence
@@ -29,6 +32,10 @@ if TYPE_CHECKING:
 # Pictory tells a duration in whole seconds, and a file has its last frame's and its sound's fractions.
 DURATION_TOLERANCE = 1.0
 
+SWITCHES = ("overwrite", "check_video")
+# Clips are seconds long: two minutes at 100 Mbit/s, ten times the rate of a good one in Full HD, still fit.
+MAX_BYTES = 2_000_000_000
+
 
 class PictoryToObjectStorageOperator(BaseOperator):
     """
@@ -37,7 +44,8 @@ class PictoryToObjectStorageOperator(BaseOperator):
     The video is downloaded in constant memory, goes on where a broken connection left off, and is checked:
     its length, and that it is a whole MP4 with the job's duration and size. Only then does it appear under
     its path, all at once: locally it is renamed, in object stores an upload is committed. A task that is
-    stopped or killed leaves no file under the path.
+    stopped or killed leaves no file under the path. A host that isn't on the open internet is asked only if
+    the connection to Pictory allows it.
 
     A file that is there already and is this video is left alone, so a retry does nothing again; ``overwrite``
     says what happens with any other. Whether it is this video is told from the file host's length and from
@@ -48,24 +56,29 @@ class PictoryToObjectStorageOperator(BaseOperator):
 
     ``return_value`` is a flat dict of JSON types: ``job_id``, ``path``, ``bytes``, ``sha256``, ``seconds``,
     ``width``, ``height`` and ``ai_credits_used``. ``path`` has the connection's id in it, where there is one,
-    so that ``ObjectStoragePath(path)`` finds the file. The events of assets in ``outlets`` have ``job_id``,
-    ``seconds``, ``credits`` and ``path`` in their ``extra``.
+    so that ``ObjectStoragePath(path)`` finds the file. Each of them is an XCom of its own too, so that
+    ``save.output["path"]`` works, unless ``multiple_outputs=False`` leaves that out. The events of assets in
+    ``outlets`` have ``job_id``, ``seconds``, ``credits`` and ``path`` in their ``extra``.
 
-    :param path: where to, such as ``"s3://media@videos/{{ ds }}/film.mp4"`` with the id of a connection
+    :param path: where to, such as ``"s3://media@videos/film.mp4"`` with the id of a connection
         before the ``@``, or a local path. One that ends in ``/`` is a folder, and the file's name is
-        ``<job id>.mp4``. Local folders are made where they are missing. (templated)
+        ``<job id>.mp4``. Local folders are made where they are missing. A part ``..`` is refused, and a key
+        that the store's library would read as something else. (templated)
     :param job_id: of the job, usually ``generate.output`` of a :class:`GenerateVideoOperator` that has
         waited. (templated)
     :param video: instead of ``job_id``, what a :class:`VideoJobSensor` returned: ``wait.output``. (templated)
-    :param overwrite: replace a file that is there and isn't this video; by default that is an error.
+    :param overwrite: replace a file that is there and isn't this video; by default that is an error. Locally
+        the new file keeps the mode of the one it replaces, and of a symbolic link the target is replaced.
     :param check_video: fail when the MP4's duration or size isn't what the job says, the default; ``False``
         only warns. Something that is no MP4 is never saved.
+    :param max_bytes: refuse a file of more bytes than these; 2,000,000,000 by default. (templated)
     :param object_storage_conn_id: id of the Airflow connection to the storage, where the path has none.
         (templated)
     :param pictory_conn_id: id of the Airflow connection to Pictory, which is asked for the video's URL; its
         key goes there alone. (templated)
 
-    :raises PictoryInvalidRequestError: the path, the job id or the video can't be one, often a missing XCom.
+    :raises PictoryInvalidRequestError: the path, the job id, the video or ``max_bytes`` can't be one, often a
+        missing XCom.
     :raises PictoryConfigurationError: a connection is missing or can't be used, or a provider's package is.
     :raises PictoryJobUnfinishedError: the job hasn't ended; a retry may find it finished.
     :raises PictoryJobFailedError: the job failed, so there is no video.
@@ -73,14 +86,22 @@ class PictoryToObjectStorageOperator(BaseOperator):
     :raises PictoryJobExpiredError: the job's video was deleted at Pictory.
     :raises PictoryJobNotFoundError: Pictory knows no such job.
     :raises PictoryAPIError: Pictory can't be asked about the job.
-    :raises PictoryDownloadError: the file host broke off again and again, two fresh URLs in a row had
-        expired, or what came is not the video; a retry may help.
+    :raises PictoryDownloadError: the file host broke off again and again or was too slow, two fresh URLs in a
+        row had expired, what came is too large or not the video, or its URL leads to a private address; a
+        retry may help.
     :raises PictoryStorageError: the path, or the folder for temporary files, can't be written; a retry may
         help.
     :raises PictoryFileExistsError: there is another file and ``overwrite`` is off; not retried.
     """
 
-    template_fields: Sequence[str] = ("path", "job_id", "video", "object_storage_conn_id", "pictory_conn_id")
+    template_fields: Sequence[str] = (
+        "path",
+        "job_id",
+        "video",
+        "max_bytes",
+        "object_storage_conn_id",
+        "pictory_conn_id",
+    )
     ui_color = "#cfe3f7"
 
     def __init__(
@@ -91,19 +112,24 @@ class PictoryToObjectStorageOperator(BaseOperator):
         video: Mapping[str, Any] | str | None = None,
         overwrite: bool = False,
         check_video: bool = True,
+        max_bytes: int | str = MAX_BYTES,
         object_storage_conn_id: str | None = None,
         pictory_conn_id: str = "pictory_default",
+        multiple_outputs: bool = True,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(multiple_outputs=multiple_outputs, **kwargs)
         self.path = path
         self.job_id = job_id
         self.video = video
         self.overwrite = overwrite
         self.check_video = check_video
+        self.max_bytes = max_bytes
         self.object_storage_conn_id = object_storage_conn_id
         self.pictory_conn_id = pictory_conn_id
         self._is_saving = False
+        if is_of_a_file(self, PictoryToObjectStorageOperator):
+            self._refuse_wrong_literals()
 
     @cached_property
     def hook(self) -> PictoryHook:
@@ -114,13 +140,16 @@ class PictoryToObjectStorageOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Save the video, unless it is there."""
+        from airflow_provider_pictory.api.checks import job_file_name
         from airflow_provider_pictory.asset_events import describe_video
         from airflow_provider_pictory.transfers.file_host import FileHost
-        from airflow_provider_pictory.transfers.source import Source, read_source
+        from airflow_provider_pictory.transfers.source import Source, read_max_bytes, read_source
         from airflow_provider_pictory.transfers.user_path import find_destination
 
+        switches(self, SWITCHES)
         job_id = read_source(self.job_id, self.video)
-        destination = find_destination(self.path, self.object_storage_conn_id, f"{job_id}.mp4")
+        self.max_bytes = read_max_bytes(self.max_bytes)
+        destination = find_destination(self.path, self.object_storage_conn_id, job_file_name(job_id))
         source = Source(self.hook, job_id)
         host = FileHost(self.hook.open_file, source.find_url, log=self.log)
         self._is_saving = True
@@ -153,6 +182,24 @@ class PictoryToObjectStorageOperator(BaseOperator):
             raise PictoryError(
                 "This task is being killed, so the video isn't saved; a retry or a clear saves it"
             )
+
+    def _refuse_wrong_literals(self) -> None:
+        """
+        Refuse what can never be right while the DAG file is parsed, in the words of a run.
+
+        :raises PictoryInvalidRequestError: for the first argument that is wrong.
+        """
+        given = literals(self, (*SWITCHES, "job_id", "video"))
+        for name in SWITCHES:
+            if name in given:
+                switch(given[name], name, templated=name in self.template_fields)
+        if "job_id" not in given or "video" not in given:
+            return
+        # One that has neither shows when it runs: there is no literal that would be wrong.
+        if self.video is not None or not (self.job_id is None or is_plain_job_id(self.job_id)):
+            from airflow_provider_pictory.transfers.source import read_source
+
+            read_source(self.job_id, self.video)
 
     def _transfer(self, source: Source, host: FileHost, destination: Destination) -> dict[str, Any]:
         from airflow_provider_pictory.transfers.likeness import is_there
@@ -211,6 +258,7 @@ class PictoryToObjectStorageOperator(BaseOperator):
             host,
             log=self.log,
             what=f"Video of Pictory job {source.job_id}",
+            max_bytes=int(self.max_bytes),
             check_space=destination.check_space,
         )
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 LOOKS_AT_JOB = 3
 PAUSE_BETWEEN_LOOKS = 2.0
 LONGEST_PAUSE_BETWEEN_LOOKS = 60.0
+
+_WHOLE_NUMBER = re.compile(r"\s*\d{1,18}\s*", re.ASCII)
 
 
 class Source:
@@ -79,7 +82,7 @@ def read_source(job_id: object, video: object) -> str:
     """
     try:
         if is_absent(video):
-            return checked_job_id(job_id)
+            return _alone(job_id)
         if not is_absent(job_id):
             raise PictoryInvalidRequestError(
                 f"job_id and video: got both, {shown(job_id)} and {shown(video)}, but one of them is needed"
@@ -93,6 +96,39 @@ def read_source(job_id: object, video: object) -> str:
         return checked_job_id(result["job_id"])
     except InvalidRequestError as error:
         raise PictoryInvalidRequestError(str(error)) from error
+
+
+def read_max_bytes(value: object) -> int:
+    """
+    Read how large a video may be. Nothing is no number either: a limit that got lost is no open door.
+
+    :param value: a whole number of bytes, or the text that a template makes of one.
+    :raises PictoryInvalidRequestError: it is none, or not positive.
+    """
+    if isinstance(value, str) and _WHOLE_NUMBER.fullmatch(value):
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or value <= 0 or value % 1 != 0:
+        raise PictoryInvalidRequestError(
+            f"max_bytes: got {shown(value)}, but a whole number of bytes is needed; leave it out for the "
+            "default"
+        )
+    return int(value)
+
+
+def _alone(job_id: object) -> str:
+    if is_absent(job_id):
+        raise PictoryInvalidRequestError(
+            f"job_id: got {shown(job_id)}, but a job id is needed, or video in its place: video=wait.output "
+            "of a VideoJobSensor, or job_id=generate.output of a task that has waited. Does that task run "
+            "before this one and return it?"
+        )
+    given = _from_text(job_id) if isinstance(job_id, str) and job_id.lstrip().startswith("{") else job_id
+    if isinstance(given, Mapping) and "job_id" in given:
+        raise PictoryInvalidRequestError(
+            f"job_id: got {shown(job_id)}, but that is a whole result: give it as video=wait.output, or the "
+            "id alone as job_id=wait.output['job_id']"
+        )
+    return checked_job_id(job_id)
 
 
 def _from_text(text: str) -> object:

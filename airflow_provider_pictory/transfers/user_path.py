@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+import unicodedata
 from typing import TYPE_CHECKING, NoReturn
+from urllib.parse import unquote
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook, ObjectStoragePath
 
@@ -20,6 +22,12 @@ if TYPE_CHECKING:
 
 # pathlib makes this of what has two slashes.
 _SCHEME_WITH_ONE_SLASH = re.compile(r"(?!file:|local:)[a-z][a-z0-9+.-]+:/(?!/)", re.IGNORECASE)
+# Azure takes both for a separator.
+_SEPARATOR = re.compile(r"[/\\]")
+# A proxy or a store's library may decode a name, and another one what is left of it.
+_MOST_DECODINGS = 5
+# What a template leaves around a path. Other white space, such as U+3000, may be part of a name.
+_WHITE_SPACE = " \t\r\n\f\v"
 
 
 def find_destination(path: object, conn_id: object, file_name: str) -> Destination:
@@ -37,10 +45,10 @@ def find_destination(path: object, conn_id: object, file_name: str) -> Destinati
     # Airflow's own path is none of the standard library's, and only its text has the connection.
     text = str(path) if isinstance(path, (os.PathLike, ObjectStoragePath)) else path
     if not isinstance(text, str) or is_absent(text):
-        _refuse(path, "a path is needed, such as 's3://media@videos/{{ ds }}/film.mp4' or a local one")
-    text = text.strip()
-    if any(not mark.isprintable() for mark in text):
-        _refuse(path, "a path has no control characters")
+        _refuse(path, "a path is needed, such as 's3://media@videos/film.mp4' or a local one")
+    text = text.strip(_WHITE_SPACE)
+    if any(unicodedata.category(mark) in ("Cc", "Cs") for mark in text):
+        _refuse(path, "a path has no control characters, and no halves of characters")
     if "{{" in text or "{%" in text:
         _refuse(path, "there is a template in it, which Airflow renders in a text, not in a pathlib.Path")
     if "None" in text.split("/"):
@@ -56,6 +64,9 @@ def find_destination(path: object, conn_id: object, file_name: str) -> Destinati
         _refuse(path, "an absolute path follows file://, as in file:///videos/film.mp4")
     if text.endswith("/"):
         text, rest = text + file_name, rest + file_name
+    if _leads_upwards(text):
+        # Whoever may type a part of a path must not choose the folder before it.
+        _refuse(path, "a part of it is '..', which leads out of the folder before it; write it without")
     if is_local:
         return LocalFile(text)
     authority, _, key = rest.partition("/")
@@ -71,6 +82,14 @@ def find_destination(path: object, conn_id: object, file_name: str) -> Destinati
     if wanted:
         _require_connection(wanted)
     return StoredObject.at(scheme, bucket, key, wanted or None)
+
+
+def _leads_upwards(text: str) -> bool:
+    for _ in range(_MOST_DECODINGS):
+        if ".." in _SEPARATOR.split(text):
+            return True
+        text = unquote(text)
+    return False
 
 
 def _require_connection(conn_id: str) -> None:

@@ -13,25 +13,31 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_pictory.api import VideoJob
 from airflow_provider_pictory.api.jobs import UnreadableJobError
-from airflow_provider_pictory.exceptions import PictoryError
+from airflow_provider_pictory.api.redaction import clean
+from airflow_provider_pictory.arguments import time_span
+from airflow_provider_pictory.exceptions import PictoryError, PictoryRedirectedError
 from airflow_provider_pictory.poller import shared_poller
 from airflow_provider_pictory.polling import (
     JobWatch,
+    WaitLimit,
     deadline_after,
     look,
     may_pass,
     timed_out,
+    what_is_known,
 )
 from airflow_provider_pictory.schedule import first_look_at
 from airflow_provider_pictory.starting import backstop_after
 
 if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
     from airflow_provider_pictory.hooks.pictory import PictoryHook
     from airflow_provider_pictory.polling import Logger
 
 
-# What Airflow resumes a task with when its own timeout of the deferral is over.
-TRIGGER_TIMEOUT = "Trigger timeout"
+# What Airflow 3 and 2 resume a task with when their own timeout of the deferral is over.
+TRIGGER_TIMEOUTS = ("Trigger timeout", "Trigger/execution timeout")
 
 # After so many events in doubt while all is well on the worker, waiting on is no use.
 MOST_DOUBTS = 3
@@ -67,7 +73,8 @@ class VideoJobTrigger(BaseTrigger):
         self.job_id = job_id
         self.pictory_conn_id = pictory_conn_id
         self.deadline = deadline
-        self.poll_interval = poll_interval
+        # Otherwise the loop that all triggers share would meet what no timer can hold.
+        self.poll_interval = time_span(poll_interval, "poll_interval")
         self.first_look = first_look
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
@@ -134,14 +141,15 @@ async def wait_for_event(
     :return: the job that has ended, or what kept us from knowing; raised, it would end the task without any
         look at the job.
     """
-    watch = JobWatch(
-        job_id,
-        deadline=datetime.fromisoformat(deadline),
-        poll_interval=poll_interval,
-        first_look=datetime.fromisoformat(first_look) if first_look else None,
-        log=log,
-    )
     try:
+        watch = JobWatch(
+            job_id,
+            deadline=datetime.fromisoformat(deadline),
+            poll_interval=poll_interval,
+            first_look=datetime.fromisoformat(first_look) if first_look else None,
+            log=log,
+        )
+        watch.announce()
         async with shared_poller(pictory_conn_id) as poller:
             return await poller.ended(watch)
     except Exception as error:  # noqa: BLE001  (see above)
@@ -177,7 +185,7 @@ def doubtful_event(job_id: str, error: Exception, deadline: str | None = None) -
         "outcome": "doubtful",
         "job_id": job_id,
         "error": type(error).__name__,
-        "message": str(error),
+        "message": clean(str(error)),
         "deadline": deadline,
     }
 
@@ -201,7 +209,14 @@ def read_event(event: object, job_id: str) -> VideoJob | None:
 
 
 def job_after_event(
-    event: object, *, hook: PictoryHook, job_id: str, deadline: str, advice: str, doubts: int = 0
+    event: object,
+    *,
+    hook: PictoryHook,
+    job_id: str,
+    deadline: str,
+    advice: str,
+    doubts: int = 0,
+    limit: WaitLimit | None = None,
 ) -> VideoJob | None:
     """
     Find out what became of the job that a task was resumed for.
@@ -212,8 +227,10 @@ def job_after_event(
     :param deadline: the trigger's.
     :param advice: how to go on after a timeout, as a whole sentence.
     :param doubts: how many events of this wait left things in doubt before this one.
+    :param limit: what the deadline comes from.
     :return: the job that has ended, or ``None`` when there is still something and time to wait for.
     :raises PictoryJobTimedOutError: the deadline has passed and the job hadn't ended.
+    :raises PictoryExecutionTimeoutError: the same, and the deadline is the ``execution_timeout``'s.
     :raises PictoryError: the job can't be asked, and time won't mend that.
     """
     job = read_event(event, job_id)
@@ -223,15 +240,20 @@ def job_after_event(
     if isinstance(seen, VideoJob) and seen.has_ended:
         return seen
     if datetime.fromisoformat(deadline) <= datetime.now(UTC) and not isinstance(seen, AirflowFailException):
-        raise timed_out(job_id, seen, advice)
-    if isinstance(seen, PictoryError) and not may_pass(seen):
+        raise timed_out(job_id, seen, advice, limit)
+    is_first_redirect = (
+        isinstance(seen, PictoryRedirectedError)
+        and isinstance(event, Mapping)
+        and event.get("error") != PictoryRedirectedError.__name__
+    )
+    if isinstance(seen, PictoryError) and not may_pass(seen) and not is_first_redirect:
         raise seen
     if doubts >= MOST_DOUBTS:
         # Only the triggerer is in trouble, for instance without the connection that the workers have.
         words = event.get("message") if isinstance(event, Mapping) else None
         raise PictoryError(
             f"Waiting for Pictory job {job_id} in the triggerer keeps failing, though a worker can look at "
-            f"it: {words or 'its events make no sense'}. The job goes on and is paid for. {advice}"
+            f"it: {words or 'its events make no sense'}. The wait is over, {what_is_known(seen)} {advice}"
         )
     return None
 
@@ -245,24 +267,60 @@ def deadline_of(event: object) -> str | None:
         return None
 
 
+def is_of_another_try(context: Context, try_number: int | None) -> bool:
+    """
+    Tell whether a task was resumed with what another try of it left behind.
+
+    Airflow 3.0 keeps what a deferral left when a resumed task fails, so that a retry begins with the event of
+    the try before.
+
+    :param context: Airflow's of the running task.
+    :param try_number: of the try that deferred, where that is known.
+    """
+    present = getattr(context.get("ti"), "try_number", None)
+    return try_number is not None and present is not None and int(present) != int(try_number)
+
+
 def deferral(
-    *, job_id: str, pictory_conn_id: str, deadline: str, poll_interval: float | None, **handed_through: Any
+    *,
+    context: Context,
+    job_id: str,
+    pictory_conn_id: str,
+    limit: WaitLimit,
+    poll_interval: float | None,
+    log: Logger,
+    doubts: int,
 ) -> dict[str, Any]:
     """
     Give the arguments of ``defer`` for a task that waits for a job.
 
+    :param context: Airflow's of the running task.
     :param job_id: of the job.
     :param pictory_conn_id: id of the Airflow connection.
-    :param deadline: the moment when the wait ends.
+    :param limit: what ends the wait.
     :param poll_interval: seconds between looks, or ``None`` for our own schedule.
-    :param handed_through: what ``execute_complete`` gets besides the event and the deadline.
+    :param log: of the task.
+    :param doubts: how many events of this wait left things in doubt so far.
     """
+    deadline = limit.deadline.isoformat()
     first_look = first_look_at(datetime.now(UTC), poll_interval).isoformat()
+    log.info(
+        "Waiting for job %s in the triggerer until %s UTC, as the %s says",
+        job_id,
+        f"{limit.deadline:%Y-%m-%d %H:%M:%S}",
+        limit.argument,
+    )
     return {
         "trigger": VideoJobTrigger(job_id, pictory_conn_id, deadline, poll_interval, first_look),
         "method_name": "execute_complete",
-        "kwargs": {"deadline": deadline, **handed_through},
-        "timeout": backstop_after((datetime.fromisoformat(deadline) - datetime.now(UTC)).total_seconds()),
+        "kwargs": {
+            "deadline": deadline,
+            "limit": limit.argument,
+            "job_id": job_id,
+            "try_number": getattr(context.get("ti"), "try_number", None),
+            "doubts": doubts,
+        },
+        "timeout": backstop_after((limit.deadline - datetime.now(UTC)).total_seconds()),
     }
 
 
@@ -284,7 +342,7 @@ def resume_arguments(
         return next_kwargs or {}
     reason = str((next_kwargs or {}).get("error"))
     log.warning("Airflow ended the wait in the triggerer: %s", reason)
-    if reason == TRIGGER_TIMEOUT:
+    if reason in TRIGGER_TIMEOUTS:
         return {}
     # Time may be left, but how much isn't known here any more.
     return {

@@ -108,6 +108,7 @@ class VideoJobTaskTrigger(BaseTrigger):
         except Exception as error:  # noqa: BLE001  (the worker meets it too, and fails the task with it)
             yield TriggerEvent(doubtful_event(str(self.job_id), error, deadline))
             return
+        await self._push_buttons()
         outcome = await wait_for_event(
             job_id=self.job_id,
             pictory_conn_id=self.pictory_conn_id,
@@ -175,26 +176,41 @@ class VideoJobTaskTrigger(BaseTrigger):
         context["ti"] = context["task_instance"] = _PullsFromUnmappedTasks(context["ti"])
         super().render_template_fields(cast("Context", context))
 
+    async def _push_buttons(self) -> None:
+        """Give the task its buttons while it waits, as a worker does; the wait doesn't depend on them."""
+        try:
+            async with asyncio.timeout(LONGEST_EXCHANGE):
+                await self._push_links(None)
+        except Exception as error:  # noqa: BLE001  (see above)
+            self.log.warning("This task has no buttons while it waits: %r", error)
+
+    async def _push_links(self, video_url: str | None) -> None:
+        from airflow.sdk.bases.xcom import BaseXCom
+
+        for key, value in link_xcoms(video_url).items():
+            # Past anybody's XCom backend, as Airflow does after a task: its UI reads what is stored.
+            await BaseXCom.aset(key, value, **self._own_xcoms())
+
+    def _own_xcoms(self) -> dict[str, Any]:
+        task_instance = (self._context or {})["ti"]
+        return {
+            "dag_id": task_instance.dag_id,
+            "task_id": task_instance.task_id,
+            "run_id": task_instance.run_id,
+            "map_index": -1 if task_instance.map_index is None else task_instance.map_index,
+        }
+
     async def _is_handed_over(self, job: VideoJob) -> bool:
         """Push the result as a worker would; a worker does it if this fails."""
-        task_instance = (self._context or {})["ti"]
-        if not task_instance.task.do_xcom_push:
+        if not (self._context or {})["ti"].task.do_xcom_push:
             return True
         try:
-            from airflow.sdk.bases.xcom import BaseXCom
             from airflow.sdk.execution_time.xcom import XCom
 
-            of_this_task = {
-                "dag_id": task_instance.dag_id,
-                "task_id": task_instance.task_id,
-                "run_id": task_instance.run_id,
-                "map_index": -1 if task_instance.map_index is None else task_instance.map_index,
-            }
             async with asyncio.timeout(LONGEST_EXCHANGE):
-                await XCom.aset(XCom.XCOM_RETURN_KEY, job.result, **of_this_task)
-                for key, value in link_xcoms(job.url).items():
-                    # Past anybody's XCom backend, as Airflow does after a task: its UI reads what is stored.
-                    await BaseXCom.aset(key, value, **of_this_task)
+                await XCom.aset(XCom.XCOM_RETURN_KEY, job.result, **self._own_xcoms())
+                await XCom.aset("job_id", job.job_id, **self._own_xcoms())
+                await self._push_links(job.url)
         except Exception as error:  # noqa: BLE001  (also of somebody's XCom backend)
             self.log.warning("The result can't be pushed from the triggerer, a worker does it: %r", error)
             return False

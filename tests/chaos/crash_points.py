@@ -12,8 +12,10 @@ On purpose it needs nothing of ``tests`` and runs on the oldest Airflow too.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
+import json
 import os
 import signal
 import threading
@@ -22,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import requests.adapters
+from airflow.providers.common.compat.sdk import Variable
 
 from airflow_provider_pictory.hooks.pictory import SUBMIT_PATH, PictoryHook
 from airflow_provider_pictory.operators.pictory import GenerateVideoOperator
@@ -33,6 +36,8 @@ SETTLING_TIME = "CRASHES_SETTLING_TIME"
 IN_FLIGHT = ("in-flight-lost", "in-flight-late", "in-flight-created")
 IN_FLIGHT_ALIVE = ("answer-dropped", "cleared-in-flight")
 LONGEST_WAIT_FOR_GATEWAY = 30.0
+# How a record says that a POST is about to be sent.
+INTENDED = {"intended", "intent"}
 
 
 class CurrentWish:
@@ -117,6 +122,8 @@ def _wrapped(cls: type, name: str) -> Any:
 def _execute(former: Any, self: Any, context: Any, *args: Any, **kwargs: Any) -> Any:
     CurrentWish.take(context)
     _watch_xcom(type(context["ti"]))
+    if HAS_LEDGER and (store := context.get("task_state_store")) is not None:
+        _watch_writes(type(store))
     result = former(self, context, *args, **kwargs)
     reach("after-success")
     return result
@@ -179,31 +186,51 @@ def _watch_xcom(cls: type) -> None:
     cls.xcom_push.is_watched = True  # type: ignore[attr-defined]
 
 
-def _watch_ledgers() -> None:
-    from airflow_provider_pictory.submission.store import RecordStore
+def _state_of(value: Any) -> str:
+    """Tell how far a submission has come by what is written down, which is JSON as a text or an object."""
+    with contextlib.suppress(ValueError, TypeError, AttributeError):
+        document = json.loads(value) if isinstance(value, str) else value
+        return str(document.get("state", ""))
+    return ""
 
-    def write(former: Any, self: Any, entry: Any, *args: Any, **kwargs: Any) -> None:
-        if entry.state == "intent":
+
+def _watch_writes(cls: type) -> None:
+    """
+    Watch one of Airflow's own stores: Variables, or the state of tasks.
+
+    Its records are seen as they are stored, so that nothing of the package's insides needs to be known.
+    """
+    if getattr(cls, "is_watched", False):
+        return
+    declared, former = inspect.getattr_static(cls, "set"), cls.set  # type: ignore[attr-defined]
+    is_method = inspect.isfunction(declared)
+
+    @functools.wraps(former)
+    def write(*args: Any, **kwargs: Any) -> Any:
+        values = [*(args[2:3] if is_method else args[1:2]), kwargs.get("value")]
+        states = {_state_of(value) for value in values}
+        if states & INTENDED:
             reach("before-intent")
-        written = former(self, entry, *args, **kwargs)
-        if entry.state == "intent":
+        result = former(*args, **kwargs)
+        if states & INTENDED:
             reach("after-intent")
-        if entry.state == "accepted":
+        if "accepted" in states:
             reach("after-ledger")
-        return written
+        return result
 
-    _wrapped(RecordStore, "write")(write)
+    cls.set = write if is_method else staticmethod(write)  # type: ignore[attr-defined]
+    cls.is_watched = True  # type: ignore[attr-defined]
 
 
 def _shorten_settling() -> None:
+    """Poll as often as the shortened window of the connection's extra needs it."""
     from airflow_provider_pictory.submission import reconcile
 
     if seconds := os.environ.get(SETTLING_TIME):
-        PictoryHook.get_submission_window = lambda hook: float(seconds)
         reconcile.PAUSE_BETWEEN_POLLS = float(seconds) / 4
 
 
 HAS_LEDGER = "on_clear" in inspect.signature(GenerateVideoOperator.__init__).parameters
 if HAS_LEDGER:
-    _watch_ledgers()
+    _watch_writes(Variable)
     _shorten_settling()

@@ -3,7 +3,8 @@ Wishes for videos on a real Airflow whose tasks are killed wherever it could hur
 
 One Airflow runs them all at once, with one busy account: other clients' jobs, lagging lists, identical
 prompts. First each named point in each mode, with retries and with somebody who clears what failed; then
-wishes with random kills. The last line is the summary; the exit status says whether all is right.
+wishes with random kills. The last lines are the summary and where the report is kept; the exit status says
+whether all is right.
 """
 
 from __future__ import annotations
@@ -16,16 +17,18 @@ import tempfile
 import time
 from collections import Counter
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import requests
+from cryptography.fernet import Fernet, InvalidToken
 
 from airflow_provider_pictory.sandbox.background import PictorySandbox
 from tests.chaos.gateway import Gateway
-from tests.chaos.verdict import MOST_REFUSED, End, Judgement, Outcome, judge, nobodys_jobs, table
+from tests.chaos.reports import RunReport, say
+from tests.chaos.verdict import End, Judgement, Outcome, judge, nobodys_jobs, table
 from tests.chaos.wishes import (
     MISHAPS,
     Order,
@@ -36,6 +39,9 @@ from tests.chaos.wishes import (
     table_plan,
 )
 from tests.e2e.real_airflow import RealAirflow
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 HERE = Path(__file__).parent
 DAG_FILES = [HERE / "crash_points.py", HERE / "dags/crash_wishes.py", HERE / "dags/.airflowignore"]
@@ -54,7 +60,7 @@ class Times:
 
     :param render: how long a job takes.
     :param call: how long a call to the service may take.
-    :param settling: the package's settling time.
+    :param settling: the connection's submission window.
     :param lag: how old the service's lists are; with ``late`` less than ``settling``.
     :param late: when a submission reaches the service whose sender died before.
     :param heartbeat: after so much silence Airflow takes a task for dead.
@@ -101,6 +107,7 @@ class Report:
     :param problems: what else is wrong, in words.
     :param kills: how many kills happened.
     :param seconds: how long it all took.
+    :param most_refused: the share of wishes that may be refused.
     """
 
     judgements: list[Judgement]
@@ -108,6 +115,7 @@ class Report:
     problems: list[str]
     kills: int
     seconds: float
+    most_refused: float = 0.0
 
     def count(self, outcome: Outcome) -> int:
         """Count the wishes with an outcome."""
@@ -115,14 +123,14 @@ class Report:
 
     @property
     def has_passed(self) -> bool:
-        """Whether nothing was paid twice or lost, little refused, and nothing else wrong."""
+        """Whether nothing was paid twice, lost or refused beyond what may be, and nothing else wrong."""
         return (
             not self.count(Outcome.TWICE)
             and not self.count(Outcome.LOST)
             and not self.count(Outcome.WRONG)
             and not self.nobodys
             and not self.problems
-            and self.count(Outcome.REFUSED) <= MOST_REFUSED * len(self.judgements)
+            and self.count(Outcome.REFUSED) <= self.most_refused * len(self.judgements)
         )
 
     @property
@@ -147,7 +155,7 @@ class Report:
         lines.append(
             f"crashes: {wishes} wishes, {self.kills} kills, {self.count(Outcome.TWICE)} paid twice, "
             f"{self.count(Outcome.LOST) + len(self.nobodys)} lost, {refused} refused "
-            f"({refused / wishes:.1%}), {f'{wrong} otherwise wrong, ' if wrong else ''}"
+            f"({refused / max(wishes, 1):.1%}), {f'{wrong} otherwise wrong, ' if wrong else ''}"
             f"{self.seconds / 60:.0f} min"
         )
         return lines
@@ -207,7 +215,8 @@ class Harness:
 
     def _environment(self) -> dict[str, str]:
         connection = json.loads(self._pictory.connection_json)
-        connection |= {"host": self._gateway.url, "extra": {"timeout": self._times.call}}
+        extra = {"timeout": self._times.call, "submission_window": self._times.settling}
+        connection |= {"host": self._gateway.url, "extra": extra}
         return {
             "AIRFLOW_CONN_PICTORY_DEFAULT": json.dumps(connection),
             "CRASHES_FOLDER": str(self._folder),
@@ -281,6 +290,82 @@ class Harness:
         kills = sum(mark.split(".")[2] not in MISHAPS for mark in happened) + self.deaths
         nobodys = nobodys_jobs(self._gateway.submissions, jobs)
         return Report(judgements, nobodys, problems, kills, seconds)
+
+    def keep(self, report: Report, run_report: RunReport) -> None:
+        """Keep all that tells what went wrong; most of it lies in a folder that is about to go."""
+        run_report.note(
+            has_passed=report.has_passed,
+            summary=report.lines[-1] if report.judgements else "nothing was judged",
+            outcomes={str(outcome): report.count(outcome) for outcome in Outcome},
+            problems=report.problems,
+            nobodys=report.nobodys,
+            kills=report.kills,
+            seconds=round(report.seconds),
+            wishes=[_described(judgement) for judgement in report.judgements],
+        )
+        run_report.write("requests.log", "".join(f"{line}\n" for line in self._gateway.requests))
+        bad = {it.wish.prompt for it in report.judgements if it.outcome is not Outcome.ONCE or it.unreached}
+        open_runs = set(self._open_runs())
+        kept_runs = [
+            run
+            for run in self._runs.values()
+            if run.order.run_id in open_runs or any(wish.prompt in bad for wish in run.order.wishes)
+        ]
+        if not kept_runs and report.has_passed:
+            return
+        jobs = self._pictory.jobs()
+        records = self._records()
+        run_report.write("jobs.json", jobs)
+        run_report.write("records.json", records)
+        # With the twins of what went wrong, since one's job may be the other's.
+        for order in (run.order for run in kept_runs):
+            name = f"{order.run_id}-{order.dag_id}"
+            logs = self._airflow.home / "logs" / f"dag_id={order.dag_id}" / f"run_id={order.run_id}"
+            run_report.copy(logs, f"{name}/logs")
+            prompts = {wish.prompt for wish in order.wishes}
+            numbers = {wish.number for wish in order.wishes}
+            own_jobs = [job for job in jobs if job["prompt"] in prompts]
+            job_ids = [job["job_id"] for job in own_jobs]
+            run_report.write(
+                f"{name}/account.json",
+                {
+                    "order": asdict(order),
+                    "submissions": [asdict(it) for it in self._gateway.submissions if it.wish in numbers],
+                    "jobs": own_jobs,
+                    "records": [
+                        it
+                        for it in records
+                        if order.run_id in str(it.values()) or any(job_id in str(it) for job_id in job_ids)
+                    ],
+                },
+            )
+        for output in sorted((self._airflow.home / "logs").glob("*.out")):
+            run_report.copy(output, f"components/{output.name}")
+        if report.problems:
+            run_report.copy(self._airflow.home / "logs/dag_processor", "components/dag_processor")
+
+    def _records(self) -> list[dict[str, Any]]:
+        """Read all that the tasks have written into Airflow's stores."""
+        fernet = Fernet(self._airflow.fernet_key)
+        records: list[dict[str, Any]] = []
+        for key, value, description, is_encrypted in self._airflow.query(
+            "SELECT key, val, description, is_encrypted FROM variable"
+        ):
+            text = value
+            if is_encrypted:
+                try:
+                    text = fernet.decrypt(str(value).encode()).decode()
+                except InvalidToken:
+                    text = "can't be decrypted"
+            records.append({"variable": key, "value": _read(text), "description": description})
+        if self._airflow.query("SELECT 1 FROM sqlite_master WHERE name = 'task_state_store'"):
+            records += [
+                {"task_state": key, "run_id": run_id, "map_index": map_index, "value": _read(value)}
+                for key, run_id, map_index, value in self._airflow.query(
+                    "SELECT key, run_id, map_index, value FROM task_state_store"
+                )
+            ]
+        return records
 
     def _happened(self) -> set[str]:
         marks = {path.name for path in (self._folder / "happened").iterdir()}
@@ -442,26 +527,72 @@ def _read(value: Any) -> Any:
     return value
 
 
-def run_short(home: Path, seed: int = 7) -> Report:
+def _described(judgement: Judgement) -> dict[str, Any]:
+    end = asdict(judgement.end)
+    del end["error"]
+    return {
+        **asdict(judgement.wish),
+        "outcome": str(judgement.outcome),
+        "reason": judgement.reason,
+        "happened": judgement.happened,
+        "unreached": judgement.unreached,
+        **end,
+    }
+
+
+def see_through(
+    harness: Harness, plan: Plan, steps: Callable[[], object], run_report: RunReport | None = None
+) -> Report:
+    """
+    Run the steps and report, also when something ends them early.
+
+    :param run_report: where the report and the logs of what went wrong are kept.
+    """
+    started = time.monotonic()
+    interruption: BaseException | None = None
+    try:
+        steps()
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  (a report of half a run is worth having)
+        interruption = error
+        say(f"ended early by {type(error).__name__}: {error}")
+    report = harness.report(plan, time.monotonic() - started)
+    if interruption is not None:
+        report.problems.insert(0, f"ended early by {interruption!r}")
+    if run_report is not None:
+        harness.keep(report, run_report)
+    return report
+
+
+def run_short(home: Path, seed: int = 7, run_report: RunReport | None = None) -> Report:
     """Run the selection that matters most, in less than three minutes."""
     started, plan = time.monotonic(), short_plan()
     with Harness(home, SHORT, twin_rate=0, seed=seed) as harness:
         say(f"Airflow is up after {time.monotonic() - started:.0f} s")
-        harness.run(plan.orders)
-        return harness.report(plan, time.monotonic() - started)
+        return see_through(harness, plan, lambda: harness.run(plan.orders), run_report)
 
 
-def run_long(home: Path, seed: int, count: int) -> Report:
+def run_long(home: Path, seed: int, count: int, run_report: RunReport | None = None) -> Report:
     """Run the table of points, then wishes with random kills."""
     started, plan = time.monotonic(), table_plan()
     with Harness(home, LONG, twin_rate=0.02, seed=seed) as harness:
         say(f"Airflow is up after {time.monotonic() - started:.0f} s")
-        say(f"{len(plan.wishes)} wishes, one kill each at a named point")
-        harness.run(plan.orders)
-        orders = add_random_wishes(plan, count, seed)
-        say(f"{sum(len(order.wishes) for order in orders)} wishes with random kills")
-        harness.run(orders)
-        return harness.report(plan, time.monotonic() - started)
+
+        def steps() -> None:
+            say(f"{len(plan.wishes)} wishes, one kill each at a named point")
+            harness.run(plan.orders)
+            orders = add_random_wishes(plan, count, seed)
+            say(f"{sum(len(order.wishes) for order in orders)} wishes with random kills")
+            harness.run(orders)
+
+        return see_through(harness, plan, steps, run_report)
+
+
+def conclude(report: Report, run_report: RunReport, most_refused: float = 0.0) -> None:
+    """Tell the report and decide on the exit status."""
+    report.most_refused = most_refused
+    run_report.say_all(report.lines)
+    run_report.note(has_passed=report.has_passed)
+    run_report.exit_status = 0 if report.has_passed else 1
 
 
 def main() -> int:
@@ -471,23 +602,20 @@ def main() -> int:
     parser.add_argument("--wishes", type=int, default=160, help="how many wishes have random kills")
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
     parser.add_argument("--home", type=Path, help="an empty folder that is kept, with all logs")
+    parser.add_argument("--most-refused", type=float, default=0.0, help="the share that may be refused: 0.02")
     arguments = parser.parse_args()
-    say(f"seed {arguments.seed}")
-    with tempfile.TemporaryDirectory(prefix="crashes-", ignore_cleanup_errors=True) as temporary:
+    with (
+        RunReport("chaos", arguments.seed) as run_report,
+        tempfile.TemporaryDirectory(prefix="crashes-", ignore_cleanup_errors=True) as temporary,
+    ):
+        say(f"seed {arguments.seed}")
         home = arguments.home or Path(temporary)
         if arguments.short:
-            report = run_short(home, arguments.seed)
+            report = run_short(home, arguments.seed, run_report)
         else:
-            report = run_long(home, arguments.seed, arguments.wishes)
-    for line in report.lines:
-        say(line)
-    return 0 if report.has_passed else 1
-
-
-def say(words: str) -> None:
-    """Tell whoever watches, at once also where the output goes into a file."""
-    sys.stdout.write(f"{words}\n")
-    sys.stdout.flush()
+            report = run_long(home, arguments.seed, arguments.wishes, run_report)
+        conclude(report, run_report, arguments.most_refused)
+    return run_report.exit_status
 
 
 if __name__ == "__main__":

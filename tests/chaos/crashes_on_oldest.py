@@ -1,7 +1,8 @@
 """
 The kills around the paid POST on Airflow 2.11, where the ledger is a Variable.
 
-Run with that environment's Python. The last line is the summary; the exit status says whether all is right.
+Run with that environment's Python. The last lines are the summary and where the report is kept; the exit
+status says whether all is right.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from tests.chaos.crashes import SHORT, Harness, Report, say
+from tests.chaos.crashes import SHORT, Harness, Report, conclude, see_through
 from tests.chaos.oldest_airflow import OldestAirflow
+from tests.chaos.reports import RunReport, say
 from tests.chaos.wishes import Plan
 
 # A task takes seconds to start here, and each reads and writes the one SQLite file.
@@ -44,27 +46,30 @@ def oldest_plan() -> Plan:
     return plan
 
 
-def run_on_oldest(home: Path, seed: int = 7) -> Report:
+def run_on_oldest(home: Path, seed: int = 7, run_report: RunReport | None = None) -> Report:
     """Run them all, in less than four minutes."""
     started, plan = time.monotonic(), oldest_plan()
     with Harness(home, TIMES, twin_rate=0, seed=seed, airflow_class=OldestAirflow) as harness:
         say(f"Airflow is up after {time.monotonic() - started:.0f} s")
-        harness.run(plan.orders)
-        return harness.report(plan, time.monotonic() - started)
+        return see_through(harness, plan, lambda: harness.run(plan.orders), run_report)
 
 
 def main() -> int:
     """Run the crashes and give the exit status."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--home", type=Path, help="an empty folder that is kept, with all logs")
+    parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--most-refused", type=float, default=0.0, help="the share that may be refused: 0.02")
     arguments = parser.parse_args()
     # Airflow 2 has its log show every request that the service gets.
     logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
-    with tempfile.TemporaryDirectory(prefix="crashes-", ignore_cleanup_errors=True) as temporary:
-        report = run_on_oldest(arguments.home or Path(temporary))
-    for line in report.lines:
-        say(line)
-    return 0 if report.has_passed else 1
+    with (
+        RunReport("chaos-oldest", arguments.seed) as run_report,
+        tempfile.TemporaryDirectory(prefix="crashes-", ignore_cleanup_errors=True) as temporary,
+    ):
+        report = run_on_oldest(arguments.home or Path(temporary), arguments.seed, run_report)
+        conclude(report, run_report, arguments.most_refused)
+    return run_report.exit_status
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import threading
 import time
 from concurrent.futures import Future
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import aiohttp
@@ -61,6 +62,7 @@ class Gateway:
         self._thread = threading.Thread(target=self._run, name="gateway", daemon=True)
         self._started: Future[str] = Future()
         self.submissions: list[Submission] = []
+        self.requests: list[str] = []
 
     def __enter__(self) -> Gateway:
         self._thread.start()
@@ -86,6 +88,18 @@ class Gateway:
             await runner.cleanup()
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
+        began = time.time()
+        words = f"{request.method} {request.path_qs} {_headers_of_ours(request)}"
+        status: object = "left"
+        try:
+            response = await self._answer(request)
+            status = response.status
+            return response
+        finally:
+            moment = datetime.fromtimestamp(began, UTC).isoformat(timespec="milliseconds")
+            self.requests.append(f"{moment} {status} {time.time() - began:.3f}s {words}".rstrip())
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()
         if request.method != "POST" or not request.path.endswith(SUBMIT_PATH):
             return await self._pass_on(request, body)
@@ -148,6 +162,11 @@ class Gateway:
 
         while is_there() and self._loop.time() < deadline:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
+
+
+def _headers_of_ours(request: web.Request) -> str:
+    names = ("X-Wish", "X-Mishap", "X-Mark")
+    return " ".join(f"{name}={request.headers[name]}" for name in names if name in request.headers)
 
 
 def _read_json(body: object) -> dict:

@@ -2,8 +2,8 @@
 A thousand jobs wait in one event loop, as in a triggerer, through a mixed storm of faults.
 
 All must end as the sandbox knows they ended, the sandbox's budget of requests must be kept, the memory must
-stay flat and the loop must never be blocked for long. The last line is the summary; the exit status says
-whether all counts are right.
+stay flat and the loop must never be blocked for long. The last lines are the summary and where the report is
+kept; the exit status says whether all counts are right.
 """
 
 from __future__ import annotations
@@ -22,11 +22,13 @@ import time
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import IO
 
 import requests
 import structlog
 
 from airflow_provider_pictory.triggers.pictory import VideoJobTrigger
+from tests.chaos.reports import RunReport, say
 
 SUBMITTING_SECONDS = 60
 RENDER_SECONDS = 120
@@ -62,7 +64,7 @@ STORM = (
 
 
 @contextmanager
-def sandbox_process(seed: int):
+def sandbox_process(seed: int, log: IO[str]):
     """Run the sandbox in a process of its own, so that only our side is measured."""
     faults = [word for fault in STORM for word in ("--fault", fault)]
     process = subprocess.Popen(
@@ -72,7 +74,7 @@ def sandbox_process(seed: int):
             *("--seed", str(seed), *faults),
         ],
         stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
+        stderr=log,
         text=True,
     )
     try:
@@ -167,8 +169,18 @@ def main() -> int:
     arguments = parser.parse_args()
     # A line of trouble from each of a thousand tasks is for a thousand task logs, not for this terminal.
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    with RunReport("soak", arguments.seed) as run_report:
+        run_report.exit_status = 0 if run(arguments, run_report) else 1
+    return run_report.exit_status
+
+
+def run(arguments: argparse.Namespace, run_report: RunReport) -> bool:
+    """Run the soak and tell whether all is right."""
     started = time.monotonic()
-    with sandbox_process(arguments.seed) as connection:
+    with (
+        (run_report.folder / "sandbox.log").open("w") as log,
+        sandbox_process(arguments.seed, log) as connection,
+    ):
         os.environ["AIRFLOW_CONN_PICTORY_DEFAULT"] = json.dumps(connection)
         say(f"{arguments.jobs} jobs, seed {arguments.seed}")
         events, measurements = asyncio.run(soak(connection, arguments.jobs))
@@ -179,6 +191,12 @@ def main() -> int:
         for job_id, event in events.items()
         if event.get("outcome") != "ended" or event["job"]["status"] != truth[job_id]["status"]
     }
+    run_report.note(
+        wrong={job_id: {"status": status, "event": event} for job_id, (event, status) in wrong.items()},
+        counts=counts,
+        memory=measurements.memory[:: max(1, len(measurements.memory) // 200)],
+        longest_block=measurements.longest_block,
+    )
     for job_id, (event, status) in list(wrong.items())[:5]:
         say(f"wrong: {job_id} is {status}, but its trigger said {event}")
     permitted, limited = counts["requests_permitted"], counts["requests_limited"]
@@ -196,18 +214,13 @@ def main() -> int:
     verdict = "passed" if all(checks.values()) else "FAILED"
     facts = "; ".join(fact if is_right else f"WRONG: {fact}" for fact, is_right in checks.items())
     say(f"soak {verdict} in {time.monotonic() - started:.0f} s: {facts}")
-    return 0 if all(checks.values()) else 1
+    run_report.note(has_passed=all(checks.values()), checks=checks)
+    return all(checks.values())
 
 
 def get(connection: dict, what: str):
     """Ask the sandbox for the truth."""
     return requests.get(f"{connection['host']}/sandbox/{what}", timeout=60).json()
-
-
-def say(words: str) -> None:
-    """Tell whoever watches, at once also where the output goes into a file."""
-    sys.stdout.write(f"{words}\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

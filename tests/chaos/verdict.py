@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from tests.chaos.gateway import Submission
     from tests.chaos.wishes import Wish
 
-MOST_REFUSED = 0.02
-
 
 class Outcome(StrEnum):
     """What became of a wish."""

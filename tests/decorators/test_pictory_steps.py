@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 
 import pytest
+from airflow.providers.common.compat.sdk import DecoratedOperator
 
 from airflow_provider_pictory.api.video_request import REQUEST_FIELDS
 from airflow_provider_pictory.decorators.pictory import pictory_video_task
@@ -142,3 +143,43 @@ def test_a_ledger_holds_no_prompt(busy_pictory):
     task.execute()
 
     assert PROMPT not in str([*task.state.texts.values(), *task.variables.texts.values()])
+
+
+def test_what_airflow_3_0_does_after_any_decorated_task_does_not_fail_one_that_has_paid(
+    busy_pictory, monkeypatch
+):
+    def execute(operator, context):
+        returned = super(DecoratedOperator, operator).execute(context)
+        # Its operators have none of their own.
+        push = operator.xcom_push
+        push(context, "from_airflow", returned)
+        return returned
+
+    monkeypatch.setattr(DecoratedOperator, "execute", execute)
+    task = Table(PROMPT).task(wait_for_completion=False)
+
+    job_id = task.execute()
+
+    assert job_id == only_job(busy_pictory)["job_id"]
+    assert task.xcoms["job_id"] == task.xcoms["from_airflow"] == job_id
+
+
+def test_a_retry_that_is_resumed_with_what_the_try_before_left_asks_for_what_the_function_returns_now(
+    busy_pictory,
+):
+    table = Table(
+        {"prompt": PROMPT, "model": "veo3.1", "duration": 8}, {"prompt": "Something else altogether"}
+    )
+    task = table.task(retries=1, resubmit_failed=True)
+    task.execute()
+    busy_pictory.set_job(only_job(busy_pictory)["job_id"], "failed")
+    event = task.run_trigger()
+    # As Airflow 3.0 does.
+    task.retry()
+
+    assert task.resume(event) is None
+
+    second = busy_pictory.jobs()[1]
+    assert task.trigger.job_id == second["job_id"]
+    assert task.operator.prompt == second["prompt"] == "Something else altogether"
+    assert (task.operator.model, task.operator.duration) != ("veo3.1", 8)

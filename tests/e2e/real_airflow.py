@@ -19,6 +19,7 @@ import sys
 import time
 from contextlib import closing, suppress
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import psutil
@@ -26,9 +27,9 @@ import requests
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
-    from pathlib import Path
     from types import TracebackType
 
+ROOT = Path(__file__).parents[2]
 PAUSE = 0.5
 SECONDS_TO_START = 180
 SECONDS_TO_STOP = 15
@@ -51,6 +52,8 @@ class RealAirflow:
     :param is_busy: whether many tasks run while REST changes something. Tasks then have an API server of
         their own, ``execution-api``: the one that answers REST stops everything else that it does while it
         waits for SQLite's lock, which one of the tasks' requests may hold. And all wait for that lock longer.
+    :param python: of the environment whose Airflow runs; this process's own without it. The package is the
+        one beside these tests, whichever is installed there.
     """
 
     COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer")
@@ -62,8 +65,10 @@ class RealAirflow:
         environment: Mapping[str, str] | None = None,
         *,
         is_busy: bool = False,
+        python: Path | str = sys.executable,
     ) -> None:
         self.home = home
+        self._python = str(python)
         self.dags_folder = home / "dags"
         self.database = home / "airflow.db"
         self.fernet_key = base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
@@ -84,7 +89,7 @@ class RealAirflow:
         return f"http://127.0.0.1:{self._port}"
 
     @property
-    def _execution_url(self) -> str:
+    def execution_url(self) -> str:
         return f"http://127.0.0.1:{self._execution_port}/execution/"
 
     def __enter__(self) -> RealAirflow:
@@ -123,7 +128,7 @@ class RealAirflow:
         self._started[name] = datetime.now(UTC)
         with self._output(name).open("ab") as output:
             self._processes[name] = subprocess.Popen(
-                [sys.executable, "-m", "airflow", *commands[name]],
+                [self._python, "-m", "airflow", *commands[name]],
                 cwd=self.home,
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
@@ -162,7 +167,7 @@ class RealAirflow:
         }
 
         def signs_of_life() -> dict[str, datetime | None]:
-            self._session.get(f"{self._execution_url}health", timeout=10)
+            self._session.get(f"{self.execution_url}health", timeout=10)
             health = self._session.get(f"{self.url}/api/v2/monitor/health", timeout=10).json()
             beats = {name: health[key][f"latest_{key}_heartbeat"] for name, key in names.items()}
             return {name: datetime.fromisoformat(beat) if beat else None for name, beat in beats.items()}
@@ -317,6 +322,20 @@ class RealAirflow:
         path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/links?map_index={map_index}"
         return dict(self.request("GET", path)["extra_links"])
 
+    def command(self, *words: str) -> str:
+        """Run Airflow's own command line, and give its output."""
+        done = subprocess.run(
+            [self._python, "-m", "airflow", *words],
+            cwd=self.home,
+            env=self._environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == 0, f"airflow {' '.join(words)} failed: {done.stdout} {done.stderr}"
+        return done.stdout
+
     def query(self, sql: str) -> list[tuple[Any, ...]]:
         """Read from the database."""
         with closing(sqlite3.connect(f"file:{self.database}?mode=ro", uri=True, timeout=30)) as connection:
@@ -345,6 +364,8 @@ class RealAirflow:
         lock_timeout = 5 if self._execution_port == self._port else 60
         return {
             **own,
+            "PATH": os.pathsep.join([str(Path(self._python).parent), own.get("PATH", "")]),
+            "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, [own.get("PYTHONPATH")])]),
             "AIRFLOW_HOME": str(self.home),
             "AIRFLOW__CORE__DAGS_FOLDER": str(self.dags_folder),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
@@ -355,7 +376,7 @@ class RealAirflow:
             "AIRFLOW__CORE__FERNET_KEY": self.fernet_key,
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
             "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
-            "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": self._execution_url,
+            "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": self.execution_url,
             "AIRFLOW__API__BASE_URL": self.url,
             "AIRFLOW__API__SECRET_KEY": secrets.token_hex(32),
             "AIRFLOW__API_AUTH__JWT_SECRET": secrets.token_hex(32),
@@ -377,7 +398,7 @@ class RealAirflow:
             connection.execute("PRAGMA journal_mode=WAL")
         with self._output("db-migrate").open("ab") as output:
             migration = subprocess.run(
-                [sys.executable, "-m", "airflow", "db", "migrate"],
+                [self._python, "-m", "airflow", "db", "migrate"],
                 cwd=self.home,
                 env=self._environment,
                 stdout=output,

@@ -7,6 +7,7 @@ With ``PICTORY_SCREENSHOTS`` set to a folder, the pictures of the documentation 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -23,6 +24,7 @@ from tests.e2e.real_airflow import free_port
 
 selenium = pytest.importorskip("selenium", reason="the group browser isn't installed")
 
+from selenium.common.exceptions import StaleElementReferenceException  # noqa: E402
 from selenium.webdriver import Chrome, ChromeOptions, ChromeService  # noqa: E402
 from selenium.webdriver.common.by import By  # noqa: E402
 from selenium.webdriver.support import expected_conditions as expected  # noqa: E402
@@ -127,12 +129,17 @@ def finished(interface, tmp_path_factory):
 
 
 @pytest.fixture
-def browser():
+def browser(tmp_path):
     options = ChromeOptions()
     options.binary_location = CHROMIUM
     for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--window-size=1400,900"):
         options.add_argument(argument)
+    # It shall talk to this machine alone.
+    for feature in ("quic", "background-networking", "component-update", "sync"):
+        options.add_argument(f"--disable-{feature}")
+    options.add_argument("--no-first-run")
     options.add_argument("--no-proxy-server")
+    options.add_argument(f"--user-data-dir={tmp_path / 'browser'}")
     browser = Chrome(options=options, service=ChromeService(CHROMEDRIVER))
     yield browser
     browser.quit()
@@ -180,6 +187,52 @@ def test_the_graph_shows_the_three_tasks(interface, finished, browser):
     for task_id in ("generate", "wait", "save"):
         see(browser, (By.XPATH, f"//*[contains(@class, 'react-flow__node')]//*[text()='{task_id}']"))
     take_picture(browser, "graph.png")
+
+
+def add_connection(interface, browser, connection_id, key, port):
+    """Make a connection to the sandbox as a person does."""
+    host = re.search(r"the sandbox at (\S+)", "".join(interface.said))[1]
+    browser.get(f"{interface.url}/connections")
+    see(browser, (By.XPATH, "//button[contains(., 'Add Connection')]")).click()
+    see(browser, (By.NAME, "connection_id")).send_keys(connection_id)
+    kind = see(browser, (By.CSS_SELECTOR, "[role=dialog] input[role=combobox]"))
+    kind.send_keys("Pictory")
+    see(browser, (By.XPATH, "//*[@role='option' and normalize-space()='Pictory']")).click()
+    for name, text in (("host", host), ("password", key), ("port", port)):
+        see(browser, (By.NAME, name)).send_keys(text)
+    see(browser, (By.XPATH, "//*[@role='dialog']//button[contains(., 'Save')]")).click()
+    interface.wait_for(
+        lambda: [
+            connection["connection_id"] for connection in interface.call("GET", "/connections")["connections"]
+        ],
+        lambda there: connection_id in there,
+    )
+
+
+def click_test(browser, connection_id):
+    """Click the button in a connection's row, and give what the browser says."""
+    row = f"//tr[contains(., '{connection_id}')]"
+    see(browser, (By.XPATH, f"{row}//button[contains(@aria-label, 'Test')]")).click()
+    toasts = (By.XPATH, "//*[@data-scope='toast' and @data-part='root']")
+    # Another one says that the connection was made.
+    return WebDriverWait(browser, PATIENCE, ignored_exceptions=[StaleElementReferenceException]).until(
+        lambda it: next((t.text for t in it.find_elements(*toasts) if "Test Connection" in t.text), None)
+    )
+
+
+@pytest.mark.parametrize(
+    ("key", "outcome", "words"),
+    [
+        ("pictai_any", "Test Connection Successful", "Pictory accepts the key"),
+        ("no_key_of_pictory", "Test Connection Failed", "the API key is wrong or was revoked"),
+    ],
+)
+def test_a_click_tests_a_connection_that_has_a_port(interface, browser, key, outcome, words):
+    add_connection(interface, browser, f"made_with_{key}", key, "443")
+
+    said = click_test(browser, f"made_with_{key}")
+    assert outcome in said
+    assert words in said
 
 
 def test_the_nightly_batch_finds_its_pool(interface):

@@ -75,7 +75,8 @@ def test_a_sensor_whose_job_succeeds_needs_no_task_process_at_all(airflow, finis
     assert finished.states[task_id] == "success"
     assert task_processes(airflow, finished.run_id, task_id) == 0
     xcoms = airflow.xcoms(DAG_ID, finished.run_id, task_id)
-    assert list(xcoms) == ["return_value"]
+    assert set(xcoms) == {"return_value", "job_id"}
+    assert xcoms["job_id"] == xcoms["return_value"]["job_id"]
     video = xcoms["return_value"]
     assert list(video) == RESULT_KEYS
     assert (video["job_id"], video["status"]) == (finished.job_id, "completed")

@@ -80,13 +80,19 @@ def difference(one, other):
     return max(ImageStat.Stat(ImageChops.difference(one, other)).mean)
 
 
+# Airflow 3 gives a run no logical date that an asset, the API or the command line starts.
+NO_LOGICAL_DATE = {"logical_date": None} if IS_AIRFLOW_3 else {}
+
+
 @pytest.fixture
 def example(run_dag):
-    """Run an example as it stands in its file."""
+    """Run an example as it stands in its file, as somebody who starts it by hand does."""
 
-    def run(path, conf=None):
+    def run(path, conf=None, arguments=NO_LOGICAL_DATE, retries=3):
         (dag,) = load(path).dags.values()
-        return run_dag(dag, conf)
+        for task in dag.tasks:
+            task.retries = retries
+        return run_dag(dag, conf, **arguments)
 
     return run
 
@@ -168,6 +174,7 @@ def test_nightly_batch_makes_a_clip_for_each_product_into_a_bucket(pictory, exam
 
     saved = [run.xcom("clip.save", map_index=index) for index in range(3)]
     assert run.states == {"products": "success", **dict.fromkeys(CLIP, ["success"] * 3)}
+    assert {Path(it["path"]).parent.name for it in saved} == {f"{datetime.now(UTC):%Y-%m-%d}"}
     assert sorted(bucket.names()) == sorted(it["path"].partition(f"@{bucket.name}/")[2] for it in saved)
     assert [(it["width"], it["height"], it["seconds"]) for it in saved] == [(360, 640, 5.0)] * 3
     assert {job["request"]["prompt"] for job in pictory.jobs()} == {
@@ -176,6 +183,43 @@ def test_nightly_batch_makes_a_clip_for_each_product_into_a_bucket(pictory, exam
         "A green city bicycle leaning on a brick wall, leaves blowing past",
     }
     assert count(pictory, POST) == 3
+
+
+def test_of_a_nightly_batch_each_instance_bears_its_products_name(pictory, example, tmp_path):
+    run = example(NIGHTLY, {"bucket": str(tmp_path)})
+
+    named = {
+        (it.task_id, it.rendered_map_index) for it in run.dag_run.get_task_instances() if it.map_index >= 0
+    }
+    assert named == {(task_id, name) for task_id in CLIP for name in ("kettle", "lamp", "bicycle")}
+
+
+def test_a_nightly_batch_whose_folder_cant_be_rendered_fails_before_anything_is_paid(
+    pictory, example, tmp_path
+):
+    broken = tmp_path / "broken.py"
+    broken.write_text(
+        NIGHTLY.read_text().replace("dag_run.run_after | default(data_interval_end)", "no.such")
+    )
+
+    run = example(
+        broken, {"table": str(NIGHTLY.with_name("products.csv")), "bucket": str(tmp_path)}, retries=0
+    )
+
+    assert run.states["products"] == "failed"
+    assert count(pictory, POST) == 0
+
+
+def test_a_nightly_batch_whose_products_have_no_names_fails_before_anything_is_paid(
+    pictory, example, tmp_path
+):
+    table = tmp_path / "products.csv"
+    table.write_text("sku,description\n7,A brass desk lamp\n")
+
+    run = example(NIGHTLY, {"table": str(table), "bucket": str(tmp_path)}, retries=0)
+
+    assert run.states["products"] == "failed"
+    assert count(pictory, POST) == 0
 
 
 def test_of_a_nightly_batch_one_bad_product_fails_alone(pictory, example, tmp_path):
@@ -223,8 +267,9 @@ def test_asset_consumer_says_of_each_video_what_is_known():
     assert lines == ["s3://clips/film.mp4, 8 seconds", "A video"]
 
 
-def test_daily_video_greets_with_the_date(pictory, example):
-    run = example(FOLDER / "example_pictory_daily_video.py")
+@pytest.mark.parametrize("arguments", [NO_LOGICAL_DATE, {}], ids=["by hand", "with a logical date"])
+def test_daily_video_greets_with_the_date(pictory, example, arguments):
+    run = example(FOLDER / "example_pictory_daily_video.py", arguments=arguments)
 
     (job,) = pictory.jobs()
     assert run.states == dict.fromkeys(("generate", "wait"), "success")
@@ -232,3 +277,40 @@ def test_daily_video_greets_with_the_date(pictory, example):
     assert (run.xcom("wait")["width"], run.xcom("wait")["height"]) == (360, 640)
     assert f"{datetime.now(UTC):%B}" in job["request"]["prompt"]
     assert "{{" not in job["request"]["prompt"]
+
+
+GOOD_FOLDERS = [
+    "clips",
+    "clips/of today",
+    "/data/clips",
+    "s3://media@bucket",
+    "s3://media@bucket/day=1/a.b",
+    "Völker",
+]
+BAD_FOLDERS = [
+    "",
+    "/",
+    "..",
+    "../x",
+    "clips/../../x",
+    "s3://media@b/../x",
+    "a/..",
+    "a/",
+    "a\n",
+    "a\n/../b",
+    "a::b",
+    "{{ ds }}",
+]
+
+
+@pytest.mark.parametrize("stem", [path.stem for path in FILES])
+def test_what_a_person_types_can_be_saved_to_and_leads_out_of_no_folder(stem):
+    from airflow.exceptions import ParamValidationError
+
+    (dag,) = load(FOLDER / f"{stem}.py").dags.values()
+    for name in {"folder", "bucket"} & set(dag.params):
+        param = dag.params.get_param(name)
+        assert [param.resolve(folder) for folder in GOOD_FOLDERS] == GOOD_FOLDERS
+        for folder in BAD_FOLDERS:
+            with pytest.raises(ParamValidationError):
+                param.resolve(folder)

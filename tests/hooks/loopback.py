@@ -39,19 +39,23 @@ class Loopback:
 
     :param answers: functions that take the connection and the request and tell whether the connection stays
         open.
+    :param refuse_tunnel: what a client that asks for a tunnel is answered where it gets none.
     :param tls: what to encrypt each connection with.
     :param tunnel_tls: what to encrypt with once a client has asked for a tunnel, to be proxy and target in
         one; without it, nobody gets a tunnel.
     :param in_tls_handshake: what to do in the middle of each handshake; then the connection is closed.
     """
 
-    def __init__(self, *answers, tls=None, tunnel_tls=None, in_tls_handshake=None):
+    def __init__(self, *answers, tls=None, tunnel_tls=None, in_tls_handshake=None, refuse_tunnel=None):
         self.answers = list(answers)
         self.requests = []
         self.connections = 0
         self.ended = threading.Event()
         self._tls = tls
         self._tunnel_tls = tunnel_tls
+        self._refuse_tunnel = refuse_tunnel or raw(
+            b"HTTP/1.1 403 No tunnels here\r\nContent-Length: 0\r\n\r\n"
+        )
         self._in_tls_handshake = in_tls_handshake
         self._open = set()
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -111,7 +115,7 @@ class Loopback:
                     return
                 self.requests.append(request)
                 if request.method == "CONNECT" and self._tunnel_tls is None:
-                    connection.sendall(b"HTTP/1.1 403 No tunnels here\r\nContent-Length: 0\r\n\r\n")
+                    self._refuse_tunnel(self, connection, request)
                     return
                 if request.method == "CONNECT":
                     connection.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")

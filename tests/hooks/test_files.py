@@ -55,10 +55,23 @@ def test_the_connection_s_proxy_and_timeout_count(serve, connect, hook):
         assert response.raw.read() == b"film"
     assert proxy.request.target == "http://files.pictory.invalid/film"
 
-    connect("https://api.pictory.invalid", extra={"timeout": 0.3})
+    connect("https://api.pictory.invalid", extra={"timeout": 0.3, "allow_private_hosts": True})
     hook.close()
     with pytest.raises(requests.RequestException, match="timed out"):
         hook.open_file(serve(keep_silent).url, {})
+
+
+def test_the_connection_can_do_without_the_environments_proxy_also_after_a_redirect(
+    serve, connect, hook, monkeypatch
+):
+    proxy, last = serve(answer(status=502)), serve(answer(b"film"))
+    first = serve(answer(status=302, Location=f"{last.url}/film"))
+    connect(first.url, extra={"proxies": {"http": None}})
+    monkeypatch.setenv("http_proxy", proxy.url)
+
+    with hook.open_file(first.url, {}) as response:
+        assert response.raw.read() == b"film"
+    assert proxy.connections == 0
 
 
 def test_a_missing_connection_is_named():

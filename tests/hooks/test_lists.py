@@ -22,6 +22,7 @@ from airflow_provider_pictory.exceptions import (
     PictoryConfigurationError,
     PictoryInvalidRequestError,
     PictoryRateLimitedError,
+    PictoryRedirectedError,
 )
 from airflow_provider_pictory.hooks import newest_job as looking
 from airflow_provider_pictory.hooks import pictory as module
@@ -173,7 +174,8 @@ def test_a_page_key_comes_back_as_it_was_whatever_it_holds(serve, connect, hook,
         (429, PictoryRateLimitedError),
         (500, PictoryAPIError),
         (503, PictoryAPIError),
-        (302, PictoryAPIError),
+        (302, PictoryRedirectedError),
+        (304, PictoryAPIError),
     ],
 )
 def test_a_page_that_is_not_given_is_one_kind_of_error(serve, connect, path, read, status, kind, body):
@@ -429,9 +431,9 @@ def test_an_answer_that_does_not_tell_the_newest_job_leaves_it_unknown(
     assert words in "".join(capfd.readouterr())
 
 
-@pytest.mark.parametrize("status", [201, 204, 302, 400, 401, 402, 403, 404])
+@pytest.mark.parametrize("status", [201, 204, 300, 304, 400, 401, 402, 403, 404])
 def test_a_refused_look_leaves_the_newest_job_unknown_at_once(serve, connect, hook, pauses, status):
-    server = serve(answer(JOBS if status != 204 else b"", status, Date=DATE, Location="/login"))
+    server = serve(answer(JOBS if status not in (204, 304) else b"", status, Date=DATE, Location="/login"))
     connect(server.url)
 
     assert hook.newest_job() == unknown(SERVER_TIME)
@@ -604,7 +606,12 @@ def test_a_broken_connection_is_no_trouble_with_the_call(connect, hook, fields):
 def test_a_key_in_the_answer_to_a_look_is_not_shown(serve, connect, hook, pauses, capfd, status, document):
     connect(serve(echo(status, document)).url)
 
-    assert_no_key(repr(hook.newest_job()))
+    if status == 302:
+        with pytest.raises(PictoryRedirectedError) as caught:
+            hook.newest_job()
+        assert_keeps_the_key(caught.value)
+    else:
+        assert_no_key(repr(hook.newest_job()))
     assert_no_key("".join(capfd.readouterr()))
 
 

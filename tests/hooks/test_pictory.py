@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
+from urllib.parse import quote
 
 import airflow
 import pytest
@@ -22,6 +27,7 @@ from airflow_provider_pictory.exceptions import (
     PictoryInvalidRequestError,
     PictoryJobNotFoundError,
     PictoryRateLimitedError,
+    PictoryRedirectedError,
 )
 from airflow_provider_pictory.hooks import pictory as module
 from airflow_provider_pictory.hooks.pictory import PictoryHook
@@ -92,13 +98,19 @@ def test_host_schema_and_port_may_stand_in_fields_of_their_own(client, serve, co
     assert server.request.target == PATH
 
 
-@pytest.mark.parametrize("job_id", ["abc", "a.b_c-d", "abc:1"])
+@pytest.mark.parametrize(
+    "job_id",
+    [
+        *("abc", "a.b_c-d", "abc:1", "a/b", "../quota", "a/../../quota", "%2F", "a%2Fb", "%2e%2e", "a?b=c"),
+        *("a#b", "a b", "a\\b", "ä", "a+b&c", "a~", "x" * 3000),
+    ],
+)
 def test_an_unusual_job_id_reaches_the_same_path_from_both_sides(client, serve, connect, job_id):
     server = serve(answer({"data": {"status": "in-progress"}}))
     connect(server.url)
 
     assert client.look(job_id).job_id == job_id
-    assert server.request.target.replace("%3A", ":") == f"/pictoryapis/v1/jobs/{job_id}"
+    assert server.request.target == f"/pictoryapis/v1/jobs/{quote(job_id, safe='')}"
 
 
 def test_white_space_around_a_job_id_is_not_sent(client, serve, connect):
@@ -110,7 +122,7 @@ def test_white_space_around_a_job_id_is_not_sent(client, serve, connect):
 
 
 @pytest.mark.parametrize(
-    "job_id", [None, "None", "", "  ", {"job_id": JOB_ID}, [JOB_ID], 7, "../quota", "a/b", "a?b"]
+    "job_id", [None, "None", "", "  ", {"job_id": JOB_ID}, [JOB_ID], 7, "..", "a\nb", "x" * 5000]
 )
 def test_what_is_no_job_id_is_not_asked_for(client, serve, connect, job_id):
     server = serve(answer(IN_PROGRESS))
@@ -247,7 +259,17 @@ def test_an_unknown_job_whose_id_is_unusual_gets_a_hint(client, serve, connect):
 
 
 @pytest.mark.parametrize(
-    ("header", "seconds"), [("7", 7), ("Thu, 01 Jan 1970 00:00:00 GMT", 0), ("soon", None)]
+    ("header", "seconds"),
+    [
+        ("7", 7),
+        ("0.503", 0.503),
+        ("120, 120", 120),
+        ("Thu, 01 Jan 1970 00:00:00 GMT", 0),
+        ("Thu, 01 Jan 2200 00:00:00 GMT", 86400),
+        ("soon", None),
+        ("-1", None),
+        ("nan", None),
+    ],
 )
 @pytest.mark.parametrize(("status", "kind"), [(429, PictoryRateLimitedError), (503, PictoryAPIError)])
 def test_how_long_pictory_asks_to_wait_is_part_of_the_error(
@@ -256,6 +278,21 @@ def test_how_long_pictory_asks_to_wait_is_part_of_the_error(
     connect(serve(answer(b"", status, Retry_After=header)).url)
 
     assert client.error(kind).retry_after == seconds
+
+
+@pytest.mark.parametrize("form", ["{}", "{}000"])
+def test_a_moment_since_1970_is_no_pause_of_years(client, serve, connect, form):
+    connect(serve(answer(b"", 429, Retry_After=form.format(int(time.time()) + 120))).url)
+
+    assert 100 < client.error(PictoryRateLimitedError).retry_after <= 120
+
+
+def test_a_retry_after_that_came_twice_is_read(client, serve, connect):
+    connect(
+        serve(raw(b"HTTP/1.1 429 ?\r\nRetry-After: 120\r\nRetry-After: 120\r\nContent-Length: 0\r\n\r\n")).url
+    )
+
+    assert client.error(PictoryRateLimitedError).retry_after == 120
 
 
 def test_want_of_credits_is_an_error_of_its_own(client, serve, connect):
@@ -345,9 +382,12 @@ def test_a_redirect_is_not_followed_and_the_key_goes_nowhere_else(client, serve,
     server = serve(answer(b"", status, Location=f"{other.url}{PATH}"))
     connect(server.url)
 
-    error = client.error(PictoryAPIError)
+    error = client.error(PictoryRedirectedError)
 
     assert f"a redirect to '{other.url}" in str(error)
+    assert f"put '{other.url}' into the connection's host" in str(error)
+    assert isinstance(error, PictoryConfigurationError)
+    assert error.status_code == status
     assert (len(server.requests), other.connections) == (1, 0)
 
 
@@ -864,8 +904,11 @@ def test_the_connection_form_speaks_of_key_and_base_url():
     behaviour = PictoryHook.get_ui_field_behaviour()
 
     assert behaviour["relabeling"] == {"password": "API key", "host": "Base URL"}
-    assert behaviour["placeholders"] == {"password": "pictai_...", "host": "https://api.pictory.ai"}
-    assert set(behaviour["hidden_fields"]) == {"schema", "login", "port"}
+    assert behaviour["placeholders"]["password"] == "pictai_..."
+    assert behaviour["placeholders"]["host"] == "https://api.pictory.ai"
+    # Airflow 3.3's Test button works for connections with a port alone.
+    assert behaviour["placeholders"]["port"].startswith("443")
+    assert set(behaviour["hidden_fields"]) == {"schema", "login"}
 
 
 def test_the_connection_form_is_one_that_airflow_accepts():
@@ -892,3 +935,84 @@ def test_the_old_connection_form_has_a_field_for_the_timeout():
         assert widgets["timeout"].kwargs["description"] == (
             "Seconds that one call to Pictory may take; 30 when empty."
         )
+
+
+def in_threads(calls):
+    """Make calls in a thread each, with an event loop each, at the same time."""
+
+    async def make(call):
+        async with asyncio.timeout(20):
+            return await call()
+
+    with ThreadPoolExecutor(len(calls)) as threads:
+        return list(threads.map(lambda call: asyncio.run(make(call)), calls))
+
+
+def test_one_hook_serves_one_event_loop_after_another(serve, connect, transports, caplog):
+    server = serve(answer(IN_PROGRESS))
+    connect(server.url)
+    hook = PictoryHook()
+
+    async def look():
+        return await asyncio.gather(*(hook.aget_job(JOB_ID) for _ in range(5)))
+
+    async def look_and_close():
+        async with hook:
+            return await look()
+
+    jobs = [job for call in (look, look, look_and_close, look_and_close) for job in asyncio.run(call())]
+
+    assert {job.status for job in jobs} == {JobStatus.IN_PROGRESS}
+    assert len(transports) == 4
+    assert all(transport.session.closed for transport in transports)
+    gc.collect()
+    assert "Unclosed" not in caplog.text
+
+
+def test_one_hook_serves_the_event_loops_of_several_threads_at_once(serve, connect, transports):
+    connect(serve(answer(IN_PROGRESS)).url)
+    hook = PictoryHook()
+    all_have_looked, one_has_closed = threading.Barrier(3), threading.Event()
+
+    async def look_and_close():
+        async with hook:
+            await hook.aget_job(JOB_ID)
+            await asyncio.to_thread(all_have_looked.wait, 10)
+        one_has_closed.set()
+
+    async def look_on():
+        async with hook:
+            await hook.aget_job(JOB_ID)
+            await asyncio.to_thread(all_have_looked.wait, 10)
+            await asyncio.to_thread(one_has_closed.wait, 10)
+            return await hook.aget_job(JOB_ID)
+
+    jobs = in_threads([look_and_close, look_on, look_on])
+
+    assert [job.status for job in jobs[1:]] == [JobStatus.IN_PROGRESS] * 2
+    assert len(transports) == 3
+    assert all(transport.session.closed for transport in transports)
+
+
+def test_each_event_loop_of_a_hook_picks_up_a_rotated_key(serve, connect):
+    server = serve(only(NEW_KEY))
+    connect(server.url, NEW_KEY)
+    hook = PictoryHook()
+
+    async def look():
+        return await hook.aget_job(JOB_ID)
+
+    asyncio.run(look())
+    server.answers[:] = [only(KEY)]
+    connect(server.url, KEY)
+
+    assert asyncio.run(look()).status is JobStatus.IN_PROGRESS
+
+    async def look_before_and_after():
+        await hook.aget_job(JOB_ID)
+        server.answers[:] = [only(NEW_KEY)]
+        connect(server.url, NEW_KEY)
+        async with hook:
+            return await hook.aget_job(JOB_ID)
+
+    assert asyncio.run(look_before_and_after()).status is JobStatus.IN_PROGRESS

@@ -12,7 +12,6 @@ import signal
 import socket
 import threading
 import time
-from datetime import UTC, datetime, timedelta
 
 import pytest
 import urllib3
@@ -283,11 +282,22 @@ def test_a_429_is_submitted_again_after_the_pause_that_pictory_asks_for(
     ]
 
 
-def test_a_429_that_asks_for_a_long_pause_is_left_to_airflows_retries(serve, connect):
-    server = serve(limited(600))
+@pytest.mark.parametrize("header", ["0", "0.503", "Thu, 01 Jan 1970 00:00:00 GMT"])
+def test_a_429_is_never_submitted_again_without_a_pause(
+    serve, connect, pauses_before_submitting_again, header
+):
+    connect(serve(limited(header), answer(ACCEPTED)).url)
+
+    assert submit() == JOB_ID
+    assert 1 <= pauses_before_submitting_again[0] < 2
+
+
+@pytest.mark.parametrize("header", ["600", "600, 600", "{in_ten_minutes}"])
+def test_a_429_that_asks_for_a_long_pause_is_left_to_airflows_retries(serve, connect, header):
+    server = serve(limited(header.format(in_ten_minutes=int(time.time()) + 600)))
     connect(server.url)
 
-    assert error_of(PictoryRateLimitedError).retry_after == 600
+    assert 500 < error_of(PictoryRateLimitedError).retry_after <= 600
     assert_one_post(server)
 
 
@@ -397,7 +407,7 @@ def test_a_certificate_that_cannot_be_read_is_the_connections_fault(serve, conne
 # Written down before
 
 
-def test_each_attempt_is_told_before_it_is_made_and_with_the_moment_at_which_it_is_over(
+def test_each_attempt_is_told_before_it_is_made_and_with_the_seconds_after_which_it_is_over(
     serve, connect, monkeypatch
 ):
     monkeypatch.setattr("airflow_provider_pictory.hooks.pictory._pause_before_submitting_again", lambda _: 0)
@@ -405,12 +415,11 @@ def test_each_attempt_is_told_before_it_is_made_and_with_the_moment_at_which_it_
     connect(server.url, extra={"timeout": 7})
     told = []
 
-    def tell(over_at):
-        told.append((over_at - datetime.now(UTC), len(server.requests)))
+    def tell(time_limit):
+        told.append((time_limit, len(server.requests)))
 
     assert PictoryHook().submit_video(REQUEST, before_attempt=tell) == JOB_ID
-    assert [requests for _, requests in told] == [0, 1]
-    assert all(timedelta(seconds=6) < left <= timedelta(seconds=7) for left, _ in told)
+    assert told == [(7.0, 0), (7.0, 1)]
 
 
 @pytest.mark.parametrize(

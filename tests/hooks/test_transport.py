@@ -14,6 +14,7 @@ from airflow_provider_pictory.exceptions import PictoryAPIError, PictoryConfigur
 from airflow_provider_pictory.hooks.connection import ConnectionSettings
 from airflow_provider_pictory.hooks.pictory import PictoryHook
 from airflow_provider_pictory.hooks.transport import asynchronous_transport
+from airflow_provider_pictory.sandbox.testing import PictorySandbox
 from tests.hooks.clients import IN_PROGRESS, JOB_ID, KEY
 from tests.hooks.loopback import answer, keep_silent, stop_talking
 
@@ -68,6 +69,13 @@ def test_a_server_that_no_known_authority_vouches_for_is_not_told_the_key(
 
     assert "certificate" in str(error).lower()
     assert server.requests == []
+
+
+def test_a_server_of_plain_http_is_recognised_where_the_host_has_no_scheme(client, connect):
+    with PictorySandbox() as sandbox:
+        connect(sandbox.url.removeprefix("http://"))
+
+        assert "put http:// in front of the connection's host" in str(client.error(PictoryAPIError))
 
 
 def test_the_connection_can_name_an_authority_to_trust(client, serve, connect, certificates):
@@ -258,6 +266,26 @@ def test_the_connection_wins_over_the_environments_proxy(client, serve, connect,
 
     assert_is_seen(client)
     assert (len(proxy.requests), other.connections) == (1, 0)
+
+
+@pytest.mark.parametrize("form", [{"http": None}, {"http": ""}, '{"http": null}'], ids=repr)
+def test_the_connection_can_do_without_the_environments_proxy(client, serve, connect, monkeypatch, form):
+    server, proxy = serve(answer(IN_PROGRESS)), serve(answer(IN_PROGRESS))
+    connect(server.url, extra={"proxies": form})
+    monkeypatch.setenv("http_proxy", proxy.url)
+    client.look()
+
+    assert (len(server.requests), proxy.connections) == (1, 0)
+
+
+@pytest.mark.parametrize("empty", [None, "", " ", {}, "null"], ids=repr)
+def test_no_proxies_in_the_connection_leave_it_to_the_environment(client, serve, connect, monkeypatch, empty):
+    proxy = serve(answer(IN_PROGRESS))
+    connect(f"http://{NOWHERE}", extra={"proxies": empty})
+    monkeypatch.setenv("http_proxy", proxy.url)
+    client.look()
+
+    assert_came_through(proxy, f"http://{NOWHERE}")
 
 
 def test_a_proxys_own_password_is_used_and_not_shown(client, serve, connect, caplog):

@@ -186,15 +186,40 @@ def test_what_a_template_leaves_empty_counts_as_not_given(busy_pictory, run_dag)
     assert set(only_job(busy_pictory)["request"]) == {"prompt", "model", "aspectRatio", "duration"}
 
 
+@pytest.mark.parametrize(
+    "images", [[], "{{ dag_run.conf.get('images', []) }}", ["{{ dag_run.conf.get('image') }}"]]
+)
+def test_a_list_or_dict_that_a_template_leaves_empty_counts_as_not_given(busy_pictory, run_dag, images):
+    with a_dag() as dag:
+        GenerateVideoOperator(
+            task_id="generate",
+            prompt=PROMPT,
+            first_frame_image_url="https://example.com/first.png",
+            reference_image_urls=images,
+            extra_fields="{{ dag_run.conf.get('more', {}) }}",
+        )
+
+    run = run_dag(dag, conf={"something": "else"})
+
+    assert run.states["generate"] == "success"
+    assert set(only_job(busy_pictory)["request"]) == {
+        "prompt",
+        "model",
+        "aspectRatio",
+        "duration",
+        "firstFrameImageUrl",
+    }
+
+
 def test_an_invalid_request_names_every_fault_and_is_neither_submitted_nor_retried(pictory, run_dag):
     with a_dag(retries=3) as dag:
         GenerateVideoOperator(
             task_id="generate",
             prompt="{{ dag_run.conf.get('missing') }}",
-            model="veo3.1",
-            duration=5,
-            aspect_ratio="1:1",
-            extend_video_url="https://example.com/1.mp4",
+            model="{{ 'veo3.1' }}",
+            duration="{{ 5 }}",
+            aspect_ratio="{{ '1:1' }}",
+            extend_video_url="{{ 'https://example.com/1.mp4' }}",
             first_frame_image_url="https://example.com/1.png",
         )
 
@@ -214,13 +239,9 @@ def test_an_invalid_request_names_every_fault_and_is_neither_submitted_nor_retri
     [{"poll_interval": 0}, {"poll_interval": "10"}, {"timeout": -1}, {"timeout": float("inf")}],
     ids=str,
 )
-def test_waiting_arguments_that_make_no_sense_are_found_before_anything_is_paid(pictory, arguments):
-    operator = GenerateVideoOperator(task_id="generate", prompt=PROMPT, wait_for_completion=True, **arguments)
-
+def test_waiting_arguments_that_make_no_sense_are_found_when_the_dag_is_parsed(arguments):
     with pytest.raises(PictoryInvalidRequestError, match=next(iter(arguments))):
-        operator.execute({})
-
-    assert pictory.counts()["requests"] == {}
+        GenerateVideoOperator(task_id="generate", prompt=PROMPT, wait_for_completion=True, **arguments)
 
 
 def test_the_log_says_in_one_line_what_is_submitted_and_what_it_will_cost(busy_pictory, run_dag):
@@ -271,7 +292,7 @@ def test_a_failed_job_is_not_paid_for_again(busy_pictory, run_dag, deferrable):
     error = run.error("generate")
     job_id = only_job(busy_pictory)["job_id"]
     assert isinstance(error, PictoryJobFailedError)
-    assert str(error) == f"Pictory job {job_id} failed (5002: Unsafe)"
+    assert f"Pictory job {job_id} failed (5002: Unsafe). For another video clear the task that" in str(error)
     assert (error.job_id, error.error_code) == (job_id, "5002")
     assert (run.states["generate"], run.tries("generate")) == ("failed", 1)
     assert run.xcom("generate", "job_id") == job_id
@@ -500,6 +521,9 @@ def test_an_execution_timeout_after_the_acceptance_is_retried_with_the_same_job(
 
     job_id = only_job(busy_pictory)["job_id"]
     assert [type(error) for error in run.errors("generate")] == [AirflowTaskTimeout] * 2
+    for error in run.errors("generate"):
+        assert f"The wait for Pictory job {job_id} is over" in str(error)
+        assert "its execution_timeout of 2.5 s" in str(error)
     assert (run.states["generate"], run.tries("generate")) == ("failed", 2)
     assert f"Going on with job {job_id}, which was submitted before; nothing is paid again" in run.log
     assert count(busy_pictory, POST) == 1

@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import json
-import time
 import logging
 import sys
+import time
 from datetime import UTC, datetime, timedelta
 from unittest.mock import patch
 
@@ -19,6 +19,7 @@ from airflow_provider_pictory.exceptions import (
     PictoryAuthenticationError,
     PictoryConfigurationError,
     PictoryError,
+    PictoryExecutionTimeoutError,
     PictoryInsufficientCreditsError,
     PictoryInvalidRequestError,
     PictoryJobFailedError,
@@ -306,6 +307,76 @@ def test_when_the_result_cannot_be_kept_a_retry_keeps_it(pictory):
     assert count(pictory, POST) == 1
 
 
+# An execution_timeout, and what another try left behind
+
+
+@pytest.mark.parametrize(("timeout", "execution_timeout"), [(600, 90), (90, 600)])
+def test_a_deferral_ends_with_the_shorter_limit(busy_pictory, timeout, execution_timeout):
+    video = a_video(timeout=timeout, execution_timeout=timedelta(seconds=execution_timeout))
+    video.execute()
+
+    left = datetime.fromisoformat(video.trigger.deadline) - datetime.now(UTC)
+    assert timedelta(seconds=80) < left < timedelta(seconds=90)
+
+
+def test_a_deferral_that_its_execution_timeout_ends_says_so_and_a_retry_waits_on(busy_pictory):
+    video = a_video(retries=1, timeout=600, execution_timeout=timedelta(seconds=0.5), poll_interval=0.05)
+
+    with pytest.raises(PictoryExecutionTimeoutError) as caught:
+        video.run()
+
+    job_id = only_job(busy_pictory)["job_id"]
+    assert not isinstance(caught.value, AirflowFailException)
+    assert f"The wait for Pictory job {job_id} is over" in str(caught.value)
+    assert "What ended it was its execution_timeout of 0.5 s" in str(caught.value)
+    busy_pictory.advance(RENDER_SECONDS)
+    video.retry()
+    assert video.run() == job_id
+    assert count(busy_pictory, POST) == 1
+
+
+@pytest.mark.parametrize("on_clear", ["auto", "new"])
+def test_a_timeout_says_what_a_clear_would_do(busy_pictory, on_clear):
+    with pytest.raises(PictoryJobTimedOutError) as caught:
+        a_video(timeout=0.2, poll_interval=0.05, on_clear=on_clear).run()
+
+    assert ("submits and pays for another video" in str(caught.value)) is (on_clear == "new")
+    assert ("Clear this task to go on waiting for it" in str(caught.value)) is (on_clear == "auto")
+
+
+@pytest.mark.parametrize("resumes_with", ["the event", "Trigger timeout", "Trigger failure"])
+def test_a_retry_that_is_resumed_with_what_the_try_before_left_submits_again_all_the_same(
+    busy_pictory, resumes_with
+):
+    """As Airflow 3.0 does, which keeps what a deferral left when the resumed task fails."""
+    video = a_video(retries=1, resubmit_failed=True)
+    video.execute()
+    busy_pictory.set_job(only_job(busy_pictory)["job_id"], "failed", error_code="5001")
+    event = video.run_trigger()
+    kept, xcoms = video.deferral, dict(video.xcoms)
+
+    def resume():
+        return (
+            video.resume(event) if resumes_with == "the event" else video.resume_after_failure(resumes_with)
+        )
+
+    with pytest.raises(PictoryError, match="with resubmit_failed the next try submits another video"):
+        resume()
+    video.retry()
+    video.deferral = kept
+    video.xcoms.update(xcoms)
+
+    assert resume() is None
+
+    second = busy_pictory.jobs()[1]["job_id"]
+    assert count(busy_pictory, POST) == 2
+    assert video.trigger.job_id == second
+    assert video.deferral.kwargs["try_number"] == 2
+    busy_pictory.advance(RENDER_SECONDS)
+    assert video.resume(video.run_trigger()) == second
+    assert video.xcoms["job_id"] == second
+
+
 # What is written down
 
 
@@ -369,6 +440,28 @@ def test_a_failed_job_fails_a_later_try_as_well(busy_pictory):
     with pytest.raises(PictoryJobFailedError, match="5002"):
         video.execute()
     assert count(busy_pictory, POST) == 1
+
+
+@DEFERRED_OR_NOT
+def test_a_failed_job_is_not_said_to_go_on(busy_pictory, deferrable):
+    video = a_video(retries=1, deferrable=deferrable, resubmit_failed=True)
+    busy_pictory.answer_next("/v1/jobs/", body={"data": {"status": "failed", "error_code": "5002"}})
+
+    with pytest.raises(PictoryError, match="clear the task that submitted it, which submits and pays again"):
+        video.run()
+
+    assert "goes on and is paid for" not in log_of(video)
+
+
+@DEFERRED_OR_NOT
+def test_where_a_clear_would_submit_no_other_video_the_log_says_so(busy_pictory, deferrable):
+    video = a_video(deferrable=deferrable, on_clear="reattach")
+    busy_pictory.answer_next("/v1/jobs/", body={"data": {"status": "failed", "error_code": "5002"}})
+
+    with pytest.raises(PictoryJobFailedError):
+        video.run()
+
+    assert "submits no other, as on_clear='reattach' says; set it to 'auto' first" in log_of(video)
 
 
 @DEFERRED_OR_NOT
@@ -538,7 +631,7 @@ def test_where_the_evidence_settles_nothing_the_author_of_the_dag_decides(
 # What it may cost
 
 
-@pytest.mark.parametrize("max_credits", [8, 8.5, "8", "9.0", None, ""], ids=repr)
+@pytest.mark.parametrize("max_credits", [8, 8.5, "8", "9.0", None], ids=repr)
 def test_what_costs_no_more_than_it_may_is_submitted(busy_pictory, max_credits):
     assert a_video(max_credits=max_credits, wait_for_completion=False).execute()
 

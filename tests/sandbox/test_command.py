@@ -107,7 +107,8 @@ def test_it_ends_in_time_though_a_video_is_being_rendered_and_a_client_waits(env
 
 def test_sources_are_left_alone_where_they_shall_be(environment):
     nowhere = "http://127.0.0.1:1/sun.png"
-    for options, status in (((), "failed"), (("--no-sources",), "completed")):
+    left_alone = [((option,), "completed") for option in ("--no-sources", "--no-fetch-sources")]
+    for options, status in (((), "failed"), *left_alone):
         with running(environment, "--port", "0", "--render-seconds", "0", *options) as process:
             found = connection(process)
             with Client(found["host"], found["password"]) as client:

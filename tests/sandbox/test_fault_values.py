@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import pickle
+import re
 
 import pytest
 from hypothesis import given
@@ -84,7 +85,7 @@ def test_text_is_read(text, fault):
         ("server-error:", "'' in 'server-error:' isn't of the form name=value"),
         ("server-error:rate=0.1,", "''"),
         ("server-error:rate", "'rate' in"),
-        ("server-error:rat=1", "server-error has no parameter 'rat', only status, has_body, "),
+        ("server-error:rat=1", "server-error has no parameter 'rat', only status, has-body, "),
         ("server-error:rate=lots", "server-error: rate must be a number from 0 to 1, not 'lots'"),
         ("server-error:rate=2", "server-error: rate must be a number from 0 to 1, not 2.0"),
         ("server-error:rate=nan", "not nan"),
@@ -113,6 +114,45 @@ def test_a_wrong_part_is_named_in_one_sentence(text, named):
     assert named in str(caught.value)
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 600
+
+
+def names_in(text):
+    """Find the names of parameters in a text, however they are written."""
+    return {
+        word for word in re.findall(r"[a-z]+(?:[-_][a-z]+)*", text) if word.replace("-", "_") in PARAMETERS
+    }
+
+
+@pytest.mark.parametrize("kind", FaultKind)
+def test_errors_write_names_as_the_form_does_that_they_are_about(kind):
+    listed = names_in(explain_faults())
+    assert not any("_" in name for name in listed)
+
+    for text in (f"{kind}:nonsense=1", *(f"{kind}:{name}=" for name in RULES[kind].parameters)):
+        with pytest.raises(InvalidFaultError) as caught:
+            parse_fault(text)
+        assert names_in(str(caught.value)) <= listed
+    for name in ("nonsense", *RULES[kind].parameters):
+        with pytest.raises(InvalidFaultError) as caught:
+            read_fault({"kind": kind, name: []})
+        assert not any("-" in found for found in names_in(str(caught.value)))
+
+
+@pytest.mark.parametrize("kind", ["server-error", "server_error"])
+@pytest.mark.parametrize("name", ["has-body", "has_body"])
+def test_both_spellings_are_read_in_every_form(kind, name):
+    wanted = Fault(FaultKind.SERVER_ERROR, has_body=False)
+
+    assert parse_fault(f"{kind}:{name}=no") == read_fault({"kind": kind, name: False}) == wanted
+    with pytest.raises(InvalidFaultError, match="twice"):
+        read_fault({"kind": kind, "has-body": False, "has_body": False})
+
+
+def test_a_switch_is_asked_for_in_the_words_of_its_form():
+    with pytest.raises(InvalidFaultError, match="has-body must be yes or no, not 'maybe'"):
+        parse_fault("server-error:has-body=maybe")
+    with pytest.raises(InvalidFaultError, match="has_body must be true or false, not 'yes'"):
+        read_fault({"kind": "server-error", "has_body": "yes"})
 
 
 @pytest.mark.parametrize(

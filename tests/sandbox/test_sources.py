@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import threading
 import time
@@ -74,11 +75,11 @@ def saved(picture, kind="PNG"):
     return content.getvalue()
 
 
-def a_video(*colours, frames_each=30, size=LANDSCAPE):
-    """Make an MP4 that shows one colour after the other."""
+def a_video(*colours, frames_each=30, size=LANDSCAPE, kind="mp4", codec="libx264"):
+    """Make a video that shows one colour after the other."""
     content = io.BytesIO()
-    with av.open(content, "w", format="mp4") as container:
-        stream = container.add_stream("libx264", rate=25)
+    with av.open(content, "w", format=kind) as container:
+        stream = container.add_stream(codec, rate=25)
         stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
         for colour in colours:
             for _ in range(frames_each):
@@ -187,6 +188,69 @@ def test_a_source_that_cannot_be_used_fails_the_job_and_gives_the_credits_back(
     assert data == {"status": "failed", "error_code": "5003", "error_message": f"SOURCE_NOT_USABLE: {words}"}
     assert client.ai_credits()["used"] == 0
     assert client.videos().json()["items"] == []
+
+
+SDP = b"""v=0
+o=- 0 0 IN IP4 127.0.0.1
+s=x
+c=IN IP4 127.0.0.1
+t=0 0
+m=video 59999 RTP/AVP 96
+a=rtpmap:96 H264/90000
+"""
+M3U8 = b"#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\n%s\n#EXT-X-ENDLIST\n"
+DASH = b"""<?xml version="1.0"?>
+<MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static" mediaPresentationDuration="PT9S"><Period>
+<AdaptationSet mimeType="video/mp4"><Representation id="1" bandwidth="1"><BaseURL>%s</BaseURL>
+</Representation></AdaptationSet></Period></MPD>"""
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        SDP,
+        M3U8,
+        DASH,
+        b"ffconcat version 1.0\nfile '%s'\n",
+        b"RTSPtext\n%s",
+        b"%%!PS-Adobe-3.0 EPSF-3.0\n%%%%BoundingBox: 0 0 9 9\n",
+    ],
+    ids=["SDP", "HLS", "DASH", "concat", "RTSP", "EPS"],
+)
+@pytest.mark.parametrize("name", ["firstFrameImageUrl", "extendVideoUrl"])
+def test_what_leads_elsewhere_is_not_opened(client, host, tmp_path, name, content):
+    film = tmp_path / "film.mp4"
+    film.write_bytes(a_video((200, 30, 30)))
+    for target in (host.give("/other.mp4", film.read_bytes()), str(film), film.as_uri()):
+        text = content % target.encode() if b"%s" in content else content
+        url = host.give("/source.mp4", text)
+
+        begin = time.monotonic()
+        data = client.data(client.submitted(**{name: url}))
+
+        assert data["error_message"] == f"SOURCE_NOT_USABLE: {name} can't be read"
+        assert time.monotonic() - begin < 5
+    assert len(host.requests) == 3
+
+
+@pytest.mark.parametrize(
+    ("kind", "codec"), [("mp4", "libx264"), ("mov", "libx264"), ("webm", "libvpx"), ("matroska", "libx264")]
+)
+def test_a_video_may_be_of_any_usual_kind(client, host, kind, codec):
+    url = host.give("/film", a_video((30, 30, 200), size=(320, 240), kind=kind, codec=codec))
+
+    shown = frames(client.data(client.submitted(extendVideoUrl=url))["url"])
+
+    assert difference(shown[0], Image.new("RGB", LANDSCAPE, (30, 30, 200))) < 6
+
+
+def test_a_small_body_that_is_a_large_one_packed_is_not_unpacked(client, host):
+    packed = gzip.compress(saved(a_picture()))
+    url = host.give("/sun.png", packed, **{"Content-Encoding": "gzip"})
+
+    data = client.data(client.submitted(firstFrameImageUrl=url))
+
+    assert data["error_message"] == "SOURCE_NOT_USABLE: firstFrameImageUrl can't be read"
 
 
 def test_a_host_that_is_not_there_fails_the_job(client):

@@ -27,10 +27,39 @@ def test_with_faults(pictory_sandbox_factory):
 """
 
 
+USERS_SESSION = """
+import pytest
+import requests
+
+@pytest.fixture(scope="session")
+def busy(pictory_sandbox_session_factory):
+    return pictory_sandbox_session_factory(render_seconds=60, credits=10)
+
+@pytest.fixture(scope="module", autouse=True)
+def connection(pictory_sandbox_session):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AIRFLOW_CONN_PICTORY_DEFAULT", pictory_sandbox_session.connection_json)
+        yield
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_all_share_one(pictory_sandbox_session, busy, number):
+    for sandbox in (pictory_sandbox_session, busy):
+        body, headers = {"prompt": "A red fox"}, {"Authorization": sandbox.api_key}
+        requests.post(sandbox.url + "/pictoryapis/v1/aistudio/videos", json=body, headers=headers)
+    assert len(pictory_sandbox_session.jobs()) == number
+    assert len(busy.jobs()) == 1
+
+def test_a_test_s_own_is_another(pictory_sandbox):
+    assert pictory_sandbox.jobs() == []
+"""
+
+
 @pytest.mark.parametrize(
     "conftest",
     [
-        "from airflow_provider_pictory.sandbox.testing import pictory_sandbox, pictory_sandbox_factory",
+        "from airflow_provider_pictory.sandbox.testing import ("
+        "pictory_sandbox, pictory_sandbox_factory, "
+        "pictory_sandbox_session, pictory_sandbox_session_factory)",
         'pytest_plugins = ["airflow_provider_pictory.sandbox.testing"]',
     ],
     ids=["imported", "plugin"],
@@ -38,6 +67,7 @@ def test_with_faults(pictory_sandbox_factory):
 def test_they_work_in_a_user_s_own_tests(tmp_path, pytestconfig, conftest):
     (tmp_path / "conftest.py").write_text(conftest)
     (tmp_path / "test_mine.py").write_text(USERS_TEST)
+    (tmp_path / "test_session.py").write_text(USERS_SESSION)
 
     run = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)],
@@ -49,4 +79,4 @@ def test_they_work_in_a_user_s_own_tests(tmp_path, pytestconfig, conftest):
         check=False,
     )
 
-    assert "3 passed" in run.stdout, run.stdout + run.stderr
+    assert "6 passed" in run.stdout, run.stdout + run.stderr

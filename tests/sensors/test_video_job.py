@@ -10,6 +10,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException, task
 
 from airflow_provider_pictory.exceptions import (
     PictoryAuthenticationError,
+    PictoryExecutionTimeoutError,
     PictoryInvalidRequestError,
     PictoryJobExpiredError,
     PictoryJobFailedError,
@@ -97,10 +98,17 @@ def test_a_status_that_nobody_documented_is_waited_on_with_one_warning(busy_pict
     assert count(busy_pictory, JOB) > 2
     assert run.log.count("Pictory reports the status 'post-processing'") == 1
     assert "(status 'post-processing')" in str(run.error("wait"))
+    assert "paid for" not in str(run.error("wait"))
 
 
 class Ending:
-    """What becomes of a wait, and how the sensor says so."""
+    """
+    What becomes of a wait, and how the sensor says so.
+
+    ``is_skipped`` says whether it is one that ``soft_fail`` is about: there is no video.
+    """
+
+    is_skipped = True
 
     def __init__(self, error, *messages, **arguments):
         self.error, self.messages, self.arguments = error, messages, arguments
@@ -128,6 +136,8 @@ class Cleaned(Ending):
 
 
 class WrongKey(Ending):
+    is_skipped = False
+
     def arrange(self, pictory, connect):
         job_id = submit()
         connect(pictory.url, "pictai_revoked")
@@ -135,11 +145,15 @@ class WrongKey(Ending):
 
 
 class UnknownJob(Ending):
+    is_skipped = False
+
     def arrange(self, pictory, connect):
         return "a-job-of-another-kind"
 
 
 class NoJobId(Ending):
+    is_skipped = False
+
     def arrange(self, pictory, connect):
         return "{{ ti.xcom_pull(task_ids='nothing') }}"
 
@@ -161,7 +175,7 @@ ENDINGS = [
 
 
 @pytest.mark.parametrize("ending", ENDINGS, ids=lambda ending: type(ending).__name__)
-def test_without_a_video_it_fails_at_once_and_under_soft_fail_it_skips_however_it_waits(
+def test_without_a_video_it_fails_at_once_and_under_soft_fail_it_may_skip_however_it_waits(
     busy_pictory, run_dag, connect, ending
 ):
     job_id = ending.arrange(busy_pictory, connect)
@@ -172,7 +186,8 @@ def test_without_a_video_it_fails_at_once_and_under_soft_fail_it_skips_however_i
 
     run = run_dag(dag)
 
-    assert run.states == {**dict.fromkeys(WAYS, "failed"), **{f"soft_{way}": "skipped" for way in WAYS}}
+    softly = "skipped" if ending.is_skipped else "failed"
+    assert run.states == {**dict.fromkeys(WAYS, "failed"), **{f"soft_{way}": softly for way in WAYS}}
     messages = [message.format(job_id=job_id) for message in ending.messages]
     for way in WAYS:
         error = run.error(way)
@@ -180,6 +195,9 @@ def test_without_a_video_it_fails_at_once_and_under_soft_fail_it_skips_however_i
         assert isinstance(error, AirflowFailException)
         assert run.tries(way) == 1
         assert all(message in str(error) for message in messages), str(error)
+    if not ending.is_skipped:
+        assert {type(run.error(f"soft_{way}")) for way in WAYS} == {ending.error}
+        return
     skips = [line for line in run.log.splitlines() if all(message in line for message in messages)]
     assert len([line for line in skips if ending.error.__name__ not in line]) >= 3, run.log
 
@@ -193,3 +211,30 @@ def test_a_job_that_nobody_knows_yet_is_given_time(busy_pictory, run_dag):
 
     assert count(busy_pictory, JOB) >= 6
     assert {type(run.error(way)) for way in WAYS} == {PictoryJobNotFoundError}
+
+
+@pytest.mark.parametrize("is_shorter", [True, False], ids=["execution_timeout", "timeout"])
+def test_the_shorter_of_both_limits_ends_the_wait_however_it_waits(busy_pictory, run_dag, is_shorter):
+    job_id = submit()
+    timeout, execution_timeout = (60.0, 1.0) if is_shorter else (1.0, 60.0)
+    limit = "execution_timeout of 1 s" if is_shorter else "timeout of 1 s"
+    kind = PictoryExecutionTimeoutError if is_shorter else PictoryJobTimedOutError
+    arguments = {
+        "job_id": job_id,
+        "poke_interval": 0.2,
+        "timeout": timeout,
+        "execution_timeout": timedelta(seconds=execution_timeout),
+    }
+    with a_dag(**arguments) as dag:
+        for way, others in WAYS.items():
+            VideoJobSensor(task_id=way, **others)
+            VideoJobSensor(task_id=f"soft_{way}", soft_fail=True, **others)
+
+    run = run_dag(dag)
+
+    assert run.states == {**dict.fromkeys(WAYS, "failed"), **{f"soft_{way}": "skipped" for way in WAYS}}
+    for way in WAYS:
+        error = run.error(way)
+        assert type(error) is kind
+        assert f"The wait for Pictory job {job_id} is over" in str(error)
+        assert f"What ended it was its {limit}" in str(error)

@@ -33,9 +33,14 @@ def test_rules_may_come_out_of_templates():
     assert rules.max_credits == 20.5
 
 
-@pytest.mark.parametrize("nothing", [None, "", "None"])
-def test_no_max_credits_is_no_limit(nothing):
-    assert SubmissionPolicy.read(**{**RULES, "max_credits": nothing}).max_credits is None
+def test_no_max_credits_is_no_limit():
+    assert SubmissionPolicy.read(**RULES, max_credits_was_given=False).max_credits is None
+
+
+@pytest.mark.parametrize("nothing", [None, "", "  ", "None", "null"])
+def test_max_credits_that_came_out_empty_is_refused(nothing):
+    with pytest.raises(PictoryInvalidRequestError, match=r"max_credits: got .* comes out empty is no limit"):
+        SubmissionPolicy.read(**{**RULES, "max_credits": nothing}, max_credits_was_given=True)
 
 
 @pytest.mark.parametrize(

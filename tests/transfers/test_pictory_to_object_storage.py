@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import json
 import os
 import resource
 import signal
@@ -36,7 +37,7 @@ from airflow_provider_pictory.transfers import download
 from airflow_provider_pictory.transfers.pictory_to_object_storage import PictoryToObjectStorageOperator
 from tests.conftest import API_KEY
 from tests.dag_runs import a_dag
-from tests.hooks.loopback import after, answer, keep_silent
+from tests.hooks.loopback import after, answer, head, keep_silent
 from tests.pictory_words import JOB, POST, count, only_job, submit
 from tests.transfers.file_hosts import HEIGHT, SECONDS, WIDTH, film, gives, longer
 
@@ -126,6 +127,54 @@ def test_mapped_over_jobs_each_gets_a_file_of_its_own_in_one_folder(pictory, run
     assert bucket.names() == sorted(f"manual/{job['job_id']}.mp4" for job in pictory.jobs())
     assert run.xcom("look") == [run.xcom("save", map_index=index)["bytes"] for index in range(2)]
     assert {bucket.media_type(key) for key in bucket.names()} == {"video/mp4"}
+
+
+def test_each_part_of_the_result_is_an_output_of_its_own(pictory, run_dag, target):
+    with a_dag(params={"most": 5_000_000}) as dag:
+        generate = GenerateVideoOperator(task_id="generate", prompt="A paper boat")
+        wait = VideoJobSensor(task_id="wait", job_id=generate.output, poke_interval=0.05)
+        save = PictoryToObjectStorageOperator(
+            task_id="save", job_id=wait.output["job_id"], path=str(target), max_bytes="{{ params.most }}"
+        )
+
+        @task
+        def look(path, size, job_id):
+            return [Path(path).stat().st_size == size, job_id]
+
+        look(save.output["path"], save.output["bytes"], save.output["job_id"])
+
+    run = run_dag(dag)
+
+    assert run.xcom("look") == [True, only_job(pictory)["job_id"]]
+    assert run.xcom("save", key="path") == str(target)
+
+
+@pytest.mark.parametrize("arguments", [{"do_xcom_push": False}, {"multiple_outputs": False}])
+def test_nothing_is_pushed_that_nobody_wants(pictory, run_dag, target, arguments):
+    with a_dag() as dag:
+        PictoryToObjectStorageOperator(task_id="save", job_id=submit(), path=str(target), **arguments)
+
+    run = run_dag(dag)
+
+    assert run.states == {"save": "success"}
+    assert run.xcom("save", key="path") is None
+
+
+def test_mapped_tasks_have_their_outputs_too(pictory, run_dag, target):
+    with a_dag() as dag:
+        save = PictoryToObjectStorageOperator.partial(task_id="save", path=f"{target.parent}/").expand(
+            job_id=[submit(), submit()]
+        )
+
+        @task
+        def look(paths):
+            return [Path(path).name for path in paths]
+
+        look(save.output["path"])
+
+    run = run_dag(dag)
+
+    assert sorted(run.xcom("look")) == names(target.parent)
 
 
 def test_airflow_s_own_path_is_a_template_too(pictory, run_dag, bucket):
@@ -297,6 +346,64 @@ def test_of_a_host_that_knows_no_ranges_the_video_is_downloaded_and_compared(
     assert place.leftovers() == []
 
 
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o666, 0o444])
+def test_a_file_that_is_replaced_leaves_its_mode(finished_job, serve, save, tmp_path, mode):
+    file = tmp_path / "film.mp4"
+    file.write_bytes(b"older")
+    file.chmod(mode)
+
+    save(job_id=finished_job(serve(gives(film())).url), path=str(file), overwrite=True)
+
+    assert file.read_bytes() == film()
+    assert file.stat().st_mode & 0o7777 == mode
+
+
+def test_a_new_file_has_the_mode_that_the_worker_gives(finished_job, serve, save, target):
+    before = os.umask(0o027)
+    try:
+        save(job_id=finished_job(serve(gives(film())).url), path=str(target))
+    finally:
+        os.umask(before)
+
+    assert target.stat().st_mode & 0o7777 == 0o640
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_of_a_link_the_target_is_written(finished_job, serve, save, tmp_path, is_there):
+    real, link = tmp_path / "real" / "film.mp4", tmp_path / "links" / "latest.mp4"
+    link.parent.mkdir()
+    link.symlink_to("../real/film.mp4")
+    if is_there:
+        real.parent.mkdir()
+        real.write_bytes(b"older")
+        real.chmod(0o600)
+
+    manifest = save(job_id=finished_job(serve(gives(film())).url), path=str(link), overwrite=True)
+
+    assert link.is_symlink()
+    assert real.read_bytes() == film()
+    assert manifest["path"] == str(link)
+    assert names(link.parent) == ["latest.mp4"]
+    assert names(real.parent) == ["film.mp4"]
+    assert not is_there or real.stat().st_mode & 0o7777 == 0o600
+
+
+def test_links_in_a_circle_are_an_error_that_names_the_path(finished_job, serve, save, tmp_path):
+    (tmp_path / "a").symlink_to("b")
+    (tmp_path / "b").symlink_to("a")
+
+    with pytest.raises(PictoryStorageError, match=f"^{tmp_path}/a can't be looked at"):
+        save(job_id=finished_job(serve(gives(film())).url), path=f"{tmp_path}/a", overwrite=True)
+
+
+def test_what_is_no_file_is_not_replaced(finished_job, serve, save, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+
+    for path in (f"{tmp_path}/pipe", "/dev/null"):
+        with pytest.raises(PictoryInvalidRequestError, match=f"path: got '{path}', but that is no file"):
+            save(job_id="4a09edf9-d071-4847-bda5-8dea913d80fe", path=path, overwrite=True)
+
+
 def test_a_file_may_have_the_name_of_a_folder_in_a_bucket(finished_job, serve, save, bucket):
     bucket.put("film.mp4/older.mp4", b"older")
 
@@ -426,7 +533,16 @@ def test_trouble_while_asking_about_the_job_is_ridden_out(pictory, save, target,
         ({"video": "[1, 2]"}, "video: got '[1, 2]', but what a VideoJobSensor returned is needed"),
         ({"video": {"url": "http://x"}}, "but what a VideoJobSensor returned is needed"),
         ({"video": {"job_id": None}}, "job_id: got None, but a job id is needed"),
-        ({"job_id": "../../etc"}, "a job id looks like"),
+        ({}, "or video in its place: video=wait.output of a VideoJobSensor"),
+        ({"job_id": {"job_id": "b"}}, "a whole result: give it as video=wait.output"),
+        ({"job_id": "{'job_id': 'b', 'url': None}"}, "the id alone as job_id=wait.output['job_id']"),
+        ({"job_id": "b", "max_bytes": 0}, "max_bytes: got 0, but a whole number of bytes is needed"),
+        ({"job_id": "b", "max_bytes": ""}, "max_bytes: got '', but"),
+        ({"job_id": "b", "max_bytes": "None"}, "max_bytes: got 'None', but"),
+        ({"job_id": "b", "max_bytes": None}, "max_bytes: got None, but"),
+        ({"job_id": "b", "max_bytes": True}, "max_bytes: got True, but"),
+        ({"job_id": "b", "max_bytes": "1e9"}, "max_bytes: got '1e9', but"),
+        ({"job_id": "b", "max_bytes": float("inf")}, "max_bytes: got inf, but"),
     ],
 )
 def test_what_is_no_job_is_refused_by_name(pictory, save, target, arguments, words):
@@ -562,7 +678,8 @@ def test_a_url_that_expires_twice_in_a_row_is_an_error_without_its_secrets(
     assert f"{host.url}/film.mp4 answered 403" in str(caught.value)
     assert "expired twice in a row" in str(caught.value)
     assert "very-secret" not in str(caught.value)
-    assert (count(pictory, JOB), len(host.requests)) == (2, 2)
+    # Four more times each, since the file may not be there yet.
+    assert (count(pictory, JOB), len(host.requests)) == (2, 10)
     assert names(target.parent) == []
 
 
@@ -587,6 +704,21 @@ def test_a_job_that_is_cleaned_meanwhile_is_an_error(finished_job, serve, save, 
     assert names(target.parent) == []
 
 
+@pytest.mark.parametrize(
+    "url", ["http://[::1/x", "http://", "http://h:99999999/x", f"http://h/{'x' * 900_000}", "http://a b/x"]
+)
+def test_a_url_that_is_none_is_an_error_that_names_the_job(pictory, finished_job, save, target, url):
+    job_id = finished_job(url)
+
+    with pytest.raises(PictoryAPIError) as caught:
+        save(job_id=job_id, path=str(target))
+
+    assert f"job {job_id} is completed but has no URL to its video, or none that can be asked" in str(
+        caught.value
+    )
+    assert len(str(caught.value)) < 1000
+
+
 # Secrets
 
 
@@ -599,6 +731,28 @@ def test_the_key_reaches_nobody_but_pictory(finished_job, serve, save, target, c
     for request in (first.request, other.request):
         assert request.header("authorization") is None
         assert API_KEY not in repr(request)
+
+
+def test_a_url_into_the_network_is_not_asked(finished_job, serve, save, target, pictory, monkeypatch):
+    host = serve(gives(film()))
+    job_id = finished_job(host.url)
+    # As if Pictory were on the internet, behind a proxy.
+    connection = {"conn_type": "pictory", "password": API_KEY, "host": "http://pictory.example"}
+    monkeypatch.setenv("AIRFLOW_CONN_PICTORY_DEFAULT", json.dumps(connection))
+    monkeypatch.setenv("HTTP_PROXY", pictory.url)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+
+    with pytest.raises(PictoryDownloadError, match=r"leads to 127\.0\.0\.1, which isn't on the"):
+        save(job_id=job_id, path=str(target))
+
+    assert host.connections == 0
+    assert names(target.parent) == []
+
+    connection["extra"] = {"allow_private_hosts": True}
+    monkeypatch.setenv("AIRFLOW_CONN_PICTORY_DEFAULT", json.dumps(connection))
+    save(job_id=job_id, path=str(target))
+
+    assert target.read_bytes() == film()
 
 
 # Places that refuse
@@ -625,6 +779,30 @@ def test_a_video_larger_than_the_disk_is_refused_before_it_comes(finished_job, s
         save(job_id=finished_job(host.url), path=place.path)
 
     assert "The video has 1,000,000,000,000,000 bytes, and only " in str(caught.value)
+    assert not place.is_there
+    assert place.leftovers() == []
+
+
+def test_a_video_of_more_bytes_than_allowed_is_refused_before_it_comes(finished_job, serve, save, place):
+    host = serve(gives(film(), declares=3_000_000_000))
+
+    with pytest.raises(PictoryDownloadError) as caught:
+        save(job_id=finished_job(host.url), path=place.path)
+
+    assert "gives 3,000,000,000 bytes or more, and max_bytes allows 2,000,000,000" in str(caught.value)
+    assert not place.is_there
+    assert place.leftovers() == []
+
+
+def test_a_video_that_says_no_length_is_refused_at_the_limit(finished_job, serve, save, place):
+    def endless(_server, connection, _request):
+        connection.sendall(head(200, {"Content-Type": "video/mp4"}) + film())
+        while True:
+            connection.sendall(bytes(100_000))
+
+    with pytest.raises(PictoryDownloadError, match="max_bytes allows 1,000,000"):
+        save(job_id=finished_job(serve(endless).url), path=place.path, max_bytes=1_000_000)
+
     assert not place.is_there
     assert place.leftovers() == []
 

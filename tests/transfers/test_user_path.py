@@ -155,5 +155,48 @@ def test_a_store_that_cannot_be_reached_without_a_connection_is_not_called_unkno
     assert "The path names no connection" in str(caught.value)
 
 
-def test_control_characters_are_no_part_of_a_path():
-    assert "a path has no control characters" in refusal("/tmp/film\n.mp4")
+@pytest.mark.parametrize("mark", ["\n", "\t", "\0", "\x1b", "\x7f", "\x85", "\udc80"])
+@pytest.mark.parametrize("root", ["/tmp", "s3://media@videos"])
+def test_control_characters_are_no_part_of_a_path(root, mark):
+    assert "a path has no control characters" in refusal(f"{root}/film{mark}.mp4")
+
+
+@pytest.mark.parametrize(
+    "mark", ["\u200c", "\u200d", "\u00a0", "\u202f", "\u3000", "\u2028", "\u00ad", "\ufeff"]
+)
+def test_whatever_else_unicode_has_may_be_in_a_name(bucket, tmp_path, mark):
+    for path in (f"{tmp_path}/a{mark}b{mark}", f"s3://media@{bucket.name}/{mark}a/b{mark}"):
+        assert name(path) == path
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/data/../etc/",
+        "/data/..",
+        "../film.mp4",
+        "/data/a/../../film.mp4",
+        "file:///data/../film.mp4",
+        "s3://media@videos/../x.mp4",
+        "s3://media@videos/a/../../x/",
+        "s3://media@videos/a/%2e%2e/x.mp4",
+        "s3://media@videos/%2E./x.mp4",
+        "s3://media@videos/a%2f..%2fx.mp4",
+        "/data/%252e%252e/x.mp4",
+        "abfs://videos/..\\x.mp4",
+        "abfs://videos/a/..%5cx.mp4",
+        "gs://videos/a\\..\\x.mp4",
+        Path("/data/../etc/film.mp4"),
+    ],
+)
+def test_no_part_of_a_path_leads_out_of_the_folder_before_it(path):
+    said = refusal(path)
+
+    assert said.startswith(f"path: got {str(path)!r}, but a part of it is '..'")
+
+
+@pytest.mark.parametrize(
+    "path", ["/data/a..b/film..mp4", "/data/...", "/data/.hidden/film.mp4", "/data/50%/x"]
+)
+def test_dots_in_names_are_only_dots(path):
+    assert name(path) == path

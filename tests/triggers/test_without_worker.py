@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import pytest
 from airflow.triggers.base import BaseTrigger, TaskSuccessEvent
 
+from airflow_provider_pictory.exceptions import PictoryInvalidRequestError
 from airflow_provider_pictory.operators.pictory import GenerateVideoOperator
 from airflow_provider_pictory.sensors.pictory import VideoJobSensor
 from airflow_provider_pictory.triggers import without_worker
@@ -107,7 +108,6 @@ def test_an_operators_output_becomes_a_template_that_names_its_map_index():
         {"on_skipped_callback": print},
         {"pre_execute": print},
         {"post_execute": print},
-        {"job_id": 7},
     ],
     ids=lambda arguments: next(iter(arguments)),
 )
@@ -158,12 +158,24 @@ def test_a_sensor_whose_output_is_its_dags_result_starts_on_a_worker():
     assert mapped.start_from_trigger is False
 
 
-def test_an_execution_timeout_ends_it_earlier_and_moves_no_deadline():
-    sensor = sensor_of(timeout=100, execution_timeout=timedelta(seconds=50))
+@pytest.mark.parametrize(("execution_timeout", "seconds"), [(50, 50), (100, 100), (200, 100), (900, 100)])
+def test_the_shorter_of_timeout_and_execution_timeout_is_its_deadline(execution_timeout, seconds):
+    sensor = sensor_of(timeout=100, execution_timeout=timedelta(seconds=execution_timeout))
     trigger = VideoJobTaskTrigger(**sensor.start_trigger_args.trigger_kwargs)
-    trigger.timeout_after = datetime(2026, 1, 1, 0, 0, 50, tzinfo=UTC)
+    began = datetime(2026, 1, 1, tzinfo=UTC)
+    # As Airflow sets it.
+    backstop = min(sensor.start_trigger_args.timeout, sensor.execution_timeout)
+    trigger.timeout_after = began + backstop
 
-    assert trigger._deadline() == datetime(2026, 1, 1, 0, 1, 40, tzinfo=UTC)
+    assert trigger._deadline() == began + timedelta(seconds=seconds)
+
+
+def test_a_sensor_without_a_bound_to_its_execution_starts_in_the_triggerer():
+    assert (
+        sensor_of(execution_timeout=timedelta(days=366)).start_trigger_args.trigger_kwargs["timeout"] == 3600
+    )
+    with pytest.raises(PictoryInvalidRequestError, match="execution_timeout: got 999999999 days"):
+        sensor_of(execution_timeout=timedelta.max)
 
 
 def test_it_can_be_made_again_from_what_is_stored_and_holds_no_secret(pictory):
@@ -269,6 +281,25 @@ def test_pulls_that_a_triggerer_never_answers_are_refused(arguments):
         pulls.xcom_pull("generate", **arguments)
     assert pulls.xcom_pull("generate") == {"map_indexes": -1}
     assert pulls.run_id == "r"
+
+
+def test_its_buttons_are_there_while_it_waits(busy_pictory, monkeypatch):
+    pushed = {}
+
+    async def push(key, value, **of):
+        pushed[key] = (value, of["task_id"], of["map_index"])
+
+    monkeypatch.setattr("airflow.sdk.bases.xcom.BaseXCom.aset", push)
+    trigger = a_trigger(submit(), timeout=0.3)
+    ti = trigger._context["ti"]
+    ti.dag_id, ti.task_id, ti.run_id, ti.map_index = "films", "wait", "today", None
+
+    event_of(trigger)
+
+    assert pushed == {
+        "_link_PlayVideoLink": ("", "wait", -1),
+        "_link_PictoryDashboardLink": ("https://app.pictory.ai/", "wait", -1),
+    }
 
 
 def test_the_first_look_of_a_first_try_is_late(busy_pictory):

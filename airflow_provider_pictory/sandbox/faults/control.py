@@ -9,7 +9,7 @@ from aiohttp import web
 
 from airflow_provider_pictory.sandbox.addresses import CONTROL_PREFIX
 from airflow_provider_pictory.sandbox.faults.parameters import InvalidFaultError, shown
-from airflow_provider_pictory.sandbox.faults.reading import FaultForm, read_fault, read_faults
+from airflow_provider_pictory.sandbox.faults.reading import MOST_FAULTS, FaultForm, read_fault, read_faults
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -52,7 +52,10 @@ class FaultControl:
 
         :raises InvalidFaultError: when it is none.
         """
-        self._injector.add(read_fault(fault))
+        added = read_fault(fault)
+        if len(self.faults()) >= MOST_FAULTS:
+            raise InvalidFaultError(f"there are {MOST_FAULTS} faults already, and can't be more")
+        self._injector.add(added)
 
     def clear(self) -> None:
         """Let nothing more go wrong; what has been decided for jobs stays."""

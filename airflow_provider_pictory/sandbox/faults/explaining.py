@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 
 from airflow_provider_pictory.sandbox.faults.kinds import FILTERS, RULES, TRIGGERS
-from airflow_provider_pictory.sandbox.faults.parameters import PARAMETERS
+from airflow_provider_pictory.sandbox.faults.parameters import PARAMETERS, as_text
 
 _WIDTH = 100
 _INTRODUCTION = """\
@@ -27,18 +27,14 @@ def explain_faults() -> str:
     for kind, rules in RULES.items():
         lines.append(str(kind))
         lines += textwrap.wrap(rules.meaning, _WIDTH, initial_indent="  ", subsequent_indent="  ")
-        own = [f"{_written(name)}={_shown(default)}" for name, default in rules.defaults.items()]
-        own += [_written(name) for name in FILTERS if rules.has_filter]
+        own = [f"{as_text(name)}={_shown(default)}" for name, default in rules.defaults.items()]
+        own += [as_text(name) for name in FILTERS if rules.has_filter]
         if own:
             lines.append(f"    {', '.join(own)}")
     lines += ["", "Parameters:"]
-    lines += [f"  {_written(name):<15} {parameter.wanted}" for name, parameter in PARAMETERS.items()]
+    lines += [f"  {as_text(name):<15} {parameter.wanted}" for name, parameter in PARAMETERS.items()]
     lines += ["", f"All kinds have {', '.join(TRIGGERS)}."]
     return "\n".join(lines)
-
-
-def _written(name: str) -> str:
-    return name.replace("_", "-")
 
 
 def _shown(default: object) -> str:

@@ -11,6 +11,7 @@ from airflow_provider_pictory.sandbox.faults.parameters import (
     PARAMETERS,
     InvalidFaultError,
     RetryAfter,
+    as_text,
     shown,
 )
 
@@ -83,7 +84,8 @@ class Fault:
             elif name not in rules.parameters:
                 raise no_such_parameter(kind, name)
             elif not parameter.is_right(value):
-                raise InvalidFaultError(f"{kind}: {name} must be {parameter.wanted}, not {shown(value)}")
+                wanted = parameter.wanted_as_value or parameter.wanted
+                raise InvalidFaultError(f"{kind}: {name} must be {wanted}, not {shown(value)}")
         if self.retry_after is not None:
             self._set("retry_after", RetryAfter(self.retry_after))
         if self.method is not None:
@@ -128,13 +130,16 @@ def read_kind(name: object) -> FaultKind:
     """
     try:
         # Anything can come from JSON, and Enum copes with that.
-        return FaultKind(cast("str", name))
+        return FaultKind(cast("str", name.replace("_", "-") if isinstance(name, str) else name))
     except ValueError:
         raise InvalidFaultError(f"{shown(name)} is no kind of fault, choose {', '.join(FaultKind)}") from None
 
 
-def no_such_parameter(kind: FaultKind, name: object) -> InvalidFaultError:
-    """Make the error for a parameter that a kind doesn't have."""
-    return InvalidFaultError(
-        f"{kind} has no parameter {shown(name)}, only {', '.join(RULES[kind].parameters)}"
-    )
+def no_such_parameter(kind: FaultKind, name: object, *, is_text: bool = False) -> InvalidFaultError:
+    """
+    Make the error for a parameter that a kind doesn't have.
+
+    :param is_text: whether the fault was written as text, with dashes.
+    """
+    listed = ", ".join(as_text(it) if is_text else it for it in RULES[kind].parameters)
+    return InvalidFaultError(f"{kind} has no parameter {shown(name)}, only {listed}")

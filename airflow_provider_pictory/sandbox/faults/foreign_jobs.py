@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_pictory.sandbox.faults.kinds import FaultKind
 from airflow_provider_pictory.sandbox.jobs import Fate, Job
-from airflow_provider_pictory.sandbox.service import InsufficientCreditsError, Service
+from airflow_provider_pictory.sandbox.service import InsufficientCreditsError, Service, TooManyJobsError
 from airflow_provider_pictory.sandbox.validation import InvalidBodyError, VideoOrder, read_order
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class ForeignJobs:
         else:
             order = read_order(json.dumps({"prompt": f"Somebody else's video {self.submitted}"}).encode())
         fate = Fate(render_seconds=fault.seconds, is_foreign=True)
-        with suppress(InsufficientCreditsError):
+        with suppress(InsufficientCreditsError, TooManyJobsError):
             self._jobs.append(self._service.submit(order, fate, created_at=moment))
         if len(self._jobs) > _MOST_JOBS_KEPT:
             self._service.forget(self._jobs.popleft())

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 # More would be no waiting but a mistake, and overflow in some calculation with times.
 _LARGEST_NUMBER = 10**9
 _LONGEST_VALUE_SHOWN = 60
+_LONGEST_TEXT = 1000
 
 
 class InvalidFaultError(ValueError):
@@ -34,11 +35,18 @@ class Parameter:
     :param wanted: the values, in words.
     :param read: makes a value out of text; a ``ValueError`` means that it is none.
     :param is_right: tells whether a value, from wherever, is one of them.
+    :param wanted_as_value: the values in words where they aren't written as text, if those are others.
     """
 
     wanted: str
     read: Callable[[str], Any]
     is_right: Callable[[Any], bool]
+    wanted_as_value: str = ""
+
+
+def as_text(name: str) -> str:
+    """Give a parameter's name as it is written in a fault's text."""
+    return name.replace("_", "-")
 
 
 def shown(value: object) -> str:
@@ -69,16 +77,18 @@ def _flag() -> Parameter:
             raise ValueError(text)
         return words[text.lower()]
 
-    return Parameter("yes or no", read, lambda value: isinstance(value, bool))
+    return Parameter("yes or no", read, lambda value: isinstance(value, bool), "true or false")
 
 
 def _text(wanted: str, is_right: Callable[[str], bool]) -> Parameter:
-    return Parameter(wanted, str, lambda value: isinstance(value, str) and is_right(value))
+    return Parameter(
+        wanted, str, lambda value: isinstance(value, str) and len(value) <= _LONGEST_TEXT and is_right(value)
+    )
 
 
 _SECONDS = _number(0, _LARGEST_NUMBER, "seconds from 0 up")
 _COUNT = _whole_number(1, _LARGEST_NUMBER, "a whole number from 1 up")
-_WORDS = _text("a text", bool)
+_WORDS = _text(f"a text of at most {_LONGEST_TEXT} characters", bool)
 
 PARAMETERS = {
     "path": _text('the beginning of a path, such as "/v1/jobs/"', lambda text: text.startswith("/")),

@@ -2,16 +2,22 @@
 The forms in which users write faults down: a line of text, a JSON object, or a :class:`Fault` itself.
 
 As text a fault is its kind and, after a colon, parameters between commas, with dashes where Python has
-underscores: ``server-error:status=503,rate=0.1,has-body=no``. A text with a comma in it needs JSON.
+underscores: ``server-error:status=503,rate=0.1,has-body=no``. A text with a comma in it needs JSON. Errors
+write names as the form does that they are about; read are both, dashes and underscores, in every form.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from itertools import islice
 from typing import Any
 
 from airflow_provider_pictory.sandbox.faults.fault import Fault, no_such_parameter, read_kind
-from airflow_provider_pictory.sandbox.faults.parameters import PARAMETERS, InvalidFaultError, shown
+from airflow_provider_pictory.sandbox.faults.kinds import RULES
+from airflow_provider_pictory.sandbox.faults.parameters import PARAMETERS, InvalidFaultError, as_text, shown
+
+MOST_FAULTS = 100
 
 FaultForm = Fault | str | Mapping[str, Any]
 
@@ -31,15 +37,15 @@ def parse_fault(text: str) -> Fault:
         name = written.replace("-", "_")
         if not equals:
             raise InvalidFaultError(f"{shown(part)} in {shown(text)} isn't of the form name=value")
-        if name not in PARAMETERS:
-            raise no_such_parameter(kind, written)
+        if name not in RULES[kind].parameters:
+            raise no_such_parameter(kind, written, is_text=True)
         if name in values:
             raise InvalidFaultError(f"{written} is given twice in {shown(text)}")
-        try:
-            values[name] = PARAMETERS[name].read(value)
-        except ValueError:
-            wanted = PARAMETERS[name].wanted
-            raise InvalidFaultError(f"{kind}: {written} must be {wanted}, not {shown(value)}") from None
+        parameter, wrong = PARAMETERS[name], value
+        with suppress(ValueError):
+            wrong = values[name] = parameter.read(value)
+        if name not in values or not parameter.is_right(values[name]):
+            raise InvalidFaultError(f"{kind}: {as_text(name)} must be {parameter.wanted}, not {shown(wrong)}")
     return Fault(kind, **values)
 
 
@@ -57,10 +63,17 @@ def read_fault(form: FaultForm) -> Fault:
     if not isinstance(form, Mapping):
         raise InvalidFaultError(f"a fault is an object or a text, not {shown(form)}")
     kind = read_kind(form.get("kind"))
-    for name in form:
-        if name != "kind" and name not in PARAMETERS:
-            raise no_such_parameter(kind, name)
-    return Fault(**form)
+    values: dict[str, Any] = {}
+    for written, value in form.items():
+        name = written.replace("-", "_") if isinstance(written, str) else written
+        if name == "kind":
+            continue
+        if name not in PARAMETERS:
+            raise no_such_parameter(kind, written)
+        if name in values:
+            raise InvalidFaultError(f"{kind}: {name} is given twice")
+        values[name] = value
+    return Fault(kind, **values)
 
 
 def read_faults(forms: Iterable[FaultForm]) -> tuple[Fault, ...]:
@@ -72,4 +85,7 @@ def read_faults(forms: Iterable[FaultForm]) -> tuple[Fault, ...]:
     """
     if isinstance(forms, str | bytes | Mapping) or not isinstance(forms, Iterable):
         raise InvalidFaultError(f"faults are a list, not {shown(forms)}")
-    return tuple(read_fault(form) for form in forms)
+    faults = tuple(read_fault(form) for form in islice(forms, MOST_FAULTS + 1))
+    if len(faults) > MOST_FAULTS:
+        raise InvalidFaultError(f"there can be {MOST_FAULTS} faults at a time, not more")
+    return faults

@@ -1,0 +1,165 @@
+"""
+What users pass to operators and sensors: switches, choices, credits, time spans.
+
+Loaded whenever a DAG file is parsed, so it imports next to nothing, and what only an error needs where it is.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING, NoReturn, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+Choice = TypeVar("Choice", bound=StrEnum)
+
+# Beyond every wait that makes sense, and far within what a date, a timer or a database can hold.
+LONGEST_SPAN = 366 * 24 * 60 * 60.0
+
+# The words that Airflow takes in its own configuration; nothing else is guessed at.
+_WORDS = {"t": True, "true": True, "1": True, "f": False, "false": False, "0": False}
+
+
+class OnClear(StrEnum):
+    """What a person's clear of the task means."""
+
+    AUTO = "auto"
+    NEW = "new"
+    REATTACH = "reattach"
+
+
+class OnUnknownSubmission(StrEnum):
+    """What to do where nothing tells whether a submission arrived."""
+
+    FAIL = "fail"
+    RESUBMIT = "resubmit"
+
+
+def switch(value: object, field: str, *, templated: bool = False) -> bool:
+    """
+    Return whether something is switched on.
+
+    Python takes nearly everything for true, ``"False"`` and ``"no"`` included, so only booleans are taken.
+
+    :param value: what was given, rendered where it is a template.
+    :param field: name of the argument, for the message.
+    :param templated: whether the argument is a template field, which gives words in the place of booleans.
+        Those are taken that Airflow takes in its configuration: t, true, 1, f, false and 0.
+    :raises PictoryInvalidRequestError: for anything else.
+    """
+    if isinstance(value, bool):
+        return value
+    if templated:
+        word = value.strip().lower() if isinstance(value, str) else ""
+        if word in _WORDS:
+            return _WORDS[word]
+        _refuse(value, field, "it must be True or False, or a template that renders to one of these words")
+    if isinstance(value, str):
+        _refuse(value, field, "it must be True or False, not a text; no template is rendered here")
+    _refuse(value, field, "it must be True or False")
+
+
+def choice(value: object, field: str, choices: type[Choice]) -> Choice:
+    """
+    Return which of some choices was made.
+
+    :param value: what was given.
+    :param field: name of the argument, for the message.
+    :param choices: all that there are.
+    :raises PictoryInvalidRequestError: for what is none of them.
+    """
+    if isinstance(value, str):
+        for one in choices:
+            if value == one:
+                return one
+    from airflow_provider_pictory.api.faults import listed
+
+    _refuse(value, field, f"it must be {listed(repr(one.value) for one in choices)}")
+
+
+def credit_limit(value: object, field: str, was_given: bool) -> float | None:
+    """
+    Return a limit in AI credits, ``None`` where there is none.
+
+    Only an argument that nobody gave means no limit. One that was given and came out empty, as of a misspelt
+    name in a template or of a task that returned nothing, is a guard that got lost, and no open door.
+
+    :param value: what was given, rendered where it is a template.
+    :param field: name of the argument, for the message.
+    :param was_given: whether there was anything to render, were it ``None`` by now.
+    :raises PictoryInvalidRequestError: for what is no number, or negative, or not finite.
+    """
+    if value is None and not was_given:
+        return None
+    number = None
+    if isinstance(value, (int, float, str)) and not isinstance(value, bool):
+        try:
+            number = float(value)
+        except (ValueError, OverflowError):
+            number = None
+        # Python reads "1_0", "nan" and the digits of all scripts as numbers, too.
+        if isinstance(value, str) and not (set(value.strip()) <= set("0123456789.eE+-")):
+            number = None
+    if number is not None and 0 <= number < float("inf"):
+        return number
+    if value is None or (isinstance(value, str) and value.strip() in ("", "None", "null")):
+        _refuse(
+            value,
+            field,
+            "a number of AI credits is needed, such as 20: a limit that comes out empty is no limit. Look "
+            "where the value comes from, or leave the argument out for no limit",
+        )
+    _refuse(value, field, "a number of AI credits is needed, such as 20; leave it out for no limit")
+
+
+def time_span(value: object, field: str, *, may_be_zero: bool = False) -> float | None:
+    """
+    Return the seconds of a time span given as a number of seconds or a ``timedelta``.
+
+    :param value: the span, or ``None`` where nothing was given.
+    :param field: name of the argument, for the message.
+    :param may_be_zero: whether no time at all makes sense, too.
+    :raises PictoryInvalidRequestError: when it is no such time span, or one longer than 366 days.
+    """
+    if value is None:
+        return None
+    span = value.total_seconds() if isinstance(value, timedelta) else value
+    if (
+        isinstance(span, (int, float))
+        and not isinstance(span, bool)
+        and (0 < span <= LONGEST_SPAN or (may_be_zero and span == 0))
+    ):
+        return float(span)
+    from airflow_provider_pictory.api.faults import shown
+    from airflow_provider_pictory.exceptions import PictoryInvalidRequestError
+
+    given = str(value) if isinstance(value, timedelta) else shown(value)
+    raise PictoryInvalidRequestError(
+        f"{field}: got {given}, but a positive number of seconds or a timedelta is needed, "
+        f"{LONGEST_SPAN / 86400:.0f} days at most"
+    )
+
+
+def switches(operator: object, fields: Collection[str]) -> None:
+    """
+    Make all switches of an operator booleans.
+
+    :param operator: about to run, with its templates rendered.
+    :param fields: names of the attributes that hold them.
+    :raises PictoryInvalidRequestError: for the first that is none.
+    """
+    templated = getattr(operator, "template_fields", ())
+    for field in fields:
+        given = getattr(operator, field)
+        clean = switch(given, field, templated=field in templated)
+        if clean is not given:
+            setattr(operator, field, clean)
+
+
+def _refuse(value: object, field: str, allowed: str) -> NoReturn:
+    from airflow_provider_pictory.api.faults import shown
+    from airflow_provider_pictory.exceptions import PictoryInvalidRequestError
+
+    raise PictoryInvalidRequestError(f"{field}: got {shown(value)}, but {allowed}")
