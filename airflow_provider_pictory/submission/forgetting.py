@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_pictory.submission.record import RecordState, read_record
 from airflow_provider_pictory.submission.task_states import GONE, find_task_state
-from airflow_provider_pictory.submission.variables import ListedVariables, open_variables, short_prompt
+from airflow_provider_pictory.submission.variables import (
+    ListedVariables,
+    RecordName,
+    open_variables,
+    short_prompt,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -42,7 +47,8 @@ def forget_job(job_id: str, context: Any, log: Logger, *, report_late: LateRepor
                 continue
             if record.is_kept or not isinstance(variables, ListedVariables):
                 continue
-            if is_awaited(record, variables.claims(())):
+            claims = variables.claims(())
+            if is_awaited(record, claims) or claims.of_other_submissions(RecordName.of(record)):
                 continue
             if context is not None and find_task_state(context, record.place) not in (GONE, "success"):
                 continue

@@ -18,6 +18,7 @@ from airflow_provider_pictory.submission.forgetting import is_awaited
 from airflow_provider_pictory.submission.late import report_late_jobs
 from airflow_provider_pictory.submission.record import RecordState
 from airflow_provider_pictory.submission.task_states import GONE, find_task_state
+from airflow_provider_pictory.submission.variables import RecordName
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from airflow_provider_pictory.submission.clock import Clock
     from airflow_provider_pictory.submission.record import SubmissionRecord
     from airflow_provider_pictory.submission.store import RecordStore
-    from airflow_provider_pictory.submission.variables import Claims, RecordName
+    from airflow_provider_pictory.submission.variables import Claims
 
 # No job ends earlier, so younger records are hardly ever over.
 YOUNGEST = timedelta(seconds=45)
@@ -130,6 +131,11 @@ class Tidier:
             return True
         if record.is_kept or record.state is RecordState.INTENT or is_awaited(record, claims):
             return False
+        own = RecordName.of(record)
+        others = claims.of_other_submissions(own)
+        if others:
+            # The last one goes last: without it an earlier one would be taken for the task's record.
+            return own.written_at < max(other.written_at for other in others)
         if find_task_state(self._context, record.place) not in ENDS[record.state]:
             return False
         return self._has_ended(record) and not self._with_late_jobs_reported(record).lost

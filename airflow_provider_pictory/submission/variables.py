@@ -119,6 +119,12 @@ class Claims:
             if name.prompt == prompt and not name.job and (name.place, name.written_at) not in have_job
         }
 
+    def of_other_submissions(self, name: RecordName) -> list[RecordName]:
+        """Return what else the same task instance has recorded, of submissions before or after."""
+        return [
+            other for other in self.names if other.place == name.place and other.written_at != name.written_at
+        ]
+
     def in_doubt(self, prompt: str) -> set[str]:
         """Return the places that may still have to tell jobs with this prompt from each other."""
         late = {name.place for name in self.names if name.prompt == prompt and name.has_lost}

@@ -410,6 +410,7 @@ class WishState:
         self.returned: list[str] = []
         # All that was ever recorded, in its order.
         self.remembered: list[str] = []
+        self.last_entry: dict[str, object] = {}
         # What nobody needed to remember when the last try began.
         self.forgotten: set[str] = set()
         # When its POSTs were about to be sent.
@@ -670,6 +671,7 @@ class OneWishOnePaidJob(RuleBasedStateMachine):
             wish.is_running = False
             wish.airflow_state = ends_as
             wish.remembered = self.history_of(wish)
+            wish.last_entry = self.entry_of(wish) or wish.last_entry
         wish.is_cleared = wish.is_made_again = False
         self.clock.note(f"wish {wish.number} goes on with {submitted.job_id}")
         return submitted
@@ -763,9 +765,10 @@ class OneWishOnePaidJob(RuleBasedStateMachine):
                 assert self.may_be_shared(self.service.jobs[job_id], one, other), job_id
 
     def may_be_shared(self, job, one, other):
-        """Tell a job that was over, and its record deleted, before the other wish's POST."""
-        borrower = other if job.wish == one.number else one
-        return any(moment >= job.ends_at for moment in borrower.intended_at)
+        """Tell a job of which no record was left that lists which lag show as if it were newer than it is."""
+        owner, borrower = (one, other) if job.wish == one.number else (other, one)
+        was_over = any(moment >= job.ends_at for moment in borrower.intended_at)
+        return was_over or self.history_of(owner)[-1] != job.job_id
 
     @invariant()
     def what_a_try_returned_stays_recorded_as_long_as_it_matters(self):
@@ -774,15 +777,16 @@ class OneWishOnePaidJob(RuleBasedStateMachine):
         for wish in self.wishes:
             if not wish.returned or wish.returned[-1] in {*self.recorded_of(wish), *wish.forgotten}:
                 continue
-            job = self.service.jobs[wish.returned[-1]]
+            assert self.entry_of(wish) == {}
+            job = self.service.jobs[wish.remembered[-1]]
             assert self.is_forgotten_rightly(wish, job), (wish.number, job.job_id, wish.airflow_state)
 
     def is_forgotten_rightly(self, wish, job):
         if job.status_at(self.clock.now) == JobStatus.IN_PROGRESS or wish.rules.on_clear == "reattach":
             return False
-        # Whoever clears a task without a video wants another, as after a success.
-        has_none = job.status_at(self.clock.now) != JobStatus.COMPLETED
-        return wish.airflow_state == "success" or (wish.airflow_state == "failed" and has_none)
+        # Whoever clears a task that failed without a job to go on with wants another, as after a success.
+        was_closed = wish.last_entry["state"] == "closed"
+        return wish.airflow_state == "success" or (wish.airflow_state == "failed" and was_closed)
 
     def teardown(self):
         try:

@@ -310,6 +310,30 @@ def test_a_record_stays_while_an_identical_task_is_in_doubt(world_of, with_state
     assert not names_of(world, started)
 
 
+def test_of_two_submissions_of_a_task_the_last_is_deleted_last(world_of):
+    """Otherwise the earlier one would be taken for the task's record."""
+    world = world_of(with_state=False)
+    started = world.start("it", on_clear=OnClear.NEW)
+    world.end(started, waits=False)
+    earlier = dict(world.variables.texts)
+    world.clock.now += RENDERS
+    again = KnownTaskInstance(world, run_id="run it")
+    again.clear()
+    submitter = Submitter(
+        context={"ti": again}, hook=world, policy=SubmissionPolicy(on_clear=OnClear.NEW), log=world.log
+    )
+    second = submitter.ensure(VideoRequest("Fox number it")).job_id
+    submitter.note_delivery()
+    world.variables.texts.update(earlier)
+    world.clock.now += RENDERS
+    world.see_the_end(second)
+    assert len(names_of(world, started)) == 2
+    tidy(world)
+
+    assert not names_of(world, started)
+    assert second != started[2]
+
+
 @with_task_state
 def test_a_record_that_cannot_be_read_stops_no_other(world_of):
     world = world_of(with_state=True)
