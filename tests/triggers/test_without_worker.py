@@ -108,7 +108,6 @@ def test_an_operators_output_becomes_a_template_that_names_its_map_index():
         {"on_skipped_callback": print},
         {"pre_execute": print},
         {"post_execute": print},
-        {"job_id": 7},
     ],
     ids=lambda arguments: next(iter(arguments)),
 )
@@ -121,6 +120,14 @@ def test_where_something_would_be_missed_it_starts_on_a_worker(arguments):
 
     assert sensor.start_from_trigger is False
     assert sensor.start_trigger_args is None
+
+
+def test_a_job_id_that_is_neither_text_nor_a_tasks_output_starts_on_a_worker():
+    with a_dag():
+        generate = GenerateVideoOperator(task_id="generate", prompt="A red fox in snow")
+        sensor = VideoJobSensor(task_id="wait", job_id=generate.output.map(str))
+
+    assert sensor.start_from_trigger is False
 
 
 def test_a_subclass_starts_on_a_worker():
