@@ -34,7 +34,7 @@ YOUNGEST = timedelta(seconds=45)
 # Whatever became of it, nobody asks about a record that is so old.
 OLDEST = timedelta(days=30)
 # How many records of others a task looks at: the oldest, which is likely to be over, and any others.
-MOST_INSPECTED = 3
+MOST_INSPECTED = 5
 # On Airflow 2 a record is a row of a database that is near, and no task deletes its own.
 MOST_INSPECTED_IN_DATABASE = 20
 

@@ -641,7 +641,6 @@ class OneWishOnePaidJob(RuleBasedStateMachine):
         wish.forgotten |= set(wish.returned) - set(self.recorded_of(wish))
         a_try = Try(self, wish, plan)
         a_try.former_state = former or ("delivered" if wish.returned else None)
-        a_try.history = self.history_of(wish)
         self.variables.tries.append(a_try)
         wish.is_running = True
         wish.airflow_state = "running"
@@ -741,7 +740,7 @@ class OneWishOnePaidJob(RuleBasedStateMachine):
         wish, now = a_try.wish, self.clock.now
         if wish.may_be_paid_twice or wish.is_made_again:
             return True
-        earlier = [self.service.jobs[job_id] for job_id in a_try.history]
+        earlier = [self.service.jobs[job_id] for job_id in self.history_of(wish)]
         if not earlier:
             return False
         status = earlier[-1].status_at(now)
