@@ -283,7 +283,7 @@ def without_secrets_of_urls(text: str) -> str:
 
 
 def _without_user(match: re.Match[str]) -> str:
-    """Cut the user off a URL's host, but for the connection's id that Airflow has in the paths of its stores."""
+    """Cut the user off a URL's host, but for the connection id that Airflow has in paths of stores."""
     scheme = match.string[: match.start()].rpartition("/")[2].rstrip(":").lower()
     is_connection_id = match[0].startswith("//") and re.fullmatch(r"//[\w.-]*@", match[0]) is not None
     return match[0] if is_connection_id and _STORE.search(scheme) else match[1]
