@@ -113,7 +113,7 @@ class KnownTaskInstance(TaskInstance):
         super().__init__(**arguments)
         self._world = world
 
-    def get_task_states(self, dag_id, task_ids, run_ids):
+    def get_task_states(self, dag_id, task_ids, run_ids, map_index):
         return {
             run_id: dict.fromkeys(task_ids, self._world.states[run_id])
             for run_id in run_ids
