@@ -361,7 +361,7 @@ class KnownTaskInstance(TaskInstance):
         super().__init__(**arguments)
         self._machine = machine
 
-    def get_task_states(self, dag_id, task_ids, run_ids):
+    def get_task_states(self, dag_id, task_ids, run_ids, map_index=None):
         known = {wish.instance.task_id: wish.airflow_state for wish in self._machine.wishes}
         states = {task_id: known[task_id] for task_id in task_ids if task_id in known}
         return self._machine.variables.tries[-1].step(lambda: dict.fromkeys(run_ids, states))
@@ -408,6 +408,8 @@ class WishState:
         self.may_be_paid_twice = False
         self.more_videos_wanted = 0
         self.returned: list[str] = []
+        # All that was ever recorded, in its order.
+        self.remembered: list[str] = []
         # What nobody needed to remember when the last try began.
         self.forgotten: set[str] = set()
         # When its POSTs were about to be sent.
@@ -652,6 +654,7 @@ class OneWishOnePaidJob(RuleBasedStateMachine):
             submission = Submitter(context=context, hook=Hook(a_try), policy=wish.rules, log=a_try)
             submitted = submission.ensure(wish.request)
             wish.returned.append(submitted.job_id)
+            wish.remembered = self.history_of(wish)
             if plan.waits:
                 self.wait(a_try, submission, submitted)
             submission.note_delivery(has_ended=plan.waits)
@@ -666,6 +669,7 @@ class OneWishOnePaidJob(RuleBasedStateMachine):
             self.variables.tries.remove(a_try)
             wish.is_running = False
             wish.airflow_state = ends_as
+            wish.remembered = self.history_of(wish)
         wish.is_cleared = wish.is_made_again = False
         self.clock.note(f"wish {wish.number} goes on with {submitted.job_id}")
         return submitted
@@ -702,7 +706,7 @@ class OneWishOnePaidJob(RuleBasedStateMachine):
     def history_of(self, wish):
         """The jobs of a wish, also of records that nobody needed any more."""
         recorded = [job_id for job_id in self.recorded_of(wish) if job_id]
-        return [*(job_id for job_id in wish.returned if job_id not in recorded), *recorded]
+        return [*(job_id for job_id in wish.remembered if job_id not in recorded), *recorded]
 
     def note_what_is_wanted(self, a_try):
         """Count that somebody wants another video, when a try is about to send for it."""
@@ -776,7 +780,9 @@ class OneWishOnePaidJob(RuleBasedStateMachine):
     def is_forgotten_rightly(self, wish, job):
         if job.status_at(self.clock.now) == JobStatus.IN_PROGRESS or wish.rules.on_clear == "reattach":
             return False
-        return wish.airflow_state == "success"
+        # Whoever clears a task without a video wants another, as after a success.
+        has_none = job.status_at(self.clock.now) != JobStatus.COMPLETED
+        return wish.airflow_state == "success" or (wish.airflow_state == "failed" and has_none)
 
     def teardown(self):
         try:

@@ -113,7 +113,7 @@ class KnownTaskInstance(TaskInstance):
         super().__init__(**arguments)
         self._world = world
 
-    def get_task_states(self, dag_id, task_ids, run_ids, map_index):
+    def get_task_states(self, dag_id, task_ids, run_ids, map_index=None):
         return {
             run_id: dict.fromkeys(task_ids, self._world.states[run_id])
             for run_id in run_ids
@@ -433,12 +433,13 @@ def test_a_real_airflow_says_in_which_state_a_task_is(run_dag):
 
     run_dag(dag)
 
-    assert states["later"] in (None, "scheduled", "queued")
-    assert {name: state for name, state in states.items() if name != "later"} == {
+    # Airflow 2 tests a DAG without queueing anything.
+    assert states.pop("itself") in ("running", "scheduled")
+    assert states.pop("later") in (None, "scheduled", "queued")
+    assert states == {
         "done": "success",
         "mapped": "success",
         "beyond": GONE,
-        "itself": "running",
         "unknown": GONE,
         "elsewhere": GONE,
     }
