@@ -30,7 +30,7 @@ ui: .venv/.installed ## Show the examples in Airflow's UI, with the sandbox, unt
 test: test-unit test-tasks test-end-to-end ## Run all tests on the newest Airflow
 
 test-unit: .venv/.installed ## Run the tests that need no running tasks
-	.venv/bin/python -m pytest --numprocesses 2 tests/api tests/hooks tests/sandbox tests/test_*.py
+	.venv/bin/python -m pytest --numprocesses 2 tests/api tests/hooks tests/sandbox tests/submission tests/test_*.py
 
 test-tasks: .venv/.installed ## Run the tests of tasks and DAGs in one process, with dag.test()
 	.venv/bin/python -m pytest --numprocesses 2 $(TASK_TESTS)

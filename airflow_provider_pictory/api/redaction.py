@@ -44,6 +44,7 @@ _ENCODED_RUN = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/
 _USER_IN_URL = re.compile(
     r"((?:\\*/|%(?:25)*2f|\\+u002f){2})[^/?#\s]*(?:@|%(?:25)*40|\\+u0040)", re.IGNORECASE
 )
+_STORE = re.compile(r"(?:^|[^a-z0-9])(?:s3a?|gc?s|abfss?|az|adl|wasbs?|file)$")
 _CREDENTIALS = re.compile(r"\b(basic|bearer|negotiate)(\s+)[a-z0-9+/=_.~-]{8,}", re.IGNORECASE)
 _WORD = re.compile(r"[^ \t\r\n]+")
 _QUERY = re.compile(r"\?|%(?:25)*3f|\\u003f|&\#(?:63|x3f);|&quest;", re.IGNORECASE)
@@ -276,9 +277,16 @@ def printable(text: str) -> str:
 def without_secrets_of_urls(text: str) -> str:
     """Give a text without users and passwords in front of hosts, and without the queries of URLs."""
     if "@" in text or "40" in text:
-        text = _USER_IN_URL.sub(r"\1", text)
+        text = _USER_IN_URL.sub(_without_user, text)
     text = _CREDENTIALS.sub(rf"\1\2{BLOT}", text)
     return _WORD.sub(_without_query, text) if _QUERY.search(text) else text
+
+
+def _without_user(match: re.Match[str]) -> str:
+    """Cut the user off a URL's host, but for the connection id that Airflow has in paths of stores."""
+    scheme = match.string[: match.start()].rpartition("/")[2].rstrip(":").lower()
+    is_connection_id = match[0].startswith("//") and re.fullmatch(r"//[\w.-]*@", match[0]) is not None
+    return match[0] if is_connection_id and _STORE.search(scheme) else match[1]
 
 
 def _without_query(word: re.Match[str]) -> str:

@@ -12,7 +12,12 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow.providers.common.compat.sdk import DecoratedOperator, context_merge, task_decorator_factory
+from airflow.providers.common.compat.sdk import (
+    AirflowFailException,
+    DecoratedOperator,
+    context_merge,
+    task_decorator_factory,
+)
 
 from airflow_provider_pictory.literals import is_of_a_file, is_plain_request
 from airflow_provider_pictory.operators.pictory import GenerateVideoOperator
@@ -98,7 +103,11 @@ class DecoratedGenerateVideoOperator(DecoratedOperator, GenerateVideoOperator):
     def execute(self, context: Context) -> str:
         """Submit the video that the function asks for, unless there is one already."""
         self._context = context
-        return super().execute(context)  # type: ignore[no-any-return]
+        try:
+            return super().execute(context)  # type: ignore[no-any-return]
+        except Exception as error:
+            self._leave_a_retry_alone(context, error)
+            raise
 
     def execute_complete(
         self,
@@ -118,7 +127,22 @@ class DecoratedGenerateVideoOperator(DecoratedOperator, GenerateVideoOperator):
 
         if request_fields and not is_of_another_try(context, kwargs.get("try_number")):
             self._show(request_fields)
-        return super().execute_complete(context, event, *args, **kwargs)
+        try:
+            return super().execute_complete(context, event, *args, **kwargs)
+        except Exception as error:
+            self._leave_a_retry_alone(context, error)
+            raise
+
+    def _leave_a_retry_alone(self, context: Context, error: Exception) -> None:
+        """
+        Show nothing of a try that another one follows.
+
+        Airflow 3 gives the task instance another id then, before it stores what is shown: it finds nothing
+        to store it with, which on Airflow 3.0 ends the process before callbacks and listeners have run.
+        """
+        instance = context["ti"]
+        if not isinstance(error, AirflowFailException) and instance.try_number <= instance.max_tries:
+            self.overwrite_rtif_after_execution = False
 
     def _handed_through(self) -> dict[str, Any]:
         return {"request_fields": self._request_fields}

@@ -28,6 +28,7 @@ from airflow_provider_pictory.exceptions import (
     PictoryJobFailedError,
     PictoryJobNotFoundError,
     PictoryLedgerError,
+    PictoryRedirectedError,
     PictorySubmissionUnknownError,
     PictorySubmissionUnresolvedError,
 )
@@ -222,7 +223,7 @@ class Submitter:
         if isinstance(polled, PictoryError) and is_not_found(polled):
             if not self._is_young(record):
                 raise _not_found(record, polled)
-        elif isinstance(polled, AirflowFailException):
+        elif isinstance(polled, AirflowFailException) and not isinstance(polled, PictoryRedirectedError):
             raise polled
         elif isinstance(polled, PictoryError):
             self._log.warning("A poll of job %s failed, which says nothing about the job: %s", job_id, polled)

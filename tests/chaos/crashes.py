@@ -486,6 +486,12 @@ class Harness:
             f"AND run_id = '{order.run_id}' AND map_index = {index}"
         )
         state, try_number = found[0] if found else (None, 0)
+        if self._airflow.query(
+            f"SELECT 1 FROM dag_run WHERE run_id = '{order.run_id}' AND state = 'success'"
+        ):
+            # On a busy machine Airflow 2 acts on a try that was killed only after the next one has succeeded,
+            # and takes the task out of the state that its run has ended well with.
+            state = "success"
         xcoms = {
             (task_id, key): _read(value)
             for task_id, key, value in self._airflow.query(

@@ -9,6 +9,7 @@ from airflow.providers.common.compat.sdk import DecoratedOperator
 
 from airflow_provider_pictory.api.video_request import REQUEST_FIELDS
 from airflow_provider_pictory.decorators.pictory import pictory_video_task
+from airflow_provider_pictory.exceptions import PictoryInvalidRequestError
 from tests.bare_tasks import BareTask
 from tests.conftest import RENDER_SECONDS
 from tests.dag_runs import a_dag
@@ -183,3 +184,24 @@ def test_a_retry_that_is_resumed_with_what_the_try_before_left_asks_for_what_the
     assert task.trigger.job_id == second["job_id"]
     assert task.operator.prompt == second["prompt"] == "Something else altogether"
     assert (task.operator.model, task.operator.duration) != ("veo3.1", 8)
+
+
+@pytest.mark.parametrize(("retries", "is_shown"), [(1, False), (0, True)], ids=["retried", "final"])
+def test_what_was_asked_for_is_shown_of_the_last_try_only(pictory, retries, is_shown):
+    # Airflow 3 has no task instance any more to show it with once a retry is due.
+    table = Table()
+    task = table.task(retries=retries)
+
+    with pytest.raises(IndexError):
+        task.execute()
+
+    assert task.operator.overwrite_rtif_after_execution is is_shown
+
+
+def test_what_was_asked_for_is_shown_where_an_error_is_final(pictory):
+    task = Table("Boat").task(retries=1)
+
+    with pytest.raises(PictoryInvalidRequestError):
+        task.execute()
+
+    assert task.operator.overwrite_rtif_after_execution is True

@@ -122,6 +122,14 @@ def test_where_something_would_be_missed_it_starts_on_a_worker(arguments):
     assert sensor.start_trigger_args is None
 
 
+def test_a_job_id_that_is_neither_text_nor_a_tasks_output_starts_on_a_worker():
+    with a_dag():
+        generate = GenerateVideoOperator(task_id="generate", prompt="A red fox in snow")
+        sensor = VideoJobSensor(task_id="wait", job_id=generate.output.map(str))
+
+    assert sensor.start_from_trigger is False
+
+
 def test_a_subclass_starts_on_a_worker():
     class Own(VideoJobSensor):
         pass
