@@ -162,6 +162,6 @@ def passing(clock: Clock) -> Iterator[None]:
 
 @contextmanager
 def kept_in(variables: Variables | VariablesWithoutNames) -> Iterator[None]:
-    """Let ledgers keep their entries and claims in such Variables, and tasks meet there."""
+    """Let record stores keep records in such Variables, and tasks meet there."""
     with patch.object(record_variables, "Variable", variables):
         yield
