@@ -138,9 +138,8 @@ def _outcome(
         return Outcome.WRONG, f"returned {end.job_id}, but the video of {end.video_id}"
     if returned[end.job_id] > 1:
         return Outcome.WRONG, f"returned {end.job_id}, as another wish did"
-    if job["is_foreign"]:
-        return (Outcome.LOST if own else Outcome.WRONG), f"took somebody else's job, paid for {own}"
-    # Of twins one may have got the job that the other paid for, as long as each got one.
+    # Of twins one may have got the job that the other paid for, as long as each got one. Another program's
+    # job with this very prompt will do as well: nothing tells them apart, and the task warns with both ids.
     return Outcome.ONCE, ""
 
 
