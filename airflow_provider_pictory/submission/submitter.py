@@ -51,6 +51,7 @@ from airflow_provider_pictory.submission.policy import OnClear, OnUnknownSubmiss
 from airflow_provider_pictory.submission.reconcile import Reconciler, settles_in, ways_out
 from airflow_provider_pictory.submission.record import CloseReason, RecordState, SubmissionRecord
 from airflow_provider_pictory.submission.store import open_store
+from airflow_provider_pictory.submission.task_states import find_task_state
 from airflow_provider_pictory.submission.tidying import Tidier
 
 if TYPE_CHECKING:
@@ -112,6 +113,7 @@ class Submitter:
     ) -> None:
         self._attempt = Attempt.of(context["ti"], pushes_result=pushes_result)
         self._store = open_store(context, has_earlier_tries=self._attempt.try_number > 1)
+        self._context = context
         self._hook = hook
         self._policy = policy
         self._log = log
@@ -172,7 +174,20 @@ class Submitter:
 
         :param has_ended: whether the job has ended.
         """
+        if self._is_restarting():
+            self._log.info(
+                "This task was cleared while it ran, so job %s counts as not delivered", self.job_id
+            )
+            return
         self._retire(state=RecordState.DELIVERED, has_ended=has_ended)
+
+    def _is_restarting(self) -> bool:
+        """Tell whether a person has cleared this try while it ran, so that Airflow won't take its success."""
+        try:
+            return find_task_state(self._context, self._store.place) == "restarting"
+        except Exception as error:  # noqa: BLE001  (the task ends well whether or not this is known)
+            self._log.info("Whether this task was cleared while it ran isn't known: %r", error)
+            return False
 
     # What was submitted before
 

@@ -686,6 +686,16 @@ def test_an_end_that_cannot_be_noted_does_not_stop_the_task(task, account, varia
     assert f"How job {job_id} ended can't be recorded" in log.warnings[0]
 
 
+def test_a_try_that_was_cleared_while_it_ran_has_delivered_nothing(task, account):
+    task.instance.state_of_others = "restarting"
+    job_id = task.run().job_id
+    account.set_job(job_id, "completed")
+    task.instance.state_of_others = "running"
+
+    assert task.clear().job_id == job_id
+    assert posts(account) == 1
+
+
 def test_a_clear_after_a_crash_gives_the_video_that_was_never_delivered(task, account):
     task.delivers = False
     job_id = task.run().job_id
