@@ -368,7 +368,8 @@ class Reconciler:
             candidates = waiting.pop().lists.candidates
             owned = {job_id: self._owned[job_id] for job_id in candidates if job_id in self._owned}
             if any(now - one.since < PATIENCE_WITH_CLAIMS for one in owned.values()):
-                return Wait("other tasks are about to take jobs that may be its", is_bounded=True)
+                # Not bounded: should claims change for ever, a later try goes on.
+                return Wait("other tasks are about to take jobs that may be its", tuple(owned))
             for place, swap in self._swaps(owned).items():
                 if place not in looked_at:
                     looked_at.add(place)
