@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_pictory.api.redaction import clean
 from airflow_provider_pictory.submission.record import RecordState, read_record
 from airflow_provider_pictory.submission.task_states import GONE, find_task_state
 from airflow_provider_pictory.submission.variables import (
@@ -58,7 +59,7 @@ def forget_job(job_id: str, context: Any, log: Logger, *, report_late: LateRepor
             if not is_searched_for:
                 variables.remove(record)
     except Exception as error:  # noqa: BLE001  (see above)
-        log.info("The record of job %s can't be deleted now: %r", job_id, error)
+        log.info("The record of job %s can't be deleted now: %s", job_id, clean(repr(error)))
 
 
 def is_awaited(record: SubmissionRecord, claims: Claims) -> bool:

@@ -12,6 +12,7 @@ import json
 import secrets
 from typing import TYPE_CHECKING, Any, cast
 
+from airflow_provider_pictory.api.redaction import clean
 from airflow_provider_pictory.exceptions import PictoryLedgerError
 from airflow_provider_pictory.submission.record import RecordState, TaskPlace, read_record
 from airflow_provider_pictory.submission.variables import RecordName, open_variables
@@ -311,4 +312,5 @@ def place_of(context: Context) -> TaskPlace:
 
 
 def _words(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"
+    # A database's errors may quote the address it was asked at, with user and password.
+    return clean(f"{type(error).__name__}: {error}")

@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from airflow_provider_pictory.api import VideoJob
+from airflow_provider_pictory.api.redaction import clean
 from airflow_provider_pictory.exceptions import PictoryLedgerError
 from airflow_provider_pictory.polling import look
 from airflow_provider_pictory.submission.forgetting import is_awaited
@@ -107,7 +108,7 @@ class Tidier:
                 if record is not None and self._is_over(record, claims):
                     self._store.remove(record)
         except Exception as error:  # noqa: BLE001  (see above)
-            self._log.info("Records of other submissions can't be tidied up now: %r", error)
+            self._log.info("Records of other submissions can't be tidied up now: %s", clean(repr(error)))
 
     def _worth_inspecting(self, claims: Claims) -> list[RecordName]:
         now = self._clock.now().timestamp()

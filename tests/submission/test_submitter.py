@@ -619,6 +619,18 @@ def test_a_record_that_cannot_be_understood_stops_the_task_before_anything_is_pa
     assert posts(account) == 0
 
 
+def test_a_database_that_fails_shows_no_password_of_its_own(task, variables, monkeypatch):
+    def fail(prefix=None):
+        raise ConnectionError("postgresql://airflow:hunter22secret@db.example/airflow refused")
+
+    monkeypatch.setattr(variables, "keys", fail)
+
+    error = task.fails(PictoryLedgerError)
+
+    assert "ConnectionError" in str(error)
+    assert "hunter22secret" not in str(error)
+
+
 def test_a_ledger_that_cannot_be_written_stops_the_task_before_anything_is_paid(task, account, variables):
     variables.unwritable = "pictory_submission"
     error = task.fails(PictoryLedgerError)
