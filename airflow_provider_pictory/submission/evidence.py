@@ -105,11 +105,15 @@ def weigh(
     *,
     is_complete: bool,
     is_settled: bool,
+    is_in_order: bool,
     window: float,
     now: float,
 ) -> Evidence:
     """
     Conclude from what the account's lists show.
+
+    Of identical requests each takes the oldest job that it can. One that took a newer job while an older one
+    may still turn out to match could leave nothing for a request that came after the older job.
 
     A completed job that stays away from the list of videos is of another kind, since that list has all
     videos that could be the request's. A failed or deleted one can't be told from it: its prompt is nowhere.
@@ -120,6 +124,8 @@ def weigh(
     :param videos: what the list of finished videos shows.
     :param is_complete: whether it is certain that no candidate is missing.
     :param is_settled: whether the window is over in which a job may still appear.
+    :param is_in_order: whether a match counts only once all older candidates are known, since other tasks may
+        have lost the response to an identical request.
     :param window: seconds that a video may be late in its list.
     :param now: in seconds, as the candidates' ``completed_at``.
     """
@@ -136,8 +142,10 @@ def weigh(
         elif (video := videos.by_path.get(url_path(candidate.url))) is None:
             if now - (now if candidate.completed_at is None else candidate.completed_at) < window:
                 unlisted.append(candidate.job_id)
-        elif (is_match := fingerprint.matches(video)) is not False:
-            (matching if is_match else unclear).append(candidate.job_id)
+        elif (is_match := fingerprint.matches(video)) is None:
+            unclear.append(candidate.job_id)
+        elif is_match and not (is_in_order and (running or unlisted)):
+            matching.append(candidate.job_id)
     if matching:
         return Found(tuple(matching))
     if not is_settled:

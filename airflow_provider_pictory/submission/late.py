@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_pictory.exceptions import PictoryError
 from airflow_provider_pictory.hooks.pictory import PictoryHook
+from airflow_provider_pictory.submission.account_lists import AccountLists
 from airflow_provider_pictory.submission.clock import SYSTEM_CLOCK
 from airflow_provider_pictory.submission.evidence import Found, Videos, Wait, weigh
-from airflow_provider_pictory.submission.reconcile import AccountLists
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -120,6 +120,7 @@ def find_late_jobs(
             lists.videos() if free else Videos(),
             is_complete=True,
             is_settled=True,
+            is_in_order=False,
             window=0.0,
             now=clock.monotonic(),
         )

@@ -6,38 +6,29 @@ Nothing here spends anything. Failing to look never counts as there being nothin
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from airflow_provider_pictory.api import JobStatus
-from airflow_provider_pictory.api.lists import Baseline
 from airflow_provider_pictory.exceptions import (
-    PictoryAPIError,
     PictoryError,
-    PictoryInvalidRequestError,
-    PictoryJobNotFoundError,
     PictorySubmissionUnknownError,
     PictorySubmissionUnresolvedError,
 )
 from airflow_provider_pictory.polling import PAUSE_BETWEEN_REPORTS, may_pass
+from airflow_provider_pictory.submission.account_lists import AccountLists
 from airflow_provider_pictory.submission.evidence import (
-    Candidate,
     Evidence,
     Found,
     NotSubmitted,
     Undecidable,
-    Videos,
     Wait,
     weigh,
 )
-from airflow_provider_pictory.submission.fingerprint import url_path
 from airflow_provider_pictory.submission.variables import short_prompt
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
+    from datetime import datetime
 
-    from airflow_provider_pictory.api.lists import ListedJob, ListedVideo
     from airflow_provider_pictory.hooks.pictory import PictoryHook
     from airflow_provider_pictory.polling import Logger
     from airflow_provider_pictory.submission.clock import Clock
@@ -52,169 +43,6 @@ LONGEST_SETTLING = 50 * 60 * 60.0
 MARGIN_FOR_OTHERS = 5.0
 # Of several who claim a job at once some or all withdraw, which takes a few calls to Airflow.
 PATIENCE_WITH_CLAIMS = 10.0
-
-# Videos are listed by a date of which it isn't documented what it is the date of.
-MARGIN_OF_DATES = timedelta(minutes=15)
-MARGIN_OF_CLOCKS = timedelta(seconds=30)
-MOST_PAGES = 50
-MOST_PAGES_WITHOUT_BASELINE = 5
-
-
-class AccountLists:
-    """
-    What the account's lists say about one submission.
-
-    :param record: of the submission, an intent without a job.
-    :param hook: of the connection that it went over.
-    """
-
-    def __init__(self, record: SubmissionRecord, hook: PictoryHook) -> None:
-        self.record = record
-        self._hook = hook
-        self.is_complete = record.baseline is not Baseline.UNKNOWN
-        self.candidates: dict[str, Candidate] = {}
-        self._is_frozen = record.candidates is not None
-        self._listed: set[str] = set()
-        self._has_seen_all_jobs = False
-
-    def refresh(self, now: float, *, skipped: set[str]) -> None:
-        """
-        Read the jobs that may have come from the submission, oldest first.
-
-        :param now: seconds, for when a job was first seen completed.
-        :param skipped: jobs that needn't be looked at.
-        """
-        if not self._is_frozen:
-            self._read_newer_jobs(now)
-        elif not self.candidates:
-            self.candidates = {
-                job_id: Candidate(job_id, None, None) for job_id in self.record.candidates or ()
-            }
-        for job_id, candidate in self.candidates.items():
-            if job_id not in skipped and (
-                self._needs_poll(candidate) if self._is_frozen else _has_no_url(candidate)
-            ):
-                self.candidates[job_id] = self._polled(candidate, now)
-
-    def freeze(self) -> tuple[str, ...]:
-        """Take no job for a candidate that appears from now on, and return those that are."""
-        self._is_frozen = True
-        return tuple(self.candidates)
-
-    def videos(self) -> Videos:
-        """List the finished videos since the submission."""
-        if not self.candidates and self.is_complete:
-            return Videos()
-        began = self.record.server_time or self.record.intended_at - MARGIN_OF_CLOCKS
-        by_path: dict[str, ListedVideo] = {}
-        without_url: list[ListedVideo] = []
-        for video in self._listed_videos(began - MARGIN_OF_DATES):
-            if video.url:
-                by_path.setdefault(url_path(video.url), video)
-            elif video.prompt is None:
-                raise PictoryAPIError("an item of Pictory's list of videos can't be read")
-            else:
-                without_url.append(video)
-        self._listed = set(by_path)
-        if not self.is_complete:
-            # Among jobs of any age, only the dates tell what can't have come from this submission.
-            by_path = {
-                path: video
-                for path, video in by_path.items()
-                if video.created_at is None or video.created_at >= began - MARGIN_OF_DATES
-            }
-        return Videos(by_path, self._without_job(by_path, without_url, began))
-
-    def _without_job(
-        self, by_path: dict[str, ListedVideo], without_url: list[ListedVideo], began: datetime
-    ) -> tuple[ListedVideo, ...]:
-        own = {url_path(candidate.url) for candidate in self.candidates.values()}
-        strangers = [
-            video
-            for video in (*(video for path, video in by_path.items() if path not in own), *without_url)
-            if (video.created_at is None or video.created_at >= began - MARGIN_OF_CLOCKS)
-            and self.record.fingerprint.matches(video) is not False
-        ]
-        if any(video.url for video in strangers):
-            # Most belong to jobs that were submitted earlier or later.
-            known = {url_path(job.url) for job in self._listed_jobs(MOST_PAGES_WITHOUT_BASELINE)}
-            strangers = [video for video in strangers if not video.url or url_path(video.url) not in known]
-        return tuple(strangers)
-
-    def _needs_poll(self, candidate: Candidate) -> bool:
-        """Tell whether another poll may show something new: nothing is new about a listed video."""
-        if candidate.status == JobStatus.COMPLETED:
-            return url_path(candidate.url) not in self._listed
-        return candidate.status not in (JobStatus.FAILED, JobStatus.CLEANED)
-
-    def _read_newer_jobs(self, now: float) -> None:
-        found: dict[str, Candidate] = {}
-        is_complete = self.record.baseline is not Baseline.UNKNOWN
-        has_baseline = False
-        for job in self._listed_jobs(MOST_PAGES if is_complete else MOST_PAGES_WITHOUT_BASELINE):
-            if job.job_id is None:
-                raise PictoryAPIError("an item of Pictory's list of jobs has no id that can be read")
-            if job.job_id == self.record.newest_job_id:
-                has_baseline = True
-                break
-            before = self.candidates.get(job.job_id)
-            found.setdefault(job.job_id, _candidate(job.job_id, job.status, job.url, now, before))
-        self.is_complete = has_baseline or (
-            self.record.baseline is Baseline.EMPTY and self._has_seen_all_jobs
-        )
-        # A list that lags may forget what it has shown.
-        oldest_first = dict(reversed(found.items()))
-        self.candidates = {**self.candidates, **oldest_first}
-
-    def _listed_jobs(self, most_pages: int) -> Iterator[ListedJob]:
-        page_key: str | None = None
-        self._has_seen_all_jobs = False
-        for _ in range(most_pages):
-            page = self._hook.list_jobs(page_key)
-            yield from page.jobs
-            page_key = page.next_page_key
-            if page_key is None:
-                self._has_seen_all_jobs = True
-                return
-
-    def _polled(self, before: Candidate, now: float) -> Candidate:
-        try:
-            job = self._hook.get_job(before.job_id)
-        except (PictoryJobNotFoundError, PictoryInvalidRequestError):
-            return before
-        except PictoryAPIError as error:
-            if error.status_code == 200 and before.status == JobStatus.COMPLETED:
-                # A job of another kind, whose response isn't that of a video.
-                return before
-            raise
-        return _candidate(job.job_id, job.status, job.url, now, before)
-
-    def _listed_videos(self, since: datetime) -> Iterator[ListedVideo]:
-        page_key: str | None = None
-        for _ in range(MOST_PAGES):
-            page = self._hook.list_videos(page_key)
-            yield from page.videos
-            page_key = page.next_page_key
-            oldest = min((video.created_at for video in page.videos if video.created_at), default=None)
-            if page_key is None or (oldest is not None and oldest < since):
-                return
-        raise PictoryAPIError(f"Pictory's list of videos has more than {MOST_PAGES} pages since {since}")
-
-
-@dataclass(frozen=True)
-class _Search:
-    """Where a job is looked for, and the monotonic second after which none appears there."""
-
-    lists: AccountLists
-    settles_at: float
-
-
-@dataclass(frozen=True)
-class _Owned:
-    """Who has a job, and since which monotonic second that is known."""
-
-    owners: frozenset[str]
-    since: float
 
 
 class Reconciler:
@@ -252,17 +80,16 @@ class Reconciler:
         # What this task got before doesn't come from this submission, were the lists even behind.
         self._earlier = {earlier.job_id for earlier in record.earlier_jobs}
         self._rank = 0
-        self._own = _Search(self._lists, 0.0)
         self._began_at = 0.0
+        self._settles_at = 0.0
         self._server_time: datetime | None = None
         # Since when other tasks with this prompt are known to wait for a response, and who did when a job
         # was first seen.
         self._watched: dict[str, float] = {}
         self._seen_with: dict[str, frozenset[str]] = {}
-        # Who else has which job; which of them found it in the lists; and where their own may be.
-        self._owned: dict[str, _Owned] = {}
-        self._takers: dict[str, list[str]] = {}
-        self._searches: dict[str, _Search] = {}
+        # Jobs that other tasks have, and since when nothing but those speaks for an arrival.
+        self._owned: frozenset[str] = frozenset()
+        self._concluded_at: float | None = None
 
     def resolve(self) -> SubmissionRecord | None:
         """
@@ -273,11 +100,11 @@ class Reconciler:
         :raises PictoryError: the account can't be asked, and time won't mend that.
         """
         self._begin()
-        give_up_at = self._own.settles_at + self._timeout
         reported_at = self._clock.monotonic()
         while True:
             evidence = self._gather()
             now = self._clock.monotonic()
+            give_up_at = self._settles_at + self._timeout
             if isinstance(evidence, Found):
                 record = self._take(evidence.job_ids)
                 if record is not None:
@@ -303,7 +130,7 @@ class Reconciler:
             own_now=self._clock.now() if self._is_own_intent else None,
         )
         self._began_at = self._clock.monotonic()
-        self._own = _Search(self._lists, self._began_at + rest)
+        self._settles_at = self._began_at + rest
         if rest > 0:
             self._log.info(
                 "A submission of %s has no known outcome; its job may appear in Pictory's lists for another "
@@ -313,110 +140,92 @@ class Reconciler:
             )
 
     def _pause(self, now: float, give_up_at: float) -> float:
-        moments = [moment for moment in (self._own.settles_at, give_up_at) if moment > now]
+        confirmed_at = now if self._concluded_at is None else self._concluded_at + PATIENCE_WITH_CLAIMS
+        moments = [moment for moment in (self._settles_at, give_up_at, confirmed_at) if moment > now]
         return min([PAUSE_BETWEEN_POLLS, *(moment - now for moment in moments)])
 
     def _gather(self) -> Evidence:
         now = self._clock.monotonic()
         try:
-            evidence = self._weigh(self._own, now)
+            evidence = self._weigh(now)
             if isinstance(evidence, NotSubmitted | Undecidable):
-                return self._weigh_swaps(evidence, now)
+                return self._confirmed(evidence, now)
+            self._concluded_at = None
             return evidence
         except PictoryError as error:
             if not may_pass(error):
                 raise
             return Wait(f"the account can't be asked ({error})")
 
-    def _weigh(self, search: _Search, now: float) -> Evidence:
-        lists, is_settled = search.lists, now >= search.settles_at
+    def _weigh(self, now: float) -> Evidence:
+        is_settled = now >= self._settles_at
+        lists = self._lists
         lists.refresh(now, skipped={*self._earlier, *self._owned})
         if is_settled:
-            self._freeze(search)
+            self._freeze()
         claims = self._store.claims(lists.candidates)
-        self._watch(lists, claims, now)
-        free = [
-            candidate
-            for job_id, candidate in lists.candidates.items()
-            if job_id not in self._earlier
-            and job_id not in self._owned
-            # Were the failed one that of whoever has taken ours, nothing was paid for it.
-            and not (search is not self._own and candidate.status == JobStatus.FAILED)
-        ]
+        rivals = self._watch(claims, now)
         evidence = weigh(
             self._record.fingerprint,
-            free,
+            [
+                candidate
+                for job_id, candidate in lists.candidates.items()
+                if job_id not in self._earlier and job_id not in self._owned
+            ],
             lists.videos(),
             is_complete=lists.is_complete,
             is_settled=is_settled,
+            is_in_order=bool(rivals) or not claims.shows_pending,
             window=self._record.window,
             now=now,
         )
         return self._without_those_of_others(evidence, now) if isinstance(evidence, Found) else evidence
 
-    def _weigh_swaps(self, evidence: Evidence, now: float) -> Evidence:
+    def _confirmed(self, evidence: Evidence, now: float) -> Evidence:
         """
-        Look also for jobs of those who may have taken ours.
+        Conclude nothing for good while other tasks' claims of jobs that may be ours can still change.
 
-        Whoever lost a response takes any job that made its video. That may be ours, while its own is one that
-        we couldn't take for ours, since it is older than our submission.
+        Whoever lost a response takes any job that made its video. That may be ours, and its own may appear
+        for as long as its own window is open. Of several who claim a job at once all may yield.
         """
-        gathered = [evidence]
-        looked_at: set[str] = set()
-        waiting = [self._own]
-        while waiting:
-            candidates = waiting.pop().lists.candidates
-            owned = {job_id: self._owned[job_id] for job_id in candidates if job_id in self._owned}
-            if any(now - one.since < PATIENCE_WITH_CLAIMS for one in owned.values()):
-                # Not bounded: should claims change for ever, a later try goes on.
-                return Wait("other tasks are about to take jobs that may be its", tuple(owned))
-            for place, swap in self._swaps(owned).items():
-                if place not in looked_at:
-                    looked_at.add(place)
-                    gathered.append(self._weigh(swap, now))
-                    waiting.append(swap)
-        for kind in (Found, Wait, Undecidable):
-            for one in gathered:
-                if isinstance(one, kind):
-                    return one
+        if not self._owned:
+            return evidence
+        settles_at = max(
+            self._began_at + settles_in(taker, server_now=self._server_time)
+            for taker in (self._record, *self._takers())
+        )
+        if settles_at > max(now, self._settles_at):
+            self._settles_at = settles_at
+            self._lists.thaw()
+            self._record = self._record.but(candidates=None)
+            return Wait("another task took a job that may be its, and that one's may still appear", (), True)
+        if self._concluded_at is None:
+            self._concluded_at = now
+        if now - self._concluded_at < PATIENCE_WITH_CLAIMS:
+            return Wait("other tasks are about to take jobs that may be its", tuple(self._owned), True)
         return evidence
 
-    def _swaps(self, job_ids: Iterable[str]) -> dict[str, _Search]:
-        """Return where to look for what those submitted who have taken these jobs."""
-        unread = [job_id for job_id in job_ids if job_id not in self._takers]
-        for job_id in unread:
-            self._takers[job_id] = []
+    def _takers(self) -> list[SubmissionRecord]:
+        """Return the records of those who found jobs that may be ours in the account's lists."""
         prompt = self._record.fingerprint.prompt_digest
-        for record in self._store.read_claims(unread):
-            if record.job_id in self._takers and record.fingerprint.prompt_digest == prompt:
-                rest = settles_in(record, server_now=self._server_time)
-                lists = AccountLists(record.but(candidates=None), self._hook)
-                self._takers[record.job_id].append(record.place.digest)
-                self._searches.setdefault(record.place.digest, _Search(lists, self._began_at + rest))
-        places = [place for job_id in job_ids for place in self._takers[job_id]]
-        return {place: self._searches[place] for place in places}
+        takers = self._store.read_claims(self._owned)
+        return [taker for taker in takers if taker.fingerprint.prompt_digest == prompt]
 
-    def _freeze(self, search: _Search) -> None:
+    def _freeze(self) -> None:
         """Take no newer jobs for candidates, of which there may be without end, nor let a later try."""
-        candidates = search.lists.freeze()
-        if search is self._own and search.lists.is_complete and self._record.candidates is None:
+        candidates = self._lists.freeze()
+        if self._lists.is_complete and self._record.candidates is None:
             self._record = self._store.write(self._record.but(candidates=candidates))
 
-    def _watch(self, lists: AccountLists, claims: Claims, now: float) -> None:
-        """Note who has which job, and who else waits for a response."""
-        own = self._store.place.digest
-        for job_id in lists.candidates:
-            owners = frozenset(claims.owners(job_id) - {own})
-            known = self._owned.pop(job_id, None)
-            if known is None or known.owners != owners:
-                self._takers.pop(job_id, None)
-                known = _Owned(owners, now)
-            if owners:
-                self._owned[job_id] = known
-        pending = claims.pending(short_prompt(self._record)) - {own}
+    def _watch(self, claims: Claims, now: float) -> frozenset[str]:
+        """Note who has which job, and return who else waits for a response to this prompt."""
+        own = {self._store.place.digest}
+        self._owned = frozenset(job_id for job_id in self._lists.candidates if claims.owners(job_id) - own)
+        pending = frozenset(claims.pending(short_prompt(self._record)) - own)
         self._watched = {place: self._watched.get(place, now) for place in pending}
-        for job_id in lists.candidates:
-            self._seen_with.setdefault(job_id, frozenset(pending))
+        for job_id in self._lists.candidates:
+            self._seen_with.setdefault(job_id, pending)
+        return pending
 
     def _without_those_of_others(self, found: Found, now: float) -> Evidence:
         """Leave alone for a while what may be the job of another task's POST that is still under way."""
@@ -498,20 +307,6 @@ def ways_out(job_ids: Iterable[str]) -> str:
     if ids:
         ways += f" with VideoJobSensor(job_id={ids[0]!r})" if len(ids) == 1 else " with VideoJobSensor"
     return f"{ways}; if not, set on_unknown_submission='resubmit' and clear this task to submit it again."
-
-
-def _candidate(
-    job_id: str, status: str | None, url: str | None, now: float, before: Candidate | None
-) -> Candidate:
-    if status != JobStatus.COMPLETED:
-        return Candidate(job_id, status, url)
-    was_completed = before is not None and before.status == JobStatus.COMPLETED
-    return Candidate(job_id, status, url, before.completed_at if before and was_completed else now)
-
-
-def _has_no_url(candidate: Candidate) -> bool:
-    """Tell a completed job of which a list doesn't show the URL, by which its video is found."""
-    return candidate.status == JobStatus.COMPLETED and not candidate.url
 
 
 def _named(evidence: Wait | Undecidable) -> str:

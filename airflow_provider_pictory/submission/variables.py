@@ -100,9 +100,11 @@ class Claims:
     Which task instance has which job, as far as the tasks of this Airflow say.
 
     :param names: of all records.
+    :param shows_pending: whether they tell who waits for a response.
     """
 
     names: Sequence[RecordName] = field(default_factory=tuple)
+    shows_pending: bool = True
 
     def owners(self, job_id: str) -> set[str]:
         """Return the places that have a job."""
@@ -309,7 +311,7 @@ class NamedVariables(RecordVariables):
             place = Variable.get(_claim_name(job_id), None)
             if place is not None:
                 names.append(RecordName(str(place), 0, "", job_digest(job_id)))
-        return Claims(tuple(names))
+        return Claims(tuple(names), shows_pending=False)
 
     def find_by_job(self, job_id: str) -> list[tuple[str, str]]:
         """Return the record of a job, by way of its claim."""

@@ -47,13 +47,14 @@ OF_ANOTHER_KIND = made("/presentation.pptx")
 MAYBE_OF_ANOTHER_KIND = made("/presentation.pptx", JUST_NOW)
 
 
-def weighed(*candidates, is_complete=True, is_settled=True, without_job=()):
+def weighed(*candidates, is_complete=True, is_settled=True, is_in_order=False, without_job=()):
     return weigh(
         OURS,
         candidates,
         Videos(VIDEOS, tuple(without_job)),
         is_complete=is_complete,
         is_settled=is_settled,
+        is_in_order=is_in_order,
         window=WINDOW,
         now=NOW,
     )
@@ -108,6 +109,26 @@ def test_a_video_of_its_prompt_and_settings_is_proof_at_once(is_complete, is_set
     evidence = weighed(made("/ours.mp4"), RUNNING, is_complete=is_complete, is_settled=is_settled)
 
     assert evidence == Found(("/ours.mp4",))
+
+
+@pytest.mark.parametrize(
+    ("older", "evidence"),
+    [
+        (RUNNING, Wait("jobs that may be its are still running", ("running",))),
+        (
+            MAYBE_OF_ANOTHER_KIND,
+            Wait("the videos of these jobs may not be listed yet", ("/presentation.pptx",), is_bounded=True),
+        ),
+        (FAILED, Found(("/ours.mp4",))),
+        (OF_ANOTHER_KIND, Found(("/ours.mp4",))),
+        (made("/unclear.mp4"), Found(("/ours.mp4",))),
+    ],
+)
+def test_in_order_a_match_counts_once_all_older_jobs_are_known(older, evidence):
+    assert weighed(older, made("/ours.mp4"), is_in_order=True) == evidence
+    assert weighed(made("/ours-too.mp4"), older, made("/ours.mp4"), is_in_order=True).job_ids[0] == (
+        "/ours-too.mp4"
+    )
 
 
 def test_only_what_others_decide_takes_longer_than_the_window():
@@ -178,6 +199,16 @@ def test_found_are_all_completed_jobs_whose_listed_videos_match_in_the_order_giv
     evidence = weighed(*candidates, **given_switches)
 
     assert (evidence.job_ids if isinstance(evidence, Found) else ()) == matching(candidates)
+
+
+@given(newer_jobs(), switches)
+def test_in_order_found_are_the_oldest_of_them(candidates, given_switches):
+    evidence = weighed(*candidates, is_in_order=True, **given_switches)
+    found = evidence.job_ids if isinstance(evidence, Found) else ()
+
+    assert found == matching(candidates)[: len(found)]
+    if not found and matching(candidates):
+        assert isinstance(evidence, Wait)
 
 
 @given(newer_jobs(), switches)

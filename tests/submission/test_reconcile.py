@@ -17,9 +17,9 @@ from airflow_provider_pictory.exceptions import (
     PictorySubmissionUnknownError,
     PictorySubmissionUnresolvedError,
 )
+from airflow_provider_pictory.submission.account_lists import MOST_PAGES_WITHOUT_BASELINE
 from airflow_provider_pictory.submission.reconcile import (
     MARGIN_FOR_OTHERS,
-    MOST_PAGES_WITHOUT_BASELINE,
     PAUSE_BETWEEN_POLLS,
     settles_in,
     ways_out,
@@ -361,29 +361,36 @@ def test_a_job_that_was_there_before_another_task_submitted_is_taken_at_once(acc
     assert account.time.slept <= 50 + PAUSE_BETWEEN_POLLS
 
 
-# Another task has taken ours
+# Another task has lost the response to the same request
 
 
-def swapped(account):
-    """Let two tasks lose their responses, one after the other, and the first take the second one's job."""
+@pytest.mark.parametrize("status", ["completed", "failed"])
+def test_a_newer_job_is_left_alone_until_all_older_ones_have_ended(account_at, status):
+    """Were the newer one taken at once, nothing would be left for the task whose job it is."""
+    account = account_at(render_seconds=200_000.0)
     account.intend()
     older = account.post()
     account.intend(place=OTHER_PLACE)
     newer = account.post()
     account.end(newer, "completed")
-    assert account.find_out() == newer
-    return older
+    account.time.after(500, lambda: account.end(older, status))
+
+    expected = [older, newer] if status == "completed" else [newer, None]
+    assert [account.find_out(), account.find_out(place=OTHER_PLACE)] == expected
 
 
-@pytest.mark.parametrize("status", ["completed", "in-progress"])
-def test_the_older_job_of_a_task_that_took_ours_is_taken(account_at, status):
-    account = account_at(render_seconds=400.0)
-    older = swapped(account)
-    account.end(older, status)
-    if status == "in-progress":
-        account.time.after(500, lambda: account.end(older, "completed"))
+def test_a_newer_job_is_left_alone_by_a_later_try_too(account_at):
+    account = account_at(render_seconds=200_000.0)
+    account.intend()
+    older = account.post()
+    account.intend(place=OTHER_PLACE)
+    newer = account.post()
+    account.end(newer, "completed")
+    with pytest.raises(PictorySubmissionUnresolvedError, match=older):
+        account.find_out()
+    account.end(older, "completed")
 
-    assert account.find_out(place=OTHER_PLACE) == older
+    assert [account.find_out(), account.find_out(place=OTHER_PLACE)] == [older, newer]
 
 
 def test_where_the_task_that_took_ours_has_lost_its_own_it_never_arrived(account):
@@ -396,20 +403,18 @@ def test_where_the_task_that_took_ours_has_lost_its_own_it_never_arrived(account
     assert account.find_out(place=OTHER_PLACE) is None
 
 
-def test_a_failed_job_of_the_task_that_took_ours_cost_nothing(account_at):
-    account = account_at(render_seconds=400.0)
-    account.end(swapped(account), "failed")
+def test_the_job_of_the_task_that_took_ours_may_appear_as_long_as_its_own_window_is_open(account_at):
+    account = account_at(render_seconds=1.0)
+    account.intend()
+    account.time.now += 150
+    account.intend(place=OTHER_PLACE)
+    ours = account.post()
+    delayed = []
+    account.time.after(POST_SECONDS + WINDOW - 1, lambda: delayed.append(account.post()))
+    account.time.now += 50
+    assert account.find_out(place=OTHER_PLACE) == ours
 
-    assert account.find_out(place=OTHER_PLACE) is None
-
-
-def test_a_deleted_job_of_the_task_that_took_ours_may_have_been_paid_for(account_at):
-    account = account_at(render_seconds=400.0)
-    older = swapped(account)
-    account.end(older, "cleaned")
-
-    with pytest.raises(PictorySubmissionUnknownError, match=older):
-        account.find_out(place=OTHER_PLACE)
+    assert [account.find_out()] == delayed
 
 
 def test_claims_that_are_being_withdrawn_are_waited_for(account):
