@@ -6,7 +6,7 @@ OLDEST := .environments/airflow-2.11
 # What is measured against, and what draws the picture; aiofiles is what the Databricks provider forgets to ask for.
 PEERS := apache-airflow-providers-dbt-cloud apache-airflow-providers-databricks aiofiles matplotlib
 TASK_TESTS := tests/operators tests/sensors tests/triggers tests/transfers tests/links tests/decorators \
-	tests/example_dags tests/weather
+	tests/example_dags tests/saving tests/waiting tests/weather
 
 # An installed uv is used; where there is none, one is put into an environment of its own.
 UV := $(shell command -v uv 2>/dev/null)
@@ -30,7 +30,7 @@ ui: .venv/.installed ## Show the examples in Airflow's UI, with the sandbox, unt
 test: test-unit test-tasks test-end-to-end ## Run all tests on the newest Airflow
 
 test-unit: .venv/.installed ## Run the tests that need no running tasks
-	.venv/bin/python -m pytest --numprocesses 2 tests/api tests/hooks tests/sandbox tests/submission tests/test_*.py
+	.venv/bin/python -m pytest --numprocesses 2 tests/api tests/client tests/hooks tests/sandbox tests/submission tests/test_*.py
 
 test-tasks: .venv/.installed ## Run the tests of tasks and DAGs in one process, with dag.test()
 	.venv/bin/python -m pytest --numprocesses 2 $(TASK_TESTS)

@@ -18,7 +18,7 @@ from benchmarks.measuring import keep, percentile, say
 from benchmarks.service import ends, pictory_job_id
 from benchmarks.waiting import server_arguments, talking
 from tests.e2e.real_airflow import RealAirflow
-from tests.hooks.certificates import make_certificates
+from tests.support.certificates import make_certificates
 
 if TYPE_CHECKING:
     from benchmarks.waiting import Process

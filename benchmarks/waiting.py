@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.contestants import CONNECTION_ID, CONTESTANTS, connection
 from benchmarks.measuring import ROOT, keep, medians, percentile, say, without_settings
 from benchmarks.service import ends
-from tests.hooks.certificates import make_certificates
+from tests.support.certificates import make_certificates
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.hooks.certificates import Certificates
+    from tests.support.certificates import Certificates
 
 INTERVAL = 2.0
 STARTS_PER_SECOND = 500.0

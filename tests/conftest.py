@@ -91,7 +91,7 @@ def airflow_database() -> None:
     """Give the session's Airflow home a metadata database."""
     from airflow.utils.db import initdb
 
-    from tests import dag_runs
+    from tests.support import dag_runs
 
     dag_runs.write_dags_folder(Path(os.environ["AIRFLOW__CORE__DAGS_FOLDER"]))
     # Airflow's migrations put a handler of their own for this moment's stderr in the place of those that are
@@ -105,7 +105,7 @@ def airflow_database() -> None:
 @pytest.fixture
 def run_dag(airflow_database, capfd):
     """Run a DAG to its end, with Airflow's own ``dag.test()`` and a real database."""
-    from tests import dag_runs
+    from tests.support import dag_runs
 
     def run(dag, conf=None, **arguments) -> dag_runs.FinishedRun:
         finished = dag_runs.run(dag, capfd, conf, **arguments)
@@ -118,7 +118,7 @@ def run_dag(airflow_database, capfd):
 @pytest.fixture(scope="session")
 def s3_server():
     """Start an S3 server on this machine, the only one, since Airflow keeps what a connection led to."""
-    from tests.transfers.s3_server import S3Server
+    from tests.support.s3_server import S3Server
 
     with S3Server() as server:
         yield server

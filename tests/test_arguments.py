@@ -15,9 +15,9 @@ from airflow_provider_pictory.exceptions import PictoryInvalidRequestError, Pict
 from airflow_provider_pictory.operators.pictory import GenerateVideoOperator
 from airflow_provider_pictory.sensors.pictory import VideoJobSensor
 from airflow_provider_pictory.transfers.pictory_to_object_storage import PictoryToObjectStorageOperator
-from tests.bare_tasks import BareTask
-from tests.dag_runs import a_dag
-from tests.pictory_words import POST, count, only_job, submit
+from tests.support.bare_tasks import BareTask
+from tests.support.dag_runs import a_dag
+from tests.support.pictory_words import POST, count, only_job, submit
 
 PROMPT = "A paper boat on a rainy street"
 JOB_ID = "4a09edf9-d071-4847-bda5-8dea913d80fe"

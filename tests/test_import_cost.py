@@ -51,10 +51,11 @@ ENOUGH_FOR_A_DAG = {
     "airflow_provider_pictory.literals",
     "airflow_provider_pictory.operators",
     "airflow_provider_pictory.operators.pictory",
-    "airflow_provider_pictory.schedule",
+    "airflow_provider_pictory.waiting",
+    "airflow_provider_pictory.waiting.intervals",
     "airflow_provider_pictory.sensors",
     "airflow_provider_pictory.sensors.pictory",
-    "airflow_provider_pictory.starting",
+    "airflow_provider_pictory.waiting.starting",
     "airflow_provider_pictory.transfers",
     "airflow_provider_pictory.transfers.pictory_to_object_storage",
 }
@@ -92,7 +93,7 @@ EXPENSIVE = {
     "aiohttp",
     "ssl",
     "fsspec",
-    "airflow_provider_pictory.transfers.object_store",
+    "airflow_provider_pictory.saving.object_store",
     "airflow.providers.http",
     "airflow_provider_pictory.hooks",
 }
@@ -123,7 +124,7 @@ def test_parsing_a_dag_loads_no_http_client_and_no_hook(modules_of_a_dag):
     anybodys, ours, rest = modules_of_a_dag
 
     assert ours >= ENOUGH_FOR_A_DAG
-    assert "airflow_provider_pictory.poller" in rest
+    assert "airflow_provider_pictory.waiting.poller" in rest
     assert (ours | rest) & EXPENSIVE == set()
     assert "aiohttp" not in anybodys
 

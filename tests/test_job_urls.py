@@ -11,8 +11,8 @@ from airflow_provider_pictory.exceptions import PictoryAPIError
 from airflow_provider_pictory.hooks.pictory import PictoryHook
 from airflow_provider_pictory.operators.pictory import GenerateVideoOperator
 from airflow_provider_pictory.sensors.pictory import VideoJobSensor
-from tests.dag_runs import a_dag
-from tests.pictory_words import submit
+from tests.support.dag_runs import a_dag
+from tests.support.pictory_words import submit
 
 BROKEN = [
     "http://[::1/x",

@@ -17,8 +17,8 @@ from airflow_provider_pictory.exceptions import (
     PictorySubmissionUnresolvedError,
 )
 from airflow_provider_pictory.operators.pictory import GenerateVideoOperator
-from tests.dag_runs import a_dag
-from tests.pictory_words import POST, count, only_job
+from tests.support.dag_runs import a_dag
+from tests.support.pictory_words import POST, count, only_job
 
 try:
     from airflow.sdk.definitions.retry_policy import RetryAction

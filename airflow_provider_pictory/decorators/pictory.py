@@ -123,7 +123,7 @@ class DecoratedGenerateVideoOperator(DecoratedOperator, GenerateVideoOperator):
         :param event: the trigger's.
         :param request_fields: what was asked for, handed through by the deferral to be shown in the UI.
         """
-        from airflow_provider_pictory.triggers.pictory import is_of_another_try
+        from airflow_provider_pictory.waiting.events import is_of_another_try
 
         if request_fields and not is_of_another_try(context, kwargs.get("try_number")):
             self._show(request_fields)

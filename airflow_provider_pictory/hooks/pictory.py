@@ -26,16 +26,9 @@ from airflow_provider_pictory.api import Answer, AnswerError, AnswerErrorKind, I
 from airflow_provider_pictory.api.answers import read_job, read_quota, read_submission
 from airflow_provider_pictory.api.checks import job_id as checked_job_id
 from airflow_provider_pictory.api.lists import read_job_list, read_video_list
-from airflow_provider_pictory.exceptions import (
-    PictoryAPIError,
-    PictoryError,
-    PictoryInvalidRequestError,
-    PictoryRateLimitedError,
-    PictorySubmissionUnknownError,
-)
-from airflow_provider_pictory.hooks.connection import DEFAULT_BASE_URL, ConnectionSettings
-from airflow_provider_pictory.hooks.deadline import DeadlineExceededError, call_within
-from airflow_provider_pictory.hooks.errors import (
+from airflow_provider_pictory.client.baseline import JOB_LIST_PATH, NOTHING_IS_PAID, look_for_newest_job
+from airflow_provider_pictory.client.deadline import DeadlineExceededError, call_within
+from airflow_provider_pictory.client.errors import (
     no_answer,
     no_connection,
     raise_airflow_error,
@@ -43,15 +36,22 @@ from airflow_provider_pictory.hooks.errors import (
     submission_unknown,
     words,
 )
-from airflow_provider_pictory.hooks.newest_job import JOB_LIST_PATH, NOTHING_IS_PAID, look_for_newest_job
-from airflow_provider_pictory.hooks.receiving import Arrival, receive
-from airflow_provider_pictory.hooks.transport import (
+from airflow_provider_pictory.client.exchange import Arrival, receive
+from airflow_provider_pictory.client.session import (
     FileSession,
     asynchronous_transport,
     parsed_url,
     synchronous_session,
 )
-from airflow_provider_pictory.hooks.watched_body import WatchedBody
+from airflow_provider_pictory.client.settings import DEFAULT_BASE_URL, ConnectionSettings
+from airflow_provider_pictory.client.tracked_body import WatchedBody
+from airflow_provider_pictory.exceptions import (
+    PictoryAPIError,
+    PictoryError,
+    PictoryInvalidRequestError,
+    PictoryRateLimitedError,
+    PictorySubmissionUnknownError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -62,7 +62,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_pictory.api import Quota, VideoJob, VideoRequest
     from airflow_provider_pictory.api.lists import JobListPage, NewestJob, VideoListPage
-    from airflow_provider_pictory.hooks.transport import AsynchronousTransport
+    from airflow_provider_pictory.client.session import AsynchronousTransport
 
 USER_AGENT = f"airflow-provider-pictory/{__version__}"
 # A refused submission is tried again at once only so often, and after a pause of so many seconds; beyond

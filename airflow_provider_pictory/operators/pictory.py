@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
     from airflow_provider_pictory.api import VideoJob, VideoModel, VideoRequest
     from airflow_provider_pictory.hooks.pictory import PictoryHook
-    from airflow_provider_pictory.polling import WaitLimit
     from airflow_provider_pictory.submission.submitter import Submitter
+    from airflow_provider_pictory.waiting.limits import WaitLimit
 
 DEFAULT_TIMEOUT = 60 * 60.0
 DEFAULT_RECONCILE_TIMEOUT = 15 * 60.0
@@ -216,14 +216,13 @@ class GenerateVideoOperator(BaseOperator):
         """Submit the video unless there is one already and, if asked to, wait for it."""
         from airflow.providers.common.compat.sdk import AirflowTaskTimeout
 
-        from airflow_provider_pictory.asset_events import describe_video
-        from airflow_provider_pictory.polling import (
-            JobWatch,
+        from airflow_provider_pictory.assets import describe_video
+        from airflow_provider_pictory.waiting.job_wait import JobWatch, wait_for_job
+        from airflow_provider_pictory.waiting.limits import (
             WaitLimit,
             deadline_after,
             resumed_limit,
             timed_out,
-            wait_for_job,
             wait_limit,
         )
 
@@ -297,8 +296,8 @@ class GenerateVideoOperator(BaseOperator):
         :param limit: whose deadline it is, ``timeout`` or ``execution_timeout``, handed through likewise.
         :param try_number: of the try that deferred, handed through likewise.
         """
-        from airflow_provider_pictory.polling import resumed_limit
-        from airflow_provider_pictory.triggers.pictory import is_of_another_try, job_after_event
+        from airflow_provider_pictory.waiting.events import is_of_another_try, job_after_event
+        from airflow_provider_pictory.waiting.limits import resumed_limit
 
         switches(self, SWITCHES)
         if is_of_another_try(context, try_number):
@@ -331,7 +330,7 @@ class GenerateVideoOperator(BaseOperator):
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> str:
         """Take a last look at the job also when Airflow itself gave up on the trigger."""
-        from airflow_provider_pictory.triggers.pictory import resume_arguments
+        from airflow_provider_pictory.waiting.events import resume_arguments
 
         arguments = resume_arguments(next_method, next_kwargs, timeout=DEFAULT_TIMEOUT, log=self.log)
         if next_method == "__fail__":
@@ -488,8 +487,8 @@ class GenerateVideoOperator(BaseOperator):
         return {}
 
     def _finish(self, context: Context, submission: Submitter, job: VideoJob) -> str:
-        from airflow_provider_pictory.asset_events import describe_video
-        from airflow_provider_pictory.polling import describe
+        from airflow_provider_pictory.assets import describe_video
+        from airflow_provider_pictory.outcome import describe
 
         context["ti"].xcom_push(key="video", value=job.result)
         self.video_url = job.url

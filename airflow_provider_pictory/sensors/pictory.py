@@ -23,8 +23,8 @@ from airflow.triggers.base import BaseTrigger, StartTriggerArgs
 from airflow_provider_pictory.arguments import switch, switches, time_span
 from airflow_provider_pictory.links.pictory import OPERATOR_EXTRA_LINKS, push_links
 from airflow_provider_pictory.literals import is_of_a_file, is_plain_job_id, literals
-from airflow_provider_pictory.schedule import STEADY_PAUSE
-from airflow_provider_pictory.starting import (
+from airflow_provider_pictory.waiting.intervals import STEADY_PAUSE
+from airflow_provider_pictory.waiting.starting import (
     TASK_TRIGGER,
     backstop_after,
     is_missed_without_worker,
@@ -38,7 +38,8 @@ if TYPE_CHECKING:
     from airflow_provider_pictory.api import VideoJob
     from airflow_provider_pictory.exceptions import PictoryError
     from airflow_provider_pictory.hooks.pictory import PictoryHook
-    from airflow_provider_pictory.polling import JobWatch, WaitLimit
+    from airflow_provider_pictory.waiting.job_wait import JobWatch
+    from airflow_provider_pictory.waiting.limits import WaitLimit
 
 SWITCHES = ("deferrable", "soft_fail", "never_fail", "silent_fail", "exponential_backoff")
 DEFAULT_TIMEOUT = 60 * 60.0
@@ -157,7 +158,7 @@ class VideoJobSensor(BaseSensorOperator):
         from airflow.providers.common.compat.sdk import AirflowTaskTimeout
 
         from airflow_provider_pictory.exceptions import PictoryError
-        from airflow_provider_pictory.polling import wait_limit
+        from airflow_provider_pictory.waiting.limits import wait_limit
 
         began = datetime.now(UTC)
         # Outside, since a wrong switch is no reason to skip, and soft_fail is one itself.
@@ -195,7 +196,7 @@ class VideoJobSensor(BaseSensorOperator):
     def poke(self, context: Context) -> PokeReturnValue:
         """Look at the job once; what a failed look means is decided when the next one is planned."""
         from airflow_provider_pictory.exceptions import PictoryError
-        from airflow_provider_pictory.polling import look
+        from airflow_provider_pictory.outcome import look
 
         self._seen = look(self.hook, self.job_id)
         if isinstance(self._seen, PictoryError) or not self._seen.has_ended:
@@ -226,12 +227,8 @@ class VideoJobSensor(BaseSensorOperator):
         :param try_number: of the try that deferred, handed through likewise.
         """
         from airflow_provider_pictory.exceptions import PictoryError
-        from airflow_provider_pictory.polling import resumed_limit
-        from airflow_provider_pictory.triggers.pictory import (
-            deadline_of,
-            is_of_another_try,
-            job_after_event,
-        )
+        from airflow_provider_pictory.waiting.events import deadline_of, is_of_another_try, job_after_event
+        from airflow_provider_pictory.waiting.limits import resumed_limit
 
         self._check_switches()
         if is_of_another_try(context, try_number):
@@ -262,7 +259,7 @@ class VideoJobSensor(BaseSensorOperator):
         self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context
     ) -> dict[str, Any]:
         """Take a last look at the job also when Airflow itself gave up on the trigger."""
-        from airflow_provider_pictory.triggers.pictory import resume_arguments
+        from airflow_provider_pictory.waiting.events import resume_arguments
 
         arguments = resume_arguments(next_method, next_kwargs, timeout=self.timeout, log=self.log)
         return self.execute_complete(context, **arguments)
@@ -278,7 +275,8 @@ class VideoJobSensor(BaseSensorOperator):
     def _get_next_poke_interval(
         self, started_at: datetime | float, run_duration: Callable[[], float], poke_count: int
     ) -> float:
-        from airflow_provider_pictory.polling import JobWatch, deadline_after
+        from airflow_provider_pictory.waiting.job_wait import JobWatch
+        from airflow_provider_pictory.waiting.limits import deadline_after
 
         waited = run_duration()
         is_first = self._watch is None
@@ -303,7 +301,8 @@ class VideoJobSensor(BaseSensorOperator):
     def _look_and_defer(self, context: Context, limit: WaitLimit) -> dict[str, Any]:
         """Wait in the triggerer, unless one look here shows that there is nothing to wait for."""
         from airflow_provider_pictory.exceptions import PictoryError
-        from airflow_provider_pictory.polling import JobWatch, look
+        from airflow_provider_pictory.outcome import look
+        from airflow_provider_pictory.waiting.job_wait import JobWatch
 
         watch = JobWatch(self.job_id, deadline=limit.deadline, poll_interval=self.poll_interval, log=self.log)
         seen = self._seen = look(self.hook, self.job_id)
@@ -331,8 +330,8 @@ class VideoJobSensor(BaseSensorOperator):
         )
 
     def _result(self, context: Context, job: VideoJob) -> dict[str, Any]:
-        from airflow_provider_pictory.asset_events import describe_video
-        from airflow_provider_pictory.polling import describe, require_completed
+        from airflow_provider_pictory.assets import describe_video
+        from airflow_provider_pictory.outcome import describe, require_completed
         from airflow_provider_pictory.submission.forgetting import forget_job
         from airflow_provider_pictory.submission.late import report_late_jobs_of_another
 
@@ -389,7 +388,7 @@ class VideoJobSensor(BaseSensorOperator):
 
     def _timed_out(self) -> PictoryError:
         from airflow_provider_pictory.exceptions import PictoryError
-        from airflow_provider_pictory.polling import timed_out
+        from airflow_provider_pictory.waiting.limits import timed_out
 
         if isinstance(self._seen, PictoryError) and isinstance(self._seen, AirflowFailException):
             return self._seen
@@ -397,7 +396,7 @@ class VideoJobSensor(BaseSensorOperator):
 
     def _interrupted(self) -> PictoryError:
         """Give the error for a wait on a worker in the middle of which Airflow's own alarm went off."""
-        from airflow_provider_pictory.polling import resumed_limit
+        from airflow_provider_pictory.waiting.limits import resumed_limit
 
         self._limit = resumed_limit(self, self.timeout, "execution_timeout", datetime.now(UTC).isoformat())
         return self._timed_out()

@@ -21,9 +21,9 @@ from airflow_provider_pictory.submission.variables import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from airflow_provider_pictory.polling import Logger
     from airflow_provider_pictory.submission.record import SubmissionRecord
     from airflow_provider_pictory.submission.variables import Claims
+    from airflow_provider_pictory.task_log import Logger
 
     LateReport = Callable[[SubmissionRecord, Callable[[Iterable[str]], Claims], Logger], SubmissionRecord]
 

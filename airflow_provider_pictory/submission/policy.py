@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from airflow_provider_pictory.arguments import OnClear, OnUnknownSubmission, choice, credit_limit, switch
-from airflow_provider_pictory.polling import seconds
+from airflow_provider_pictory.arguments import (
+    OnClear,
+    OnUnknownSubmission,
+    choice,
+    credit_limit,
+    switch,
+    time_span,
+)
 
 __all__ = ["OnClear", "OnUnknownSubmission", "SubmissionPolicy"]
 
@@ -52,7 +58,7 @@ class SubmissionPolicy:
             on_clear=choice(on_clear, "on_clear", OnClear),
             on_unknown_submission=choice(on_unknown_submission, "on_unknown_submission", OnUnknownSubmission),
             resubmit_failed=switch(resubmit_failed, "resubmit_failed"),
-            reconcile_timeout=seconds(reconcile_timeout, "reconcile_timeout") or cls.reconcile_timeout,
+            reconcile_timeout=time_span(reconcile_timeout, "reconcile_timeout") or cls.reconcile_timeout,
             max_credits=credit_limit(max_credits, "max_credits", max_credits_was_given),
             check_quota=switch(check_quota, "check_quota"),
         )

@@ -13,7 +13,7 @@ from airflow_provider_pictory.exceptions import (
     PictorySubmissionUnknownError,
     PictorySubmissionUnresolvedError,
 )
-from airflow_provider_pictory.polling import PAUSE_BETWEEN_REPORTS, may_pass
+from airflow_provider_pictory.outcome import PAUSE_BETWEEN_REPORTS, may_pass
 from airflow_provider_pictory.submission.account_lists import AccountLists
 from airflow_provider_pictory.submission.evidence import (
     Evidence,
@@ -30,11 +30,11 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from airflow_provider_pictory.hooks.pictory import PictoryHook
-    from airflow_provider_pictory.polling import Logger
     from airflow_provider_pictory.submission.clock import Clock
     from airflow_provider_pictory.submission.record import SubmissionRecord
     from airflow_provider_pictory.submission.store import RecordStore
     from airflow_provider_pictory.submission.variables import Claims
+    from airflow_provider_pictory.task_log import Logger
 
 PAUSE_BETWEEN_POLLS = 15.0
 # The longest timeout of a connection and the longest window, generously, in seconds.

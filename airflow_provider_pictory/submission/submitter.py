@@ -33,7 +33,7 @@ from airflow_provider_pictory.exceptions import (
     PictorySubmissionUnresolvedError,
 )
 from airflow_provider_pictory.hooks.pictory import PictoryHook
-from airflow_provider_pictory.polling import NOT_FOUND_GRACE, look, may_pass, require_completed
+from airflow_provider_pictory.outcome import NOT_FOUND_GRACE, look, may_pass, require_completed
 from airflow_provider_pictory.submission import clock as clocks
 from airflow_provider_pictory.submission.attempt import (
     Attempt,
@@ -58,9 +58,9 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_pictory.api.lists import NewestJob
-    from airflow_provider_pictory.polling import Logger
     from airflow_provider_pictory.submission.clock import Clock
     from airflow_provider_pictory.submission.policy import SubmissionPolicy
+    from airflow_provider_pictory.task_log import Logger
 
 # How often a job id is tried to be written down before the task goes on without.
 ATTEMPTS_TO_WRITE = 4

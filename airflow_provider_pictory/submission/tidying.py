@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from airflow_provider_pictory.api import VideoJob
 from airflow_provider_pictory.api.redaction import clean
 from airflow_provider_pictory.exceptions import PictoryLedgerError
-from airflow_provider_pictory.polling import look
+from airflow_provider_pictory.outcome import look
 from airflow_provider_pictory.submission.forgetting import is_awaited
 from airflow_provider_pictory.submission.late import report_late_jobs
 from airflow_provider_pictory.submission.record import RecordState
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_pictory.hooks.pictory import PictoryHook
-    from airflow_provider_pictory.polling import Logger
     from airflow_provider_pictory.submission.clock import Clock
     from airflow_provider_pictory.submission.record import SubmissionRecord
     from airflow_provider_pictory.submission.store import RecordStore
     from airflow_provider_pictory.submission.variables import Claims
+    from airflow_provider_pictory.task_log import Logger
 
 # No job ends earlier, so younger records are hardly ever over.
 YOUNGEST = timedelta(seconds=45)

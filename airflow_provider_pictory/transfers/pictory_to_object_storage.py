@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
     from airflow_provider_pictory.api import VideoJob
     from airflow_provider_pictory.hooks.pictory import PictoryHook
-    from airflow_provider_pictory.transfers.content import Content
-    from airflow_provider_pictory.transfers.destination import Destination
-    from airflow_provider_pictory.transfers.file_host import FileHost
-    from airflow_provider_pictory.transfers.mp4 import VideoFacts
-    from airflow_provider_pictory.transfers.source import Source
+    from airflow_provider_pictory.saving.content import Content
+    from airflow_provider_pictory.saving.destination import Destination
+    from airflow_provider_pictory.saving.file_host import FileHost
+    from airflow_provider_pictory.saving.mp4 import VideoFacts
+    from airflow_provider_pictory.saving.source import Source
 
 # Pictory tells a duration in whole seconds, and a file has its last frame's and its sound's fractions.
 DURATION_TOLERANCE = 1.0
@@ -141,10 +141,10 @@ class PictoryToObjectStorageOperator(BaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Save the video, unless it is there."""
         from airflow_provider_pictory.api.checks import job_file_name
-        from airflow_provider_pictory.asset_events import describe_video
-        from airflow_provider_pictory.transfers.file_host import FileHost
-        from airflow_provider_pictory.transfers.source import Source, read_max_bytes, read_source
-        from airflow_provider_pictory.transfers.user_path import find_destination
+        from airflow_provider_pictory.assets import describe_video
+        from airflow_provider_pictory.saving.file_host import FileHost
+        from airflow_provider_pictory.saving.path import find_destination
+        from airflow_provider_pictory.saving.source import Source, read_max_bytes, read_source
 
         switches(self, SWITCHES)
         job_id = read_source(self.job_id, self.video)
@@ -197,12 +197,12 @@ class PictoryToObjectStorageOperator(BaseOperator):
             return
         # One that has neither shows when it runs: there is no literal that would be wrong.
         if self.video is not None or not (self.job_id is None or is_plain_job_id(self.job_id)):
-            from airflow_provider_pictory.transfers.source import read_source
+            from airflow_provider_pictory.saving.source import read_source
 
             read_source(self.job_id, self.video)
 
     def _transfer(self, source: Source, host: FileHost, destination: Destination) -> dict[str, Any]:
-        from airflow_provider_pictory.transfers.likeness import is_there
+        from airflow_provider_pictory.saving.likeness import is_there
 
         size = destination.size()
         if size is not None:
@@ -252,7 +252,7 @@ class PictoryToObjectStorageOperator(BaseOperator):
 
     def _download(self, source: Source, host: FileHost, destination: Destination, file: BinaryIO) -> Content:
         from airflow_provider_pictory.exceptions import PictoryStorageError
-        from airflow_provider_pictory.transfers.download import Downloader
+        from airflow_provider_pictory.saving.download import Downloader
 
         downloader = Downloader(
             host,
@@ -271,7 +271,7 @@ class PictoryToObjectStorageOperator(BaseOperator):
 
     def _check(self, file: BinaryIO, job: VideoJob) -> VideoFacts:
         from airflow_provider_pictory.exceptions import PictoryDownloadError
-        from airflow_provider_pictory.transfers.mp4 import NotAnMP4Error, read_video_facts
+        from airflow_provider_pictory.saving.mp4 import NotAnMP4Error, read_video_facts
 
         try:
             facts = read_video_facts(file)

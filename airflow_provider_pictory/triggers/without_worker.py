@@ -16,15 +16,16 @@ from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
 from airflow_provider_pictory.api import InvalidRequestError, JobStatus
 from airflow_provider_pictory.api.checks import job_id as checked_job_id
 from airflow_provider_pictory.links.pictory import link_xcoms
-from airflow_provider_pictory.polling import deadline_after, describe
-from airflow_provider_pictory.schedule import first_look_at
-from airflow_provider_pictory.starting import is_missed_without_worker
-from airflow_provider_pictory.triggers.pictory import (
+from airflow_provider_pictory.outcome import describe
+from airflow_provider_pictory.waiting.events import (
     doubtful_event,
     ended_event,
     say_what_goes_on,
     wait_for_event,
 )
+from airflow_provider_pictory.waiting.intervals import first_look_at
+from airflow_provider_pictory.waiting.limits import deadline_after
+from airflow_provider_pictory.waiting.starting import is_missed_without_worker
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping

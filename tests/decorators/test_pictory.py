@@ -10,8 +10,8 @@ from airflow_provider_pictory.exceptions import (
     PictoryInvalidRequestError,
     PictorySpendingLimitError,
 )
-from tests.dag_runs import a_dag
-from tests.pictory_words import POST, RESULT_KEYS, count, only_job
+from tests.support.dag_runs import a_dag
+from tests.support.pictory_words import POST, RESULT_KEYS, count, only_job
 
 PROMPT = "A paper boat on a rainy street"
 

@@ -10,10 +10,10 @@ from airflow.providers.common.compat.sdk import DecoratedOperator
 from airflow_provider_pictory.api.video_request import REQUEST_FIELDS
 from airflow_provider_pictory.decorators.pictory import pictory_video_task
 from airflow_provider_pictory.exceptions import PictoryInvalidRequestError
-from tests.bare_tasks import BareTask
 from tests.conftest import RENDER_SECONDS
-from tests.dag_runs import a_dag
-from tests.pictory_words import POST, count, only_job
+from tests.support.bare_tasks import BareTask
+from tests.support.dag_runs import a_dag
+from tests.support.pictory_words import POST, count, only_job
 
 PROMPT = "A paper boat on a rainy street"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.conftest import RENDER_SECONDS
-from tests.pictory_words import only_job
+from tests.support.pictory_words import only_job
 
 pytestmark = pytest.mark.end_to_end
 

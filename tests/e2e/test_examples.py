@@ -7,7 +7,7 @@ import re
 import pytest
 
 from tests.conftest import RENDER_SECONDS
-from tests.pictory_words import POST, count, only_job
+from tests.support.pictory_words import POST, count, only_job
 
 pytestmark = pytest.mark.end_to_end
 

@@ -9,7 +9,7 @@ import pytest
 from cryptography.fernet import Fernet
 
 from tests.conftest import API_KEY, RENDER_SECONDS
-from tests.pictory_words import JOB, POST, RESULT_KEYS, count, only_job
+from tests.support.pictory_words import JOB, POST, RESULT_KEYS, count, only_job
 
 pytestmark = pytest.mark.end_to_end
 

@@ -10,7 +10,7 @@ import requests
 
 from airflow_provider_pictory.sandbox.background import PictorySandbox
 from tests.conftest import API_KEY, RENDER_SECONDS
-from tests.pictory_words import POST, RESULT_KEYS, count, only_job
+from tests.support.pictory_words import POST, RESULT_KEYS, count, only_job
 
 pytestmark = pytest.mark.end_to_end
 

@@ -16,7 +16,7 @@ import av
 import pytest
 from PIL import ImageChops, ImageStat
 
-from tests.pictory_words import POST, count, only_job
+from tests.support.pictory_words import POST, count, only_job
 
 IS_AIRFLOW_3 = find_spec("airflow.sdk") is not None
 

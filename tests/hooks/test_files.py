@@ -7,8 +7,8 @@ import requests
 
 from airflow_provider_pictory.exceptions import PictoryConfigurationError
 from airflow_provider_pictory.hooks.pictory import USER_AGENT, PictoryHook
-from tests.hooks.clients import assert_no_key
-from tests.hooks.loopback import answer, keep_silent
+from tests.support.clients import assert_no_key
+from tests.support.loopback import answer, keep_silent
 
 
 @pytest.fixture

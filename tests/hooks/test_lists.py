@@ -16,6 +16,7 @@ from airflow.providers.common.compat.sdk import AirflowTaskTimeout
 
 from airflow_provider_pictory.api import JobStatus, VideoRequest
 from airflow_provider_pictory.api.lists import Baseline, JobListPage, ListedJob, NewestJob, VideoListPage
+from airflow_provider_pictory.client import baseline as looking
 from airflow_provider_pictory.exceptions import (
     PictoryAPIError,
     PictoryAuthenticationError,
@@ -24,11 +25,10 @@ from airflow_provider_pictory.exceptions import (
     PictoryRateLimitedError,
     PictoryRedirectedError,
 )
-from airflow_provider_pictory.hooks import newest_job as looking
 from airflow_provider_pictory.hooks import pictory as module
 from airflow_provider_pictory.hooks.pictory import PictoryHook
-from tests.hooks.clients import IN_PROGRESS, JOB_ID, KEY, assert_keeps_the_key, assert_no_key
-from tests.hooks.loopback import (
+from tests.support.clients import IN_PROGRESS, JOB_ID, KEY, assert_keeps_the_key, assert_no_key
+from tests.support.loopback import (
     after,
     answer,
     cut_short,
@@ -39,7 +39,7 @@ from tests.hooks.loopback import (
     raw,
     stop_talking,
 )
-from tests.pictory_words import count
+from tests.support.pictory_words import count
 
 NEW_KEY = "pictai_rotated"
 HTML = b"<!DOCTYPE html><html><body>Blocked</body></html>"

@@ -31,14 +31,14 @@ from airflow_provider_pictory.exceptions import (
 )
 from airflow_provider_pictory.hooks import pictory as module
 from airflow_provider_pictory.hooks.pictory import PictoryHook
-from tests.hooks.clients import (
+from tests.support.clients import (
     IN_PROGRESS,
     JOB_ID,
     KEY,
     assert_keeps_the_key,
     assert_no_key,
 )
-from tests.hooks.loopback import after, answer, cut_short, echo, hang_up, head, raw
+from tests.support.loopback import after, answer, cut_short, echo, hang_up, head, raw
 
 NEW_KEY = "pictai_rotated"
 PATH = f"/pictoryapis/v1/jobs/{JOB_ID}"

@@ -30,8 +30,8 @@ from airflow_provider_pictory.exceptions import (
     PictorySubmissionUnknownError,
 )
 from airflow_provider_pictory.hooks.pictory import SUBMIT_ATTEMPTS, PictoryHook
-from tests.hooks.clients import IN_PROGRESS, JOB_ID, KEY, assert_keeps_the_key
-from tests.hooks.loopback import (
+from tests.support.clients import IN_PROGRESS, JOB_ID, KEY, assert_keeps_the_key
+from tests.support.loopback import (
     after,
     answer,
     cut_short,

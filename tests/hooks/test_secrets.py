@@ -22,8 +22,8 @@ from airflow_provider_pictory.api import VideoRequest
 from airflow_provider_pictory.exceptions import PictoryAPIError, PictoryConfigurationError, PictoryError
 from airflow_provider_pictory.hooks.pictory import PictoryHook
 from airflow_provider_pictory.triggers.pictory import VideoJobTrigger
-from tests.hooks.clients import IN_PROGRESS, JOB_ID, KEY
-from tests.hooks.loopback import answer, echo, head, raw
+from tests.support.clients import IN_PROGRESS, JOB_ID, KEY
+from tests.support.loopback import answer, echo, head, raw
 
 PASSWORD = "Sturgeon/Gr4nite"
 USER = "harbourmaster"

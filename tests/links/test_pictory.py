@@ -10,8 +10,8 @@ from airflow.serialization import serialized_objects
 from airflow_provider_pictory.links.pictory import OPERATOR_EXTRA_LINKS
 from airflow_provider_pictory.operators.pictory import GenerateVideoOperator
 from airflow_provider_pictory.sensors.pictory import VideoJobSensor
-from tests.dag_runs import a_dag
-from tests.pictory_words import submit
+from tests.support.dag_runs import a_dag
+from tests.support.pictory_words import submit
 
 PROMPT = "A paper boat on a rainy street"
 DASHBOARD = "https://app.pictory.ai/"

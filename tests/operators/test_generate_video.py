@@ -22,8 +22,8 @@ from airflow_provider_pictory.exceptions import (
 from airflow_provider_pictory.operators.pictory import GenerateVideoOperator
 from airflow_provider_pictory.sensors.pictory import VideoJobSensor
 from tests.conftest import RENDER_SECONDS
-from tests.dag_runs import a_dag
-from tests.pictory_words import JOB, POST, RESULT_KEYS, count, only_job
+from tests.support.dag_runs import a_dag
+from tests.support.pictory_words import JOB, POST, RESULT_KEYS, count, only_job
 
 PROMPT = "A paper boat on a rainy street"
 

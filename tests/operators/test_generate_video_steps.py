@@ -14,7 +14,6 @@ from unittest.mock import patch
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
-from airflow_provider_pictory import polling
 from airflow_provider_pictory.exceptions import (
     PictoryAuthenticationError,
     PictoryConfigurationError,
@@ -34,10 +33,11 @@ from airflow_provider_pictory.operators import pictory as operators
 from airflow_provider_pictory.operators.pictory import GenerateVideoOperator
 from airflow_provider_pictory.sandbox.connection import connection_json
 from airflow_provider_pictory.sensors.pictory import VideoJobSensor
-from airflow_provider_pictory.triggers.pictory import MOST_DOUBTS
-from tests.bare_tasks import BareTask, until
+from airflow_provider_pictory.waiting import job_wait
+from airflow_provider_pictory.waiting.events import MOST_DOUBTS
 from tests.conftest import API_KEY, RENDER_SECONDS
-from tests.pictory_words import JOB, POST, count, only_job
+from tests.support.bare_tasks import BareTask, until
+from tests.support.pictory_words import JOB, POST, count, only_job
 
 PROMPT = "A paper boat on a rainy street"
 DOUBT = {"outcome": "doubtful", "job_id": "?", "error": "PictoryError", "message": "?"}
@@ -273,7 +273,7 @@ def test_a_task_that_is_killed_while_waiting_keeps_its_retries_and_its_job(busy_
 
     video = a_video(retries=3, deferrable=False)
     with monkeypatch.context() as patches:
-        patches.setattr(polling, "wait_for_job", killed)
+        patches.setattr(job_wait, "wait_for_job", killed)
         with pytest.raises(Killed):
             video.execute()
 

@@ -8,7 +8,6 @@ from urllib.parse import unquote
 
 import pytest
 
-from airflow_provider_pictory import polling
 from airflow_provider_pictory.exceptions import (
     PictoryConfigurationError,
     PictoryError,
@@ -19,9 +18,10 @@ from airflow_provider_pictory.hooks.pictory import PictoryHook
 from airflow_provider_pictory.operators.pictory import GenerateVideoOperator
 from airflow_provider_pictory.sensors.pictory import VideoJobSensor
 from airflow_provider_pictory.transfers.pictory_to_object_storage import PictoryToObjectStorageOperator
-from tests.bare_tasks import BareTask
-from tests.hooks.loopback import Loopback, answer
-from tests.transfers.file_hosts import film
+from airflow_provider_pictory.waiting import job_wait
+from tests.support.bare_tasks import BareTask
+from tests.support.file_hosts import film
+from tests.support.loopback import Loopback, answer
 
 JOB_ID = "4a09edf9-d071-4847-bda5-8dea913d80fe"
 LIST = "/pictoryapis/v1/jobs"
@@ -166,7 +166,7 @@ def test_a_job_survives_a_redirect_that_passes(service_of, connect, deferrable, 
 
 @pytest.mark.parametrize("deferrable", [False, True], ids=["poke", "deferred"])
 def test_a_redirect_that_lasts_is_the_connections_fault(service_of, connect, deferrable, monkeypatch):
-    monkeypatch.setattr(polling, "FORBIDDEN_GRACE", 0.3)
+    monkeypatch.setattr(job_wait, "FORBIDDEN_GRACE", 0.3)
     service = service_of()
     service.redirect = (301, "https://api.example")
     connect(service.server.url)

@@ -18,8 +18,8 @@ from airflow_provider_pictory.exceptions import (
     PictoryJobTimedOutError,
 )
 from airflow_provider_pictory.sensors.pictory import VideoJobSensor
-from tests.dag_runs import a_dag
-from tests.pictory_words import JOB, RESULT_KEYS, count, submit
+from tests.support.dag_runs import a_dag
+from tests.support.pictory_words import JOB, RESULT_KEYS, count, submit
 
 WAYS = {
     "deferred": {},

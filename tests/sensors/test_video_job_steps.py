@@ -27,15 +27,10 @@ from airflow_provider_pictory.exceptions import (
     PictoryJobTimedOutError,
 )
 from airflow_provider_pictory.sensors.pictory import VideoJobSensor
-from airflow_provider_pictory.triggers.pictory import (
-    MOST_DOUBTS,
-    doubtful_event,
-    ended_event,
-    wait_for_event,
-)
-from tests.bare_tasks import BareTask, until
+from airflow_provider_pictory.waiting.events import MOST_DOUBTS, doubtful_event, ended_event, wait_for_event
 from tests.conftest import RENDER_SECONDS
-from tests.pictory_words import JOB, count, submit
+from tests.support.bare_tasks import BareTask, until
+from tests.support.pictory_words import JOB, count, submit
 
 DOUBT = {"outcome": "doubtful", "job_id": "?", "error": "PictoryError", "message": "?"}
 WAYS = pytest.mark.parametrize("way", ["deferred", "poke", "in the triggerer"])
@@ -499,7 +494,7 @@ def test_airflows_alarm_in_the_middle_of_a_poke_names_the_job_and_the_limit(
     if place == "pause":
         monkeypatch.setattr(time, "sleep", alarm)
     else:
-        monkeypatch.setattr("airflow_provider_pictory.polling.look", alarm)
+        monkeypatch.setattr("airflow_provider_pictory.outcome.look", alarm)
     wait = a_wait(job_id, deferrable=False, execution_timeout=timedelta(minutes=5), **softly)
 
     with pytest.raises(

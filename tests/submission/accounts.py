@@ -16,15 +16,15 @@ from airflow_provider_pictory.submission.reconcile import LONGEST_SETTLING, Reco
 from airflow_provider_pictory.submission.store import RecordStore
 from airflow_provider_pictory.submission.variables import RECORD_PREFIX, RecordName, open_variables
 from tests.conftest import API_KEY
-from tests.pictory_words import POST, count
 from tests.submission.records import PLACE, PROMPT, an_intent
+from tests.support.pictory_words import POST, count
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from airflow_provider_pictory.sandbox.background import PictorySandbox
     from airflow_provider_pictory.submission.record import SubmissionRecord, TaskPlace
-    from tests.task_tries import Variables
+    from tests.support.task_tries import Variables
 
 OURS = VideoRequest(PROMPT)
 TIMEOUT = 900.0

@@ -10,7 +10,7 @@ from airflow_provider_pictory.sandbox.service import Clock as SandboxClock
 from tests.conftest import RENDER_SECONDS
 from tests.submission.accounts import Account, Log, Time
 from tests.submission.tasks import FragileVariables, Task
-from tests.task_tries import Clock, Variables, VariablesWithoutNames, kept_in, passing
+from tests.support.task_tries import Clock, Variables, VariablesWithoutNames, kept_in, passing
 
 
 @pytest.fixture

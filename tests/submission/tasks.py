@@ -14,7 +14,7 @@ from airflow_provider_pictory.submission.record import TaskPlace
 from airflow_provider_pictory.submission.submitter import Submitter
 from airflow_provider_pictory.submission.variables import RECORD_PREFIX
 from tests.conftest import API_KEY
-from tests.task_tries import TaskInstance, Variables
+from tests.support.task_tries import TaskInstance, Variables
 
 FOX = VideoRequest("A red fox walks through fresh snow", "veo3.1_fast", duration=6)
 WHALE = VideoRequest("A blue whale sings at dawn", "veo3.1_fast", duration=6)

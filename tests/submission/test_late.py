@@ -11,9 +11,9 @@ from airflow_provider_pictory.hooks.pictory import PictoryHook
 from airflow_provider_pictory.submission.forgetting import forget_job
 from airflow_provider_pictory.submission.late import LATEST, LATEST_END, report_late_jobs_of_another
 from airflow_provider_pictory.submission.variables import RECORD_PREFIX
-from tests.bare_tasks import TaskState
 from tests.submission.tasks import FOX, WHALE
 from tests.submission.test_store import with_task_state
+from tests.support.bare_tasks import TaskState
 
 POST = "/v1/aistudio/videos"
 

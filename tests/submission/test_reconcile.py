@@ -27,8 +27,8 @@ from airflow_provider_pictory.submission.reconcile import (
 from airflow_provider_pictory.submission.record import RecordState
 from airflow_provider_pictory.submission.variables import RECORD_PREFIX, job_digest
 from tests.conftest import API_KEY
-from tests.pictory_words import JOB
 from tests.submission.records import OTHER_PLACE, PLACE, POST_SECONDS, PROMPT, WINDOW, an_intent
+from tests.support.pictory_words import JOB
 
 JOB_LIST = "GET /pictoryapis/v1/jobs"
 VIDEO_LIST = "GET /pictoryapis/v1/aistudio/videos"

@@ -45,8 +45,8 @@ from airflow_provider_pictory.submission.record import TaskPlace
 from airflow_provider_pictory.submission.store import STATE_KEY
 from airflow_provider_pictory.submission.submitter import Submitter
 from airflow_provider_pictory.submission.variables import RecordName
-from tests.bare_tasks import TaskState, has_task_state
-from tests.task_tries import Clock, TaskInstance, Variables, kept_in, passing
+from tests.support.bare_tasks import TaskState, has_task_state
+from tests.support.task_tries import Clock, TaskInstance, Variables, kept_in, passing
 
 BASE_URL = "https://pictory.example/pictoryapis"
 PROMPTS = ("A red fox walks through fresh snow", "A blue whale sings at dawn", "A green parrot reads")

@@ -18,10 +18,10 @@ from airflow_provider_pictory.submission.variables import (
     ListedVariables,
     open_variables,
 )
-from tests.bare_tasks import TaskState, has_task_state
-from tests.pictory_words import POST, count
 from tests.submission.records import OTHER_PLACE, PLACE, an_intent
-from tests.task_tries import Variables, kept_in
+from tests.support.bare_tasks import TaskState, has_task_state
+from tests.support.pictory_words import POST, count
+from tests.support.task_tries import Variables, kept_in
 
 JOB_ID = "4a09edf9-d071-4847-bda5-8dea913d80fe"
 NOW = datetime.now(UTC)

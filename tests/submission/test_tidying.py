@@ -20,13 +20,13 @@ from airflow_provider_pictory.submission.submitter import Submitter
 from airflow_provider_pictory.submission.task_states import GONE, find_task_state
 from airflow_provider_pictory.submission.tidying import OLDEST
 from airflow_provider_pictory.submission.variables import RECORD_PREFIX
-from tests.bare_tasks import TaskState
-from tests.dag_runs import a_dag
-from tests.pictory_words import POST, count
 from tests.submission.accounts import Log
 from tests.submission.records import OTHER_PLACE, PLACE, a_fingerprint, an_intent
 from tests.submission.test_store import with_task_state
-from tests.task_tries import Clock, TaskInstance, Variables, kept_in, passing
+from tests.support.bare_tasks import TaskState
+from tests.support.dag_runs import a_dag
+from tests.support.pictory_words import POST, count
+from tests.support.task_tries import Clock, TaskInstance, Variables, kept_in, passing
 
 BASE_URL = "https://pictory.example/pictoryapis"
 RENDERS = 90.0

@@ -22,10 +22,10 @@ from airflow_provider_pictory.submission.variables import (
     open_variables,
     short_prompt,
 )
-from tests.bare_tasks import has_task_state
-from tests.dag_runs import a_dag
 from tests.submission.records import OTHER_PLACE, PLACE, a_fingerprint, an_intent
-from tests.task_tries import Variables, VariablesWithoutNames, kept_in
+from tests.support.bare_tasks import has_task_state
+from tests.support.dag_runs import a_dag
+from tests.support.task_tries import Variables, VariablesWithoutNames, kept_in
 
 JOB_ID = "4a09edf9-d071-4847-bda5-8dea913d80fe"
 OTHER_JOB_ID = "00000000-0000-4000-8000-000000000000"

@@ -32,14 +32,14 @@ from airflow_provider_pictory.exceptions import (
     PictoryStorageError,
 )
 from airflow_provider_pictory.operators.pictory import GenerateVideoOperator
+from airflow_provider_pictory.saving import download
 from airflow_provider_pictory.sensors.pictory import VideoJobSensor
-from airflow_provider_pictory.transfers import download
 from airflow_provider_pictory.transfers.pictory_to_object_storage import PictoryToObjectStorageOperator
 from tests.conftest import API_KEY
-from tests.dag_runs import a_dag
-from tests.hooks.loopback import after, answer, head, keep_silent
-from tests.pictory_words import JOB, POST, count, only_job, submit
-from tests.transfers.file_hosts import HEIGHT, SECONDS, WIDTH, film, gives, longer
+from tests.support.dag_runs import a_dag
+from tests.support.file_hosts import HEIGHT, SECONDS, WIDTH, film, gives, longer
+from tests.support.loopback import after, answer, head, keep_silent
+from tests.support.pictory_words import JOB, POST, count, only_job, submit
 
 MANIFEST_KEYS = ["job_id", "path", "bytes", "sha256", "seconds", "width", "height", "ai_credits_used"]
 

@@ -14,9 +14,9 @@ from types import SimpleNamespace
 import pytest
 
 from airflow_provider_pictory.triggers.pictory import VideoJobTrigger
-from tests.bare_tasks import first_event
 from tests.conftest import API_KEY
-from tests.pictory_words import JOB, count, submit
+from tests.support.bare_tasks import first_event
+from tests.support.pictory_words import JOB, count, submit
 
 ARGUMENTS = {
     "job_id": "4a09edf9-d071-4847-bda5-8dea913d80fe",
@@ -172,6 +172,7 @@ def test_when_it_is_cancelled_while_waiting_it_closes_its_session(busy_pictory):
         with pytest.raises(asyncio.CancelledError):
             await waiting
 
+    gc.collect()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         asyncio.run(cancel())

@@ -17,8 +17,8 @@ from airflow_provider_pictory.sensors.pictory import VideoJobSensor
 from airflow_provider_pictory.triggers import without_worker
 from airflow_provider_pictory.triggers.without_worker import VideoJobTaskTrigger
 from tests.conftest import API_KEY
-from tests.dag_runs import a_dag
-from tests.pictory_words import submit
+from tests.support.dag_runs import a_dag
+from tests.support.pictory_words import submit
 
 pytestmark = pytest.mark.skipif(
     not hasattr(BaseTrigger, "render_template_fields"),

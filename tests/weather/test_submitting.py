@@ -26,9 +26,9 @@ from airflow_provider_pictory.exceptions import (
 from airflow_provider_pictory.hooks.pictory import SUBMIT_ATTEMPTS, PictoryHook
 from airflow_provider_pictory.operators.pictory import GenerateVideoOperator
 from airflow_provider_pictory.sandbox.background import PictorySandbox
-from tests.bare_tasks import BareTask
 from tests.conftest import API_KEY
-from tests.pictory_words import POST, count
+from tests.support.bare_tasks import BareTask
+from tests.support.pictory_words import POST, count
 
 PROMPT = "A paper boat on a rainy street"
 JOBS = "GET /pictoryapis/v1/jobs"

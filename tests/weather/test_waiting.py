@@ -17,7 +17,6 @@ from functools import partial
 
 import pytest
 
-from airflow_provider_pictory import poller, polling
 from airflow_provider_pictory.exceptions import (
     PictoryAPIError,
     PictoryAuthenticationError,
@@ -29,13 +28,17 @@ from airflow_provider_pictory.exceptions import (
     PictoryJobTimedOutError,
 )
 from airflow_provider_pictory.hooks.pictory import PictoryHook
-from airflow_provider_pictory.polling import JobWatch, deadline_after, require_completed, wait_for_job
+from airflow_provider_pictory.outcome import require_completed
 from airflow_provider_pictory.sandbox.faults import FaultKind
 from airflow_provider_pictory.sensors.pictory import VideoJobSensor
-from airflow_provider_pictory.triggers.pictory import VideoJobTrigger, read_event
-from tests.bare_tasks import BareTask, first_event
+from airflow_provider_pictory.triggers.pictory import VideoJobTrigger
+from airflow_provider_pictory.waiting import job_wait, pace
+from airflow_provider_pictory.waiting.events import read_event
+from airflow_provider_pictory.waiting.job_wait import JobWatch, wait_for_job
+from airflow_provider_pictory.waiting.limits import deadline_after
 from tests.conftest import API_KEY, RENDER_SECONDS
-from tests.pictory_words import JOB, count, submit
+from tests.support.bare_tasks import BareTask, first_event
+from tests.support.pictory_words import JOB, count, submit
 
 POLL_INTERVAL = 0.01
 LONGEST_RETRY_AFTER = 0.1
@@ -310,10 +313,10 @@ def seen_by_a_user(wait, *arguments) -> Outcome:
 
 @pytest.fixture(autouse=True)
 def pauses_in_proportion(monkeypatch):
-    monkeypatch.setattr(polling, "LONGEST_TROUBLED_PAUSE", POLL_INTERVAL)
-    monkeypatch.setattr(polling, "LONGEST_RETRY_AFTER", LONGEST_RETRY_AFTER)
-    monkeypatch.setattr(poller, "LONGEST_RETRY_AFTER", LONGEST_RETRY_AFTER)
-    monkeypatch.setattr(poller.Pace, "FIRST_PAUSE", POLL_INTERVAL)
+    monkeypatch.setattr(job_wait, "LONGEST_TROUBLED_PAUSE", POLL_INTERVAL)
+    monkeypatch.setattr(job_wait, "LONGEST_RETRY_AFTER", LONGEST_RETRY_AFTER)
+    monkeypatch.setattr(pace, "LONGEST_RETRY_AFTER", LONGEST_RETRY_AFTER)
+    monkeypatch.setattr(pace.Pace, "FIRST_PAUSE", POLL_INTERVAL)
 
 
 @pytest.fixture
@@ -321,8 +324,8 @@ def waiting(pictory_at, connect, monkeypatch, log):
     """Let a user wait through a row of the table, and give what that user sees."""
 
     def waiting(row: Row, wait) -> Outcome:
-        monkeypatch.setattr(polling, "FORBIDDEN_GRACE", row.grace)
-        monkeypatch.setattr(polling, "NOT_FOUND_GRACE", row.grace)
+        monkeypatch.setattr(job_wait, "FORBIDDEN_GRACE", row.grace)
+        monkeypatch.setattr(job_wait, "NOT_FOUND_GRACE", row.grace)
         on_looks = [
             f"{fault}{',' if ':' in fault else ':'}path=/v1/jobs" if not fault.startswith("job-") else fault
             for fault in row.faults
@@ -440,7 +443,7 @@ def test_trouble_that_comes_back_is_told_again(pictory_at, log, wait):
     ids=["429-in_the_triggerer", "503-on_a_worker"],
 )
 def test_a_retry_after_within_bounds_is_granted_in_full(pictory_at, monkeypatch, fault, wait):
-    for module in (polling, poller):
+    for module in (job_wait, pace):
         monkeypatch.setattr(module, "LONGEST_RETRY_AFTER", 300.0)
     pictory_at(faults=[f"{fault},retry-after=seconds,seconds=1,path=/v1/jobs"])
 
@@ -453,7 +456,7 @@ def test_a_retry_after_within_bounds_is_granted_in_full(pictory_at, monkeypatch,
 @pytest.mark.parametrize("wait", [in_the_triggerer, on_a_worker], ids=lambda wait: wait.__name__)
 @pytest.mark.parametrize("retry_after", ["seconds", "date"])
 def test_no_retry_after_moves_the_deadline(pictory_at, monkeypatch, retry_after, wait):
-    for module in (polling, poller):
+    for module in (job_wait, pace):
         monkeypatch.setattr(module, "LONGEST_RETRY_AFTER", 300.0)
     pictory_at(faults=[f"server-error:status=503,retry-after={retry_after},seconds=200,path=/v1/jobs"])
 

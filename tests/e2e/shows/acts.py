@@ -25,7 +25,7 @@ from tests.e2e.shows.front import (
     something_else,
 )
 from tests.e2e.shows.stage import Findings, Stage, run_quietly, tally
-from tests.pictory_words import POST, count
+from tests.support.pictory_words import POST, count
 
 if TYPE_CHECKING:
     import subprocess

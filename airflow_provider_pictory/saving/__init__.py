@@ -1,0 +1,1 @@
+"""How a finished video becomes a file: downloaded, checked, and stored whole or not at all."""

@@ -1,0 +1,114 @@
+"""What a user's path means."""
+
+from __future__ import annotations
+
+import os
+import re
+import unicodedata
+from typing import TYPE_CHECKING, NoReturn
+from urllib.parse import unquote
+
+from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook, ObjectStoragePath
+
+from airflow_provider_pictory.api import InvalidRequestError
+from airflow_provider_pictory.api.checks import is_absent
+from airflow_provider_pictory.api.faults import FieldFault, shown
+from airflow_provider_pictory.exceptions import PictoryConfigurationError, PictoryInvalidRequestError
+from airflow_provider_pictory.saving.local_file import LocalFile
+from airflow_provider_pictory.saving.object_store import StoredObject
+
+if TYPE_CHECKING:
+    from airflow_provider_pictory.saving.destination import Destination
+
+# pathlib makes this of what has two slashes.
+_SCHEME_WITH_ONE_SLASH = re.compile(r"(?!file:|local:)[a-z][a-z0-9+.-]+:/(?!/)", re.IGNORECASE)
+# Azure takes both for a separator.
+_SEPARATOR = re.compile(r"[/\\]")
+# A proxy or a store's library may decode a name, and another one what is left of it.
+_MOST_DECODINGS = 5
+# What a template leaves around a path. Other white space, such as U+3000, may be part of a name.
+_WHITE_SPACE = " \t\r\n\f\v"
+
+
+def find_destination(path: object, conn_id: object, file_name: str) -> Destination:
+    """
+    Read a user's path.
+
+    :param path: a text or a path object: a local path, or one with a scheme that an installed provider of
+        Airflow has a file system for. One that ends in ``/`` is a folder.
+    :param conn_id: id of the Airflow connection to the storage; nothing where the path names it or none is
+        needed.
+    :param file_name: of the file, where the path is a folder.
+    :raises PictoryInvalidRequestError: the path can't be one.
+    :raises PictoryConfigurationError: the connection doesn't exist, or a package is missing.
+    """
+    # Airflow's own path is none of the standard library's, and only its text has the connection.
+    text = str(path) if isinstance(path, (os.PathLike, ObjectStoragePath)) else path
+    if not isinstance(text, str) or is_absent(text):
+        _refuse(path, "a path is needed, such as 's3://media@videos/film.mp4' or a local one")
+    text = text.strip(_WHITE_SPACE)
+    if any(unicodedata.category(mark) in ("Cc", "Cs") for mark in text):
+        _refuse(path, "a path has no control characters, and no halves of characters")
+    if "{{" in text or "{%" in text:
+        _refuse(path, "there is a template in it, which Airflow renders in a text, not in a pathlib.Path")
+    if "None" in text.split("/"):
+        _refuse(path, "a part of it is None, as a template makes of a value that is missing")
+    if _SCHEME_WITH_ONE_SLASH.match(text):
+        _refuse(path, "two slashes follow a scheme; pathlib.Path drops one, so give such a path as a text")
+    scheme, mark, rest = text.partition("://")
+    is_local = not mark or scheme in ("file", "local")
+    if is_local and not (rest if mark else text).strip("/"):
+        _refuse(path, "that is the root of all folders; is a value missing before the / at its end?")
+    if scheme == "file" and mark and not rest.startswith("/"):
+        # Otherwise a host or a connection would become a folder in the worker's own.
+        _refuse(path, "an absolute path follows file://, as in file:///videos/film.mp4")
+    if text.endswith("/"):
+        text, rest = text + file_name, rest + file_name
+    if _leads_upwards(text):
+        # Whoever may type a part of a path must not choose the folder before it.
+        _refuse(path, "a part of it is '..', which leads out of the folder before it; write it without")
+    if is_local:
+        return LocalFile(text)
+    authority, _, key = rest.partition("/")
+    named, _, bucket = authority.rpartition("@")
+    if not bucket or not key:
+        _refuse(
+            path, f"it must name a bucket and a file, or a folder with / at the end: {scheme}://bucket/key"
+        )
+    wanted = "" if is_absent(conn_id) else str(conn_id).strip()
+    if named and wanted and named != wanted:
+        _refuse(path, f"object_storage_conn_id names another connection, {wanted!r}; leave one of them out")
+    wanted = named or wanted
+    if wanted:
+        _require_connection(wanted)
+    return StoredObject.at(scheme, bucket, key, wanted or None)
+
+
+def _leads_upwards(text: str) -> bool:
+    for _ in range(_MOST_DECODINGS):
+        if ".." in _SEPARATOR.split(text):
+            return True
+        text = unquote(text)
+    return False
+
+
+def _require_connection(conn_id: str) -> None:
+    # Without this, some file systems go on with whatever rights they find.
+    try:
+        BaseHook.get_connection(conn_id)
+    except AirflowNotFoundException:
+        # Before the @ of other URLs stand a user and a password, and Airflow's own words have them too.
+        user, colon, _ = conn_id.partition(":")
+        name = f"{user}:***" if colon else conn_id
+        raise PictoryConfigurationError(
+            f"There is no Airflow connection {name!r}, which the path is to be reached over. Create it, "
+            "or name another one: in the path, as in s3://<connection id>@bucket/key, or as "
+            "object_storage_conn_id"
+        ) from None
+
+
+def _refuse(path: object, allowed: str) -> NoReturn:
+    fault = FieldFault(
+        "path", shown(str(path) if isinstance(path, (os.PathLike, ObjectStoragePath)) else path), allowed
+    )
+    raise PictoryInvalidRequestError(str(InvalidRequestError([fault])))

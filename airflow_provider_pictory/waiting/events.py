@@ -1,0 +1,219 @@
+"""The event that a wait in the triggerer ends with, and what a worker makes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import AirflowFailException
+
+from airflow_provider_pictory.api import VideoJob
+from airflow_provider_pictory.api.jobs import UnreadableJobError
+from airflow_provider_pictory.api.redaction import clean
+from airflow_provider_pictory.exceptions import PictoryError, PictoryRedirectedError
+from airflow_provider_pictory.outcome import look, may_pass, what_is_known
+from airflow_provider_pictory.waiting.job_wait import JobWatch
+from airflow_provider_pictory.waiting.limits import deadline_after, timed_out
+from airflow_provider_pictory.waiting.poller import shared_poller
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_pictory.hooks.pictory import PictoryHook
+    from airflow_provider_pictory.task_log import Logger
+    from airflow_provider_pictory.waiting.limits import WaitLimit
+
+# What Airflow 3 and 2 resume a task with when their own timeout of the deferral is over.
+TRIGGER_TIMEOUTS = ("Trigger timeout", "Trigger/execution timeout")
+# After so many events in doubt while all is well on the worker, waiting on is no use.
+MOST_DOUBTS = 3
+
+
+async def wait_for_event(
+    *,
+    job_id: str,
+    pictory_conn_id: str,
+    deadline: str,
+    poll_interval: float | None,
+    first_look: str | None,
+    log: Logger,
+) -> VideoJob | Exception:
+    """
+    Wait in a triggerer, with the poller that all its triggers share.
+
+    :param job_id: of the job.
+    :param pictory_conn_id: id of the Airflow connection.
+    :param deadline: the moment when the wait ends.
+    :param poll_interval: seconds between looks, or ``None`` for our own schedule.
+    :param first_look: the moment of the first look; at once without it.
+    :param log: of the trigger.
+    :return: the job that has ended, or what kept us from knowing; raised, it would end the task without any
+        look at the job.
+    """
+    try:
+        watch = JobWatch(
+            job_id,
+            deadline=datetime.fromisoformat(deadline),
+            poll_interval=poll_interval,
+            first_look=datetime.fromisoformat(first_look) if first_look else None,
+            log=log,
+        )
+        watch.announce()
+        async with shared_poller(pictory_conn_id) as poller:
+            return await poller.ended(watch)
+    except Exception as error:  # noqa: BLE001  (see above)
+        return error
+
+
+def say_what_goes_on(job_id: str, log: Logger) -> None:
+    """Tell whoever reads the log of a wait that was ended what became of the job."""
+    log.warning(
+        "This wait for Pictory job %s is being ended. Pictory has no way to cancel a job: if it is running, "
+        "it goes on and is paid for. Clearing the task goes on waiting for it",
+        job_id,
+    )
+
+
+def ended_event(job: VideoJob) -> dict[str, Any]:
+    """Make the event for a job that has ended, however it ended."""
+    return {"outcome": "ended", "job": job.to_dict()}
+
+
+def doubtful_event(job_id: str, error: Exception, deadline: str | None = None) -> dict[str, Any]:
+    """
+    Make the event for a wait that ended without a job's end.
+
+    The worker looks once more and finds out by itself what is wrong; the words are for whoever reads the
+    event in the database.
+
+    :param job_id: of the job.
+    :param error: why it isn't known.
+    :param deadline: the moment when the wait ends, where only the trigger knows.
+    """
+    return {
+        "outcome": "doubtful",
+        "job_id": job_id,
+        "error": type(error).__name__,
+        "message": clean(str(error)),
+        "deadline": deadline,
+    }
+
+
+def read_event(event: object, job_id: str) -> VideoJob | None:
+    """
+    Check an event before it is believed.
+
+    :param event: what the task was resumed with.
+    :param job_id: of the job that the task waits for.
+    :return: the job that has ended, or ``None`` when the event leaves that in doubt: the job itself must be
+        asked then.
+    """
+    if not isinstance(event, Mapping) or event.get("outcome") != "ended":
+        return None
+    try:
+        job = VideoJob.from_dict(event.get("job"))
+    except UnreadableJobError:
+        return None
+    return job if job.job_id == job_id and job.has_ended else None
+
+
+def job_after_event(
+    event: object,
+    *,
+    hook: PictoryHook,
+    job_id: str,
+    deadline: str,
+    advice: str,
+    doubts: int = 0,
+    limit: WaitLimit | None = None,
+) -> VideoJob | None:
+    """
+    Find out what became of the job that a task was resumed for.
+
+    :param event: what the task was resumed with.
+    :param hook: to ask once more when the event leaves anything in doubt.
+    :param job_id: of the job that the task waits for.
+    :param deadline: the trigger's.
+    :param advice: how to go on after a timeout, as a whole sentence.
+    :param doubts: how many events of this wait left things in doubt before this one.
+    :param limit: what the deadline comes from.
+    :return: the job that has ended, or ``None`` when there is still something and time to wait for.
+    :raises PictoryJobTimedOutError: the deadline has passed and the job hadn't ended.
+    :raises PictoryExecutionTimeoutError: the same, and the deadline is the ``execution_timeout``'s.
+    :raises PictoryError: the job can't be asked, and time won't mend that.
+    """
+    job = read_event(event, job_id)
+    if job is not None:
+        return job
+    seen = look(hook, job_id)
+    if isinstance(seen, VideoJob) and seen.has_ended:
+        return seen
+    if datetime.fromisoformat(deadline) <= datetime.now(UTC) and not isinstance(seen, AirflowFailException):
+        raise timed_out(job_id, seen, advice, limit)
+    is_first_redirect = (
+        isinstance(seen, PictoryRedirectedError)
+        and isinstance(event, Mapping)
+        and event.get("error") != PictoryRedirectedError.__name__
+    )
+    if isinstance(seen, PictoryError) and not may_pass(seen) and not is_first_redirect:
+        raise seen
+    if doubts >= MOST_DOUBTS:
+        # Only the triggerer is in trouble, for instance without the connection that the workers have.
+        words = event.get("message") if isinstance(event, Mapping) else None
+        raise PictoryError(
+            f"Waiting for Pictory job {job_id} in the triggerer keeps failing, though a worker can look at "
+            f"it: {words or 'its events make no sense'}. The wait is over, {what_is_known(seen)} {advice}"
+        )
+    return None
+
+
+def deadline_of(event: object) -> str | None:
+    """Give the moment that an event says its wait ends at, ``None`` where it says none."""
+    deadline = event.get("deadline") if isinstance(event, Mapping) else None
+    try:
+        return datetime.fromisoformat(deadline or "").astimezone(UTC).isoformat()
+    except (ValueError, TypeError):
+        return None
+
+
+def is_of_another_try(context: Context, try_number: int | None) -> bool:
+    """
+    Tell whether a task was resumed with what another try of it left behind.
+
+    Airflow 3.0 keeps what a deferral left when a resumed task fails, so that a retry begins with the event of
+    the try before.
+
+    :param context: Airflow's of the running task.
+    :param try_number: of the try that deferred, where that is known.
+    """
+    present = getattr(context.get("ti"), "try_number", None)
+    return try_number is not None and present is not None and int(present) != int(try_number)
+
+
+def resume_arguments(
+    next_method: str, next_kwargs: dict[str, Any] | None, *, timeout: float, log: Logger
+) -> dict[str, Any]:
+    """
+    Give the arguments of ``execute_complete`` for whatever Airflow resumes a task with.
+
+    When Airflow itself gave up on the trigger, for instance on its own timeout, its base classes would end
+    the task without asking for the job, which may well have its video. So that is an event in doubt.
+
+    :param next_method: ``execute_complete``, or ``__fail__`` when Airflow gave up.
+    :param next_kwargs: what Airflow hands over.
+    :param timeout: of the task, in seconds.
+    :param log: of the task.
+    """
+    if next_method != "__fail__":
+        return next_kwargs or {}
+    reason = str((next_kwargs or {}).get("error"))
+    log.warning("Airflow ended the wait in the triggerer: %s", reason)
+    if reason in TRIGGER_TIMEOUTS:
+        return {}
+    # Time may be left, but how much isn't known here any more.
+    return {
+        "event": {"message": reason},
+        "deadline": deadline_after(timeout).isoformat(),
+        "doubts": MOST_DOUBTS,
+    }

@@ -1,0 +1,240 @@
+"""One wait for one job: what it concludes from each poll, and when the next one is due."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from airflow.providers.common.compat.sdk import AirflowFailException
+
+from airflow_provider_pictory.api import VideoJob
+from airflow_provider_pictory.api.checks import is_usual_job_id
+from airflow_provider_pictory.exceptions import (
+    PictoryAPIError,
+    PictoryError,
+    PictoryJobNotFoundError,
+    PictoryRedirectedError,
+)
+from airflow_provider_pictory.outcome import (
+    NOT_FOUND_GRACE,
+    PAUSE_BETWEEN_REPORTS,
+    look,
+    may_pass,
+    status_meaning,
+)
+from airflow_provider_pictory.waiting.intervals import next_pause
+from airflow_provider_pictory.waiting.limits import timed_out
+
+if TYPE_CHECKING:
+    from airflow_provider_pictory.hooks.pictory import PictoryHook
+    from airflow_provider_pictory.task_log import Logger
+    from airflow_provider_pictory.waiting.limits import WaitLimit
+
+# A CDN may refuse a client for a while, and a network's login page redirect it: a 403 and a redirect are
+# believed once they have lasted so many seconds.
+FORBIDDEN_GRACE = 120.0
+LONGEST_TROUBLED_PAUSE = 60.0
+LONGEST_RETRY_AFTER = 300.0
+# When a job still has a status that nobody documented after so many seconds, a person should have a look.
+UNKNOWN_STATUS_REMINDER = 300.0
+
+
+class JobWatch:
+    """
+    What one wait for one job knows, and what it concludes from each look. It makes no calls itself.
+
+    A look that fails says nothing about the job: network errors, 429, 5xx and unreadable answers are ridden
+    out with growing pauses until the deadline, as are a 403 or a 404 that pass. What can't mend itself ends
+    the wait at once.
+
+    :param job_id: of the job.
+    :param deadline: the moment when the wait ends.
+    :param poll_interval: seconds between looks, or ``None`` for our own schedule.
+    :param log: where the few lines go that a user reads while waiting.
+    :param advice: how to go on after a timeout, as a whole sentence.
+    :param waited: seconds that the job was waited for before, in other processes.
+    :param first_look: the moment of the first look, where that isn't to be taken at once.
+    :param limit: what the deadline comes from, where that is known here.
+    """
+
+    def __init__(
+        self,
+        job_id: str,
+        *,
+        deadline: datetime,
+        poll_interval: float | None,
+        log: Logger,
+        advice: str = "",
+        waited: float = 0.0,
+        first_look: datetime | None = None,
+        limit: WaitLimit | None = None,
+    ) -> None:
+        self.job_id = job_id
+        self._limit = limit
+        self._first_look = first_look
+        self._deadline = deadline.timestamp()
+        self._poll_interval = poll_interval
+        self._log = log
+        self._advice = advice
+        self._reported = time.time()
+        self._started = self._reported - waited
+        self._looks = 0
+        self._troubles = 0
+        self._forbidden_since: float | None = None
+        self._unknown_status: str | None = None
+        self._unknown_since = 0.0
+        self._is_reminded = False
+
+    def announce(self, pause: float | None = None) -> None:
+        """
+        Log what is waited for and until when, once the wait begins.
+
+        :param pause: seconds until the next look; until the first one by default.
+        """
+        self._log.info(
+            "Waiting for job %s until %s; next poll in %.0f s",
+            self.job_id,
+            moment(self._deadline),
+            self.first_pause if pause is None else pause,
+        )
+
+    @property
+    def remaining(self) -> float:
+        """The seconds until the deadline, not negative."""
+        return max(0.0, self._deadline - time.time())
+
+    @property
+    def first_pause(self) -> float:
+        """The seconds until the first look, not negative and not beyond the deadline."""
+        if self._first_look is None:
+            return 0.0
+        return min(max(0.0, self._first_look.timestamp() - time.time()), self.remaining)
+
+    def pause_after(self, seen: VideoJob | PictoryError) -> float | None:
+        """
+        Conclude from a look.
+
+        :param seen: the job, or the error that the look ended in.
+        :return: seconds until the next look, or ``None`` when the job has ended.
+        :raises PictoryJobTimedOutError: the deadline has passed and the job hadn't ended.
+        :raises PictoryError: the look's error, when it can't mend itself.
+        """
+        self._looks += 1
+        now = time.time()
+        if isinstance(seen, PictoryError):
+            pause = self._pause_in_trouble(seen, now)
+        else:
+            self._note_recovery()
+            if seen.has_ended:
+                return None
+            self._note_status(seen, now)
+            is_first = self._looks == 1 and self._first_look is None
+            pause = next_pause(self._poll_interval, is_first=is_first)
+        if now >= self._deadline:
+            raise timed_out(self.job_id, seen, self._advice, self._limit)
+        pause = min(pause, self._deadline - now)
+        self._report(seen, now, pause)
+        return pause
+
+    def _pause_in_trouble(self, error: PictoryError, now: float) -> float:
+        if not self.tolerates(error):
+            raise error
+        if self._troubles == 0:
+            self._log.warning(
+                "Looking at Pictory job %s failed, which says nothing about the job; trying on: %s",
+                self.job_id,
+                error,
+            )
+        self._troubles += 1
+        pause = next_pause(self._poll_interval, is_first=False) * 2.0 ** min(self._troubles - 1, 10)
+        pause = min(pause, max(LONGEST_TROUBLED_PAUSE, self._poll_interval or 0))
+        retry_after = getattr(error, "retry_after", None) or 0.0
+        return max(pause, min(retry_after, LONGEST_RETRY_AFTER))
+
+    def tolerates(self, error: PictoryError) -> bool:
+        """Tell whether a failed look may still mend itself, so that waiting on makes sense."""
+        now = time.time()
+        if not isinstance(error, PictoryAPIError):
+            return False
+        status_code = error.status_code
+        if isinstance(error, AirflowFailException) and not isinstance(
+            error, (PictoryJobNotFoundError, PictoryRedirectedError)
+        ):
+            return False
+        if status_code == 403 or isinstance(error, PictoryRedirectedError):
+            # A network's login page redirects, too.
+            self._forbidden_since = self._forbidden_since or now
+            return now - self._forbidden_since < FORBIDDEN_GRACE
+        self._forbidden_since = None
+        if status_code == 404 or isinstance(error, PictoryJobNotFoundError):
+            return is_usual_job_id(self.job_id) and now - self._started < NOT_FOUND_GRACE
+        return may_pass(error)
+
+    def _note_recovery(self) -> None:
+        if self._troubles:
+            looks = "a failed look" if self._troubles == 1 else f"{self._troubles} failed looks"
+            self._log.info("Pictory answers again after %s at job %s", looks, self.job_id)
+        self._troubles = 0
+        self._forbidden_since = None
+
+    def _note_status(self, job: VideoJob, now: float) -> None:
+        """Tell at once that a status is strange, and once more when it stays."""
+        if not job.has_unknown_status:
+            return
+        if job.status != self._unknown_status:
+            self._unknown_status, self._unknown_since = job.status, now
+            self._is_reminded = False
+            self._log.warning(
+                "Pictory reports the status %r for job %s, which this provider doesn't know; waiting on. %s",
+                job.status,
+                job.job_id,
+                status_meaning(job.status),
+            )
+        elif not self._is_reminded and now - self._unknown_since >= UNKNOWN_STATUS_REMINDER:
+            self._is_reminded = True
+            self._log.warning(
+                "Pictory job %s still has the status %r after %.0f s, which this provider doesn't know; "
+                "waiting on until %s. %s",
+                job.job_id,
+                job.status,
+                now - self._unknown_since,
+                moment(self._deadline),
+                status_meaning(job.status),
+            )
+
+    def _report(self, seen: VideoJob | PictoryError, now: float, pause: float) -> None:
+        """Tell about once a minute how the wait goes on."""
+        if now - self._reported < PAUSE_BETWEEN_REPORTS:
+            return
+        self._reported = now
+        state = f"is {seen.status}" if isinstance(seen, VideoJob) else "can't be polled right now"
+        self._log.info(
+            "Pictory job %s %s after %.0f s of waiting; next poll in %.0f s, deadline %s",
+            self.job_id,
+            state,
+            now - self._started,
+            pause,
+            moment(self._deadline),
+        )
+
+
+def moment(timestamp: float) -> str:
+    """Return a moment as a log line shows it."""
+    return f"{datetime.fromtimestamp(timestamp, UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def wait_for_job(hook: PictoryHook, watch: JobWatch) -> VideoJob:
+    """
+    Wait for a job on a worker.
+
+    :return: the job once it has ended, however it ended.
+    :raises PictoryError: as :meth:`JobWatch.pause_after`.
+    """
+    watch.announce()
+    while True:
+        seen = look(hook, watch.job_id)
+        pause = watch.pause_after(seen)
+        if pause is None and not isinstance(seen, PictoryError):
+            return seen
+        time.sleep(pause or 0.0)

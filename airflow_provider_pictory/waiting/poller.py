@@ -1,0 +1,216 @@
+"""The one poller that all waiting tasks of an event loop share for one connection."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import heapq
+import math
+import random
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
+
+from airflow_provider_pictory.exceptions import PictoryError, PictoryRateLimitedError
+from airflow_provider_pictory.waiting.limits import timed_out
+from airflow_provider_pictory.waiting.pace import Pace
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from airflow_provider_pictory.api import VideoJob
+    from airflow_provider_pictory.hooks.pictory import PictoryHook
+    from airflow_provider_pictory.waiting.job_wait import JobWatch
+
+MAXIMUM_IN_FLIGHT = 50
+# Looks begin together, at moments that are so many seconds apart: the loop then wakes up for many of them at
+# once, sends them together, and often finds their answers together. Nobody minds so small a delay.
+TICK = 0.05
+# How long after its deadline a wait is still for the last look to come through, in seconds.
+LONGEST_LAST_LOOK = 60.0
+# Looks per second to spread the first looks of many jobs over, after a restart for instance, and the longest
+# that one of them may have to wait, in seconds.
+FIRST_LOOKS_PER_SECOND = 50.0
+LONGEST_FIRST_DELAY = 15.0
+
+
+@dataclass(eq=False)
+class _Wait:
+    """One task's wait for a job, which draws its conclusions where that task's log lines go."""
+
+    watch: JobWatch
+    ended: asyncio.Future[VideoJob]
+    context: contextvars.Context = field(default_factory=contextvars.copy_context)
+
+    def conclude(self, seen: VideoJob | PictoryError) -> float | None:
+        """Give the seconds until the next look, or ``None`` when this wait is over."""
+        if self.ended.done():
+            return None
+        try:
+            pause = self.context.run(self.watch.pause_after, seen)
+        except Exception as error:  # noqa: BLE001  (also of a log handler, which others must not suffer from)
+            self.ended.set_exception(error)
+            return None
+        if pause is None and not isinstance(seen, PictoryError):
+            self.ended.set_result(seen)
+        return pause
+
+
+class JobPoller:
+    """
+    Looks at jobs for everybody who waits in one event loop with one connection.
+
+    There is one session, one fetched connection, one schedule in which each job is due at its own time, a
+    bounded number of requests in flight and one pace for all. A job is asked about once however many wait
+    for it. Get it with :func:`shared_poller`.
+
+    :param hook: makes the calls; the poller closes it.
+    """
+
+    def __init__(self, hook: PictoryHook) -> None:
+        self._hook = hook
+        self._loop = asyncio.get_running_loop()
+        self._waits: dict[str, list[_Wait]] = {}
+        self._due: list[tuple[float, str]] = []
+        # A job whose waiters come and go may stand in the heap more than once; only this moment counts.
+        self._planned: dict[str, float] = {}
+        self._in_flight: dict[str, asyncio.Task[None]] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._pace = Pace()
+        self.users = 0
+
+    async def ended(self, watch: JobWatch) -> VideoJob:
+        """
+        Wait for a job.
+
+        :param watch: what this wait knows and wants.
+        :return: the job once it has ended, however it ended.
+        :raises PictoryError: as :meth:`JobWatch.pause_after`.
+        """
+        wait = _Wait(watch, self._loop.create_future())
+        waits = self._waits.setdefault(watch.job_id, [])
+        waits.append(wait)
+        # Others may be there who have heard of the end of the job and not left yet.
+        if watch.job_id not in self._in_flight:
+            spread = min(len(self._waits) / FIRST_LOOKS_PER_SECOND, LONGEST_FIRST_DELAY)
+            # A handful of jobs is looked at without delay.
+            delay = random.uniform(0, spread) if spread > 0.2 else 0.0  # noqa: S311  (no secret)
+            delay = max(delay, watch.first_pause)
+            planned = self._planned.get(watch.job_id)
+            if planned is None or self._loop.time() + delay < planned:
+                self._plan(watch.job_id, delay)
+        try:
+            # Looks may hang or have to queue, and a deadline must not wait for them.
+            async with asyncio.timeout(watch.remaining + LONGEST_LAST_LOOK):
+                return await wait.ended
+        except TimeoutError:
+            raise timed_out(watch.job_id, None, "") from None
+        finally:
+            waits.remove(wait)
+            if not waits:
+                del self._waits[watch.job_id]
+
+    async def aclose(self) -> None:
+        """Stop looking and close the session."""
+        if self._timer is not None:
+            self._timer.cancel()
+        looks = list(self._in_flight.values())
+        for look in looks:
+            look.cancel()
+        await asyncio.gather(*looks, return_exceptions=True)
+        await self._hook.aclose()
+
+    def _plan(self, job_id: str, delay: float) -> None:
+        due = self._loop.time() + delay
+        if delay > 0:
+            due = math.ceil(due / TICK) * TICK
+        self._planned[job_id] = due
+        heapq.heappush(self._due, (due, job_id))
+        self._start_due_looks()
+
+    def _start_due_looks(self) -> None:
+        while self._due and len(self._in_flight) < MAXIMUM_IN_FLIGHT:
+            due, job_id = self._due[0]
+            now = self._loop.time()
+            # The pace is kept to exactly: it would become slower than Pictory allows.
+            start = max(due, self._pace.ready_at)
+            if start > now:
+                self._wake_up_at(start)
+                return
+            heapq.heappop(self._due)
+            if self._planned.get(job_id) != due:
+                continue
+            del self._planned[job_id]
+            if job_id in self._waits and job_id not in self._in_flight:
+                self._pace.sent(now)
+                self._in_flight[job_id] = self._loop.create_task(self._look(job_id))
+
+    def _wake_up_at(self, moment: float) -> None:
+        """Look at the schedule again then; who wakes up too early sees that, and no timer is made twice."""
+        if self._timer is not None:
+            if self._timer.when() <= moment:
+                return
+            self._timer.cancel()
+        self._timer = self._loop.call_at(moment, self._wake_up)
+
+    def _wake_up(self) -> None:
+        self._timer = None
+        self._start_due_looks()
+
+    async def _look(self, job_id: str) -> None:
+        sent_at = self._loop.time()
+        pauses: list[float] = []
+        try:
+            seen: VideoJob | PictoryError
+            try:
+                seen = await self._hook.aget_job(job_id)
+            except PictoryError as error:
+                seen = error
+            if isinstance(seen, PictoryRateLimitedError):
+                self._pace.limited(self._loop.time(), sent_at, seen.retry_after)
+            else:
+                self._pace.answered()
+            for wait in tuple(self._waits.get(job_id, ())):
+                pause = wait.conclude(seen)
+                if pause is not None:
+                    pauses.append(pause)
+        except Exception as error:  # noqa: BLE001  (each of those who wait must hear of it)
+            for wait in tuple(self._waits.get(job_id, ())):
+                if not wait.ended.done():
+                    wait.ended.set_exception(error)
+        finally:
+            del self._in_flight[job_id]
+        if pauses:
+            self._plan(job_id, min(pauses))
+        else:
+            self._start_due_looks()
+
+
+_pollers: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, JobPoller]] = WeakKeyDictionary()
+
+
+@asynccontextmanager
+async def shared_poller(pictory_conn_id: str) -> AsyncIterator[JobPoller]:
+    """
+    Take part in the poller of the running loop and this connection.
+
+    It starts with the first who waits and ends with the last.
+
+    :param pictory_conn_id: id of the Airflow connection.
+    """
+    # The first import takes most of a second, which every other trigger of the process would wait for.
+    module = await asyncio.to_thread(import_module, "airflow_provider_pictory.hooks.pictory")
+    pollers = _pollers.setdefault(asyncio.get_running_loop(), {})
+    poller = pollers.get(pictory_conn_id)
+    if poller is None:
+        poller = pollers[pictory_conn_id] = JobPoller(module.PictoryHook(pictory_conn_id))
+    poller.users += 1
+    try:
+        yield poller
+    finally:
+        poller.users -= 1
+        if poller.users == 0:
+            del pollers[pictory_conn_id]
+            await asyncio.shield(poller.aclose())
