@@ -6,7 +6,7 @@ OLDEST := .environments/airflow-2.11
 # What is measured against, and what draws the picture; aiofiles is what the Databricks provider forgets to ask for.
 PEERS := apache-airflow-providers-dbt-cloud apache-airflow-providers-databricks aiofiles matplotlib
 TASK_TESTS := tests/operators tests/sensors tests/triggers tests/transfers tests/links tests/decorators \
-	tests/example_dags tests/saving tests/waiting tests/weather
+	tests/example_dags tests/saving tests/waiting tests/failure_modes
 
 # An installed uv is used; where there is none, one is put into an environment of its own.
 UV := $(shell command -v uv 2>/dev/null)
@@ -61,6 +61,7 @@ check: .venv/.installed ## Lint, check types and imports, build and check the pa
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
 	.venv/bin/lint-imports
+	.venv/bin/python scripts/check_words.py
 	rm -rf dist
 	.venv/bin/python -m build --no-isolation --outdir dist . >/dev/null
 	.venv/bin/twine check --strict dist/*

@@ -74,7 +74,7 @@ def choice(value: object, field: str, choices: type[Choice]) -> Choice:
         for one in choices:
             if value == one:
                 return one
-    from airflow_provider_pictory.api.faults import listed
+    from airflow_provider_pictory.api.validation_errors import listed
 
     _refuse(value, field, f"it must be {listed(repr(one.value) for one in choices)}")
 
@@ -132,7 +132,7 @@ def time_span(value: object, field: str, *, may_be_zero: bool = False) -> float 
         and (0 < span <= LONGEST_SPAN or (may_be_zero and span == 0))
     ):
         return float(span)
-    from airflow_provider_pictory.api.faults import shown
+    from airflow_provider_pictory.api.validation_errors import shown
     from airflow_provider_pictory.exceptions import PictoryInvalidRequestError
 
     given = str(value) if isinstance(value, timedelta) else shown(value)
@@ -159,7 +159,7 @@ def switches(operator: object, fields: Collection[str]) -> None:
 
 
 def _refuse(value: object, field: str, allowed: str) -> NoReturn:
-    from airflow_provider_pictory.api.faults import shown
+    from airflow_provider_pictory.api.validation_errors import shown
     from airflow_provider_pictory.exceptions import PictoryInvalidRequestError
 
     raise PictoryInvalidRequestError(f"{field}: got {shown(value)}, but {allowed}")

@@ -36,10 +36,10 @@ class PictorySpendingLimitError(AirflowFailException, PictoryError):
 
 class PictoryAPIError(PictoryError):
     """
-    A call got an answer that isn't the wanted one, or none at all. Trying again may help.
+    A call got a response that isn't the wanted one, or none at all. Trying again may help.
 
     :param message: a sentence with Pictory's own words where it gave any.
-    :param status_code: the HTTP status, or ``None`` when no answer came.
+    :param status_code: the HTTP status, or ``None`` when no response came.
     :param code: Pictory's code of the error, where it gave one.
     :param retry_after: seconds that Pictory asked to wait, where it said so.
     """
@@ -63,7 +63,7 @@ class PictoryAPIError(PictoryError):
 
 class PictoryRedirectedError(PictoryConfigurationError, PictoryAPIError):
     """
-    The connection's host answers with a redirect, which isn't followed: another host has to be set.
+    The connection's host responds with a redirect, which isn't followed: another host has to be set.
 
     While a job is polled, a redirect that passes is tolerated, as a network's login page may send one.
     """
@@ -85,18 +85,18 @@ class PictoryJobNotFoundError(AirflowFailException, PictoryAPIError):
     """Pictory knows no job of this id; perhaps it belongs to another account than the connection's."""
 
 
-class PictoryLedgerError(PictoryError):
+class PictoryRecordError(PictoryError):
     """The record of what a task has submitted can't be read or written; nothing was submitted without it."""
 
 
-class PictorySubmissionUnknownError(AirflowFailException, PictoryError):
+class PictorySubmissionIndeterminateError(AirflowFailException, PictoryError):
     """
     A video was submitted, and nothing says whether Pictory took it, so it may be made and paid for.
 
     Never retried by Airflow, since a retry could pay a second time.
 
     :param message: what is known, and the ways out.
-    :param job_id: the job's, where the answer came but nobody could make use of it any more.
+    :param job_id: the job's, where the response came but nobody could make use of it any more.
     :param interruption: what ended the call from outside, such as Airflow's timeout of a task.
     """
 
@@ -108,7 +108,7 @@ class PictorySubmissionUnknownError(AirflowFailException, PictoryError):
         self.interruption = interruption
 
 
-class PictorySubmissionUnresolvedError(PictoryError):
+class PictorySubmissionPendingError(PictoryError):
     """
     A video was submitted, and it isn't known yet whether Pictory took it. The next try finds out.
 

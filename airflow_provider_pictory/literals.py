@@ -91,7 +91,7 @@ def _is_template(value: object, has_own_marks: bool, files: tuple[str, ...]) -> 
 
 def is_plain_request(fields: Mapping[str, Any]) -> bool:
     """
-    Tell whether a request is right beyond doubt, without loading its checks.
+    Tell whether a request is certainly right, without loading its checks.
 
     :param fields: by our names; what is missing isn't judged.
     """
@@ -139,7 +139,7 @@ def _is_of_a_model(given: dict[str, Any]) -> bool:
 
 
 def is_plain_job_id(job_id: object) -> bool:
-    """Tell whether a job id is right beyond doubt, without loading its check."""
+    """Tell whether a job id is certainly right, without loading its check."""
     return (
         isinstance(job_id, str)
         and len(job_id) == 36

@@ -34,8 +34,8 @@ UNHAPPY_WORDS = (
 HAPPY_WORDS = ("complet", "done", "finish", "ready", "success", "succeed")
 
 
-def look(hook: PictoryHook, job_id: str) -> VideoJob | PictoryError:
-    """Look at a job once, with a failed look as an outcome like any other."""
+def poll(hook: PictoryHook, job_id: str) -> VideoJob | PictoryError:
+    """Poll a job once, with a failed poll as an outcome like any other."""
     try:
         return hook.get_job(job_id)
     except PictoryError as error:
@@ -43,7 +43,7 @@ def look(hook: PictoryHook, job_id: str) -> VideoJob | PictoryError:
 
 
 def may_pass(error: PictoryError) -> bool:
-    """Tell whether a failed look may mend itself at any time, as network errors, 429 and 5xx may."""
+    """Tell whether a failed poll may mend itself at any time, as network errors, 429 and 5xx may."""
     if not isinstance(error, PictoryAPIError) or isinstance(error, AirflowFailException):
         return False
     status_code = error.status_code
@@ -84,7 +84,7 @@ def what_is_known(seen: VideoJob | PictoryError | None) -> str:
     """
     Return what is known of a job that nobody waits for any more, as the end of a sentence.
 
-    :param seen: what the last look brought; ``None`` where there was none.
+    :param seen: what the last poll brought; ``None`` where there was none.
     """
     if isinstance(seen, VideoJob) and seen.has_unknown_status:
         return (
@@ -97,12 +97,12 @@ def what_is_known(seen: VideoJob | PictoryError | None) -> str:
     elif seen is None:
         truth = "and whether it has ended is unknown. If it is running,"
     else:
-        truth = f"and whether it has ended is unknown: the last look failed ({seen}). If it is running,"
+        truth = f"and whether it has ended is unknown: the last poll failed ({seen}). If it is running,"
     return f"{truth} it goes on and is paid for, since Pictory has no way to cancel it."
 
 
 def describe(job: VideoJob) -> str:
-    """Give what a user wants to know about a finished video, for one log line."""
+    """Return what a user wants to know about a finished video, for one log line."""
     facts = []
     if job.duration_seconds is not None:
         facts.append(f"{job.duration_seconds:g} s")

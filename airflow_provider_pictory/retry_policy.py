@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from airflow.providers.common.compat.sdk import AirflowOptionalProviderFeatureException
 
-from airflow_provider_pictory.exceptions import PictoryRateLimitedError, PictorySubmissionUnresolvedError
+from airflow_provider_pictory.exceptions import PictoryRateLimitedError, PictorySubmissionPendingError
 
 try:
     from airflow.sdk.definitions.retry_policy import RetryDecision, RetryPolicy
@@ -49,7 +49,7 @@ class PictoryRetryPolicy(RetryPolicy):
         :param context: Airflow's of the task.
         :return: a retry after what the error asks for; Airflow's default for all other errors.
         """
-        if isinstance(exception, (PictoryRateLimitedError, PictorySubmissionUnresolvedError)):
+        if isinstance(exception, (PictoryRateLimitedError, PictorySubmissionPendingError)):
             seconds = exception.retry_after
             if seconds is not None:
                 delay = timedelta(seconds=min(max(0.0, seconds), LONGEST_DELAY))

@@ -1,7 +1,7 @@
 """
-Answer all questions, or some of them, and write the report.
+Response all questions, or some of them, and write the report.
 
-Run it with ``make bench``; ``make bench BENCH=waiting`` answers one question and leaves the others' last answers
+Run it with ``make bench``; ``make bench BENCH=waiting`` responses one question and leaves the others' last responses
 in the report.
 """
 

@@ -88,7 +88,7 @@ def databricks(arguments: argparse.Namespace) -> Wait:
 
 
 def shared_session(arguments: argparse.Namespace) -> Wait:
-    """Give the reference: what anybody would write by hand who knows to share a session."""
+    """Return the reference: what anybody would write by hand who knows to share a session."""
     import aiohttp
 
     session = aiohttp.ClientSession(headers={"Authorization": "key", "Accept": "application/json"})
@@ -132,7 +132,7 @@ CONTESTANTS = {
 
 
 def connection(name: str, port: int, authority: str) -> dict[str, Any]:
-    """Give the Airflow connection with which a contestant reaches the service."""
+    """Return the Airflow connection with which a contestant reaches the service."""
     host = f"127.0.0.1:{port}"
     return {
         "http_sensor": {"conn_type": "http", "host": f"https://{host}"},

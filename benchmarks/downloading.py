@@ -55,13 +55,13 @@ def make_video(file: Path, megabytes: int) -> None:
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers for Pictory, and for the host of its files."""
+    """Responses for Pictory, and for the host of its files."""
 
     protocol_version = "HTTP/1.1"
     folder: Path
 
     def do_GET(self) -> None:
-        """Give the job or the file."""
+        """Return the job or the file."""
         name = Path(self.path).name
         if name.endswith(".mp4"):
             with (self.folder / name).open("rb") as video:
@@ -141,7 +141,7 @@ def forget_peak() -> None:
 
 
 def peak_bytes() -> int:
-    """Give the most memory that this process held since :func:`forget_peak`."""
+    """Return the most memory that this process held since :func:`forget_peak`."""
     match = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
     return int(match[1]) * 1024 if match else resident_bytes()
 
@@ -204,7 +204,7 @@ def measure_speed(folder: Path, home: Path, megabytes: int, rounds: int) -> dict
 
 
 def measure_memory(folder: Path, home: Path, megabytes: int) -> int:
-    """Give the most bytes that saving a large video takes above a process that has saved a small one."""
+    """Return the most bytes that saving a large video takes above a process that has saved a small one."""
     with serving(folder, megabytes) as url:
         outcome = save(url, home, folder)
     assert outcome["bytes"] == megabytes * MEGABYTE
@@ -212,7 +212,7 @@ def measure_memory(folder: Path, home: Path, megabytes: int) -> int:
 
 
 def hashing_speed() -> float:
-    """Give the megabytes per second that this machine hashes with SHA-256, on one processor."""
+    """Return the megabytes per second that this machine hashes with SHA-256, on one processor."""
     import hashlib
 
     piece, digest, started = bytes(MEGABYTE), hashlib.sha256(), time.monotonic()

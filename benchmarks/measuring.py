@@ -27,7 +27,7 @@ def pin_to_processor(number: int) -> None:
 
 
 def resident_bytes() -> int:
-    """Give the memory that this process holds now, or the most it ever held where only that is known."""
+    """Return the memory that this process holds now, or the most it ever held where only that is known."""
     try:
         pages = int(Path("/proc/self/statm").read_text().split()[1])
     except OSError:
@@ -36,7 +36,7 @@ def resident_bytes() -> int:
 
 
 def percentile(values: Iterable[float], percent: float) -> float | None:
-    """Give the smallest value that so many percent of the values don't exceed."""
+    """Return the smallest value that so many percent of the values don't exceed."""
     ordered = sorted(values)
     if not ordered:
         return None
@@ -44,7 +44,7 @@ def percentile(values: Iterable[float], percent: float) -> float | None:
 
 
 def medians(rounds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Give the median of each figure over several rounds."""
+    """Return the median of each figure over several rounds."""
     names = [name for name in rounds[0] if isinstance(rounds[0][name], (int, float))]
     return {
         name: statistics.median(values)
@@ -54,7 +54,7 @@ def medians(rounds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def without_settings(**further: str) -> dict[str, str]:
-    """Give this process's environment without what a developer set for Airflow or a proxy."""
+    """Return this process's environment without what a developer set for Airflow or a proxy."""
     own = {
         name: value
         for name, value in os.environ.items()
@@ -70,7 +70,7 @@ def keep(name: str, results: Mapping[str, Any]) -> None:
 
 
 def kept(name: str) -> dict[str, Any] | None:
-    """Give what :func:`keep` kept, or ``None`` where that was not measured."""
+    """Return what :func:`keep` kept, or ``None`` where that was not measured."""
     file = RAW_RESULTS / f"{name}.json"
     return json.loads(file.read_text()) if file.exists() else None
 

@@ -103,7 +103,7 @@ class TaskProcesses:
 
 
 def processor_seconds() -> float:
-    """Give the processor time of all components and of everything they started so far."""
+    """Return the processor time of all components and of everything they started so far."""
     total = 0.0
     for process in psutil.Process().children(recursive=True):
         try:
@@ -226,7 +226,7 @@ def await_jobs(airflow: RealAirflow, server: Process, dag_id: str, numbers: rang
 
 
 def in_words(run: dict[str, float]) -> str:
-    """Give one run in one line."""
+    """Return one run in one line."""
     return (
         f"{run['task_processes']:.2f} task processes per job ({run['task_processes_seen']:.2f} seen), "
         f"{run['worker_seconds']:5.2f} worker-seconds, {run['requests']:.1f} requests, "

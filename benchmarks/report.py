@@ -1,4 +1,4 @@
-"""The last answers to all questions as tables and one picture, made from the figures that a run has kept."""
+"""The last responses to all questions as tables and one picture, made from the figures that a run has kept."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def _waiting() -> str:
         "requests per job",
     ]  # fmt: skip
     for jobs, rows in results.items():
-        parts.append(f"### {int(jobs):,} jobs, looked at every 2 s\n")
+        parts.append(f"### {int(jobs):,} jobs, polled every 2 s\n")
         parts.append(table(heads, [_waiting_row(CONTESTANTS[name], row) for name, row in rows.items()]))
     return "\n".join(parts)
 

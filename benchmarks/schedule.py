@@ -1,9 +1,9 @@
 """
-When to look at a job whose end nobody knows: fewer requests at the same delay of detection.
+When to poll a job whose end nobody knows: fewer requests at the same delay of detection.
 
-A simulation without I/O. Each look is a request; the delay is the time from a job's end to the look that sees
+A simulation without I/O. Each look is a request; the delay is the time from a job's end to the poll that sees
 it. Schedules are compared at equal mean delay, that of a fixed interval of 10, 15 and 30 seconds (half of it),
-by their mean number of looks. Pictory asks for 10 to 30 seconds between looks; how late the first one may be,
+by their mean number of polls. Pictory asks for 10 to 30 seconds between polls; how late the first one may be,
 it doesn't say.
 
 What decides is the hazard, the chance of a job that still runs to end in the next second: the best pause is
@@ -35,7 +35,7 @@ LONGEST_START = 10.0
 SHORTEST_PAUSE, LONGEST_PAUSE = 10.0, 30.0
 FIXED = (10.0, 15.0, 30.0)
 SEED = 20260101
-# Which fixed interval it replaces, the first look and the pause in seconds. The second one is the default of
+# Which fixed interval it replaces, the first poll and the pause in seconds. The second one is the default of
 # the package's schedule.py.
 RECOMMENDED = ((10.0, 35.0, 10.0), (15.0, 40.0, 15.0), (30.0, 50.0, 30.0))
 # Equal is what differs by less than a simulation of this size can tell.
@@ -47,8 +47,8 @@ class Outcome:
     """
     What a schedule costs and brings.
 
-    :param looks: mean number of requests for a job.
-    :param delay: mean seconds from a job's end to the look that sees it.
+    :param polls: mean number of requests for a job.
+    :param delay: mean seconds from a job's end to the poll that sees it.
     :param delay_p95: seconds that one in twenty jobs exceeds.
     """
 
@@ -59,7 +59,7 @@ class Outcome:
 
 def remaining_times(median: float, sigma: float) -> list[float]:
     """
-    Give how long jobs of one kind still run when the wait for them begins.
+    Return how long jobs of one kind still run when the wait for them begins.
 
     Lognormal within the limits, by evenly spaced quantiles instead of draws, so that schedules differ and not
     their samples; the order and the starts of the waits are drawn from a fixed seed.
@@ -72,14 +72,14 @@ def remaining_times(median: float, sigma: float) -> list[float]:
 
 
 def all_jobs() -> dict[float, list[float]]:
-    """Give the remaining times by the median of the kind."""
+    """Return the remaining times by the median of the kind."""
     return {
         median: [time for sigma in SIGMAS for time in remaining_times(median, sigma)] for median in MEDIANS
     }
 
 
 def looks_of(first: float, pause_at: Callable[[float], float]) -> list[float]:
-    """Give the moments of all looks, up to the one that sees the end of any job."""
+    """Return the moments of all polls, up to the one that sees the end of any job."""
     moments = [first]
     while moments[-1] < LONGEST_JOB:
         moments.append(moments[-1] + pause_at(moments[-1]))
@@ -98,7 +98,7 @@ def outcome(moments: Sequence[float], jobs: Iterable[float]) -> Outcome:
 
 
 def fixed(interval: float) -> list[float]:
-    """Look every so many seconds, as sensors do; the look at the very start is left out for everybody."""
+    """Look every so many seconds, as sensors do; the poll of the very start is left out for everybody."""
     return looks_of(interval, lambda _: interval)
 
 
@@ -118,7 +118,7 @@ def late_then_slower(first: float, pause: float, age: float, later: float) -> li
 
 
 def steps(low: float, high: float, step: float) -> list[float]:
-    """Give evenly spaced values, both ends included."""
+    """Return evenly spaced values, both ends included."""
     return [low + step * number for number in range(round((high - low) / step) + 1)]
 
 
@@ -149,16 +149,16 @@ def best(family: str, delay: float, jobs: Sequence[float]) -> tuple[tuple[float,
     for parameters, moments in FAMILIES[family]():
         rough = outcome(moments, sample)
         if rough.delay <= delay * 1.1:
-            candidates.append((rough.looks, parameters, moments))
+            candidates.append((rough.polls, parameters, moments))
     candidates.sort()
     results = [(parameters, outcome(moments, jobs)) for _, parameters, moments in candidates[:60]]
     fitting = [result for result in results if result[1].delay <= delay * (1 + TOLERANCE)]
-    return min(fitting, key=lambda result: result[1].looks, default=None)
+    return min(fitting, key=lambda result: result[1].polls, default=None)
 
 
 def least_looks(delay: float, jobs: Sequence[float]) -> Outcome:
     """
-    Give what no schedule can beat at this delay: the best pause at each age, by dynamic programming.
+    Return what no schedule can beat at this delay: the best pause at each age, by dynamic programming.
 
     The price of a second of delay in looks is found by bisection.
     """
@@ -211,7 +211,7 @@ def least_looks(delay: float, jobs: Sequence[float]) -> Outcome:
 
 
 def interval_of_equal_delay(delay: float, jobs: Sequence[float]) -> float:
-    """Give the fixed interval with the same mean delay, about twice the delay."""
+    """Return the fixed interval with the same mean delay, about twice the delay."""
     low, high = 0.5 * delay, 4 * delay
     for _ in range(20):
         middle = (low + high) / 2
@@ -225,7 +225,7 @@ def interval_of_equal_delay(delay: float, jobs: Sequence[float]) -> float:
 
 
 def smooth_fixed(interval: float, jobs: Sequence[float]) -> Outcome:
-    """Give what a fixed interval costs and brings, without the coincidence of dividing some time well."""
+    """Return what a fixed interval costs and brings, without the coincidence of dividing some time well."""
     outcomes = [outcome(fixed(interval * factor), jobs) for factor in (0.98, 0.99, 1.0, 1.01, 1.02)]
     return Outcome(
         *(statistics.fmean(getattr(each, name) for each in outcomes) for name in Outcome.__match_args__)
@@ -241,7 +241,7 @@ def with_jitter(first: float, pause: float, jobs: Sequence[float]) -> Outcome:
 
     outcomes = [outcome(looks_of(first * draw.uniform(0.9, 1.1), jittered), [end]) for end in jobs]
     return Outcome(
-        looks=statistics.fmean(each.looks for each in outcomes),
+        looks=statistics.fmean(each.polls for each in outcomes),
         delay=statistics.fmean(each.delay for each in outcomes),
         delay_p95=percentile([each.delay for each in outcomes], 95) or 0.0,
     )
@@ -253,11 +253,11 @@ def against_fixed(moments: Sequence[float], jobs: Sequence[float]) -> dict[str, 
     interval = interval_of_equal_delay(own.delay, jobs)
     other = smooth_fixed(interval, jobs)
     return {
-        "looks": own.looks,
+        "polls": own.polls,
         "delay": own.delay,
         "interval": interval,
-        "fixed_looks": other.looks,
-        "gain": 1 - own.looks / other.looks,
+        "fixed_looks": other.polls,
+        "gain": 1 - own.polls / other.polls,
     }
 
 
@@ -277,10 +277,10 @@ def main(*, is_quick: bool = False) -> dict[str, Any]:
                 rows.append((family, *found))
         rows.append(("the best possible", (), least_looks(reference.delay, mixture)))
         for name, parameters, own in rows:
-            gain = 1 - own.looks / reference.looks
+            gain = 1 - own.polls / reference.polls
             shown = ", ".join(f"{parameter:g}" for parameter in parameters)
             say(
-                f"  {interval:3.0f} s  {name:20} {shown:18} {own.looks:6.2f} looks ({gain:+6.1%} fewer), "
+                f"  {interval:3.0f} s  {name:20} {shown:18} {own.polls:6.2f} looks ({gain:+6.1%} fewer), "
                 f"delay {own.delay:5.2f} s, p95 {own.delay_p95:5.1f} s"
             )
             results["comparison"].append(
@@ -303,7 +303,7 @@ def main(*, is_quick: bool = False) -> dict[str, Any]:
         say(f"    with one more look at the very start: {_words(eager)}")
         jittered = with_jitter(first, pause, mixture)
         say(
-            f"    with jitter: {jittered.looks:.2f} looks, delay {jittered.delay:.2f} s, "
+            f"    with jitter: {jittered.polls:.2f} looks, delay {jittered.delay:.2f} s, "
             f"p95 {jittered.delay_p95:.1f} s"
         )
     keep("schedule", results)

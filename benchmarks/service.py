@@ -1,5 +1,5 @@
 """
-One HTTPS server that answers as Pictory, dbt Cloud, Databricks and a plain resource would about their jobs.
+One HTTPS server that responds as Pictory, dbt Cloud, Databricks and a plain resource would about their jobs.
 
 It is a process of its own, so that what it costs is no part of what a contestant costs, and hand-written, so
 that it never is what limits a contestant. It counts connections and notes when each job was asked for: the
@@ -30,7 +30,7 @@ CONTENT_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 
 
 def pictory_job_id(number: int) -> str:
-    """Give the id of a job in the form that Pictory's have."""
+    """Return the id of a job in the form that Pictory's have."""
     return f"{number:08x}-d071-4847-bda5-8dea913d80fe"
 
 
@@ -49,15 +49,15 @@ class Service:
         self.arrivals: list[tuple[float, int]] = []
         self.seen: set[int] = set()
 
-    def answer(self, head: bytes, body: bytes) -> bytes:
-        """Give the whole answer to a request."""
+    def response(self, head: bytes, body: bytes) -> bytes:
+        """Return the whole response to a request."""
         now = time.monotonic()
         if match := PICTORY_JOB.match(head):
             number = int(match[1], 16)
             document = _pictory(number, has_ended=now >= self.ends[number])
         elif match := RESOURCE.match(head):
             number = int(match[1])
-            # HttpSensor's trigger takes any answer but a 404 for the end.
+            # HttpSensor's trigger takes any response but a 404 for the end.
             document = {"video": number} if now >= self.ends[number] else None
         elif match := DBT_CLOUD_RUN.match(head):
             number = int(match[1])
@@ -79,7 +79,7 @@ class Service:
 
     def report(self, start: float, end: float, interval: float) -> dict[str, Any]:
         """
-        Give what the clients did between two moments, and in all.
+        Return what the clients did between two moments, and in all.
 
         A poll is late by what it comes after the one before it beyond the interval. One that should have come
         by the end of the window and hasn't counts with what it is late already: those who can't keep up
@@ -127,7 +127,7 @@ class _Connection(asyncio.Protocol):
             if len(self._pending) < whole:
                 return
             body, self._pending = self._pending[end + 4 : whole], self._pending[whole:]
-            self._transport.write(self._service.answer(head, body))  # type: ignore[attr-defined]
+            self._transport.write(self._service.response(head, body))  # type: ignore[attr-defined]
 
 
 def _pictory(number: int, *, has_ended: bool) -> dict[str, Any]:
@@ -163,7 +163,7 @@ def _databricks(number: int, *, has_ended: bool) -> dict[str, Any]:
 
 
 async def serve(arguments: argparse.Namespace) -> None:
-    """Serve until the standard input ends, and answer the questions that come there line by line."""
+    """Serve until the standard input ends, and respond the questions that come there line by line."""
     service = Service(arguments.jobs)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(arguments.certificate, arguments.key)
@@ -171,8 +171,8 @@ async def serve(arguments: argparse.Namespace) -> None:
     server = await loop.create_server(lambda: _Connection(service), "127.0.0.1", 0, ssl=context, backlog=4096)
     finished = asyncio.Event()
 
-    def tell(answer: Any) -> None:
-        sys.stdout.write(json.dumps(answer) + "\n")
+    def tell(response: Any) -> None:
+        sys.stdout.write(json.dumps(response) + "\n")
         sys.stdout.flush()
 
     def handle(question: dict[str, Any]) -> None:

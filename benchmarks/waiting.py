@@ -29,7 +29,7 @@ WINDOW = 6.0
 ENDING = 3.0
 # How long to wait for those who fall behind, since some never catch up: after the last job's start, until each
 # was asked for once, and after the last job's end. What has not come by then counts as that late. The first is
-# longer than what our poller spreads the first looks over, so that it isn't measured before it has all its work.
+# longer than what our poller spreads the first polls over, so that it isn't measured before it has all its work.
 LONGEST_START = 17.0
 LONGEST_TAIL = 8.0
 # How often everybody waits for so many jobs.
@@ -63,7 +63,7 @@ def measure(rounds: dict[int, int], contestants: tuple[str, ...]) -> dict[str, A
 
 
 def summary(runs: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
-    """Give the medians of each contestant, and of the ratios between runs of the same round."""
+    """Return the medians of each contestant, and of the ratios between runs of the same round."""
     summaries = {}
     for name, own in runs.items():
         summaries[name] = {**medians(own), "rounds": own}
@@ -132,7 +132,7 @@ def run_once(name: str, jobs: int, seed: int, certificates: Certificates, home: 
 
 
 def in_words(run: dict[str, Any]) -> str:
-    """Give one run in one line."""
+    """Return one run in one line."""
     return (
         f"{run['cpu_per_poll'] * 1e6:6.0f} us/poll, {run['connections_per_poll']:.3f} connections/poll, "
         f"{run['memory_per_job'] / 1024:5.0f} KB/job, lag p99 {run['lag_p99'] * 1000:5.0f} ms, "
@@ -187,7 +187,7 @@ def talking(module: str, *arguments: object, environment: dict[str, str] | None 
 
 
 def server_arguments(jobs: int, certificates: Certificates) -> tuple[object, ...]:
-    """Give the server's arguments for so many jobs."""
+    """Return the server's arguments for so many jobs."""
     certificate, key = certificates.server
     return ("--jobs", jobs, "--certificate", certificate, "--key", key)
 

@@ -26,7 +26,7 @@ class NotStartedError(Exception):
 
 
 def end_as_after_ctrl_c() -> None:
-    """Give everything the chance to clean up, whichever of the usual signals ends us."""
+    """Return everything the chance to clean up, whichever of the usual signals ends us."""
     for end_signal in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         # A closed terminal ends us as well, unless nohup says that it shall not.
         if end_signal != signal.SIGHUP or signal.getsignal(end_signal) != signal.SIG_IGN:
@@ -52,7 +52,7 @@ def sandbox(render_seconds: float) -> Iterator[dict[str, Any]]:
 
 
 def airflow_environment(home: Path, connection: dict[str, Any]) -> dict[str, str]:
-    """Give the environment of a small Airflow with the examples, whatever the user's own is set to."""
+    """Return the environment of a small Airflow with the examples, whatever the user's own is set to."""
     own = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
     # A proxy in the environment is not for this machine.
     direct = ",".join(filter(None, (own.get("no_proxy") or own.get("NO_PROXY"), "127.0.0.1,localhost")))
@@ -133,7 +133,7 @@ def _has_ended(process: subprocess.Popen[str], end_signal: signal.Signals) -> bo
 
 
 def shown(path: Path) -> str:
-    """Give a path as a person in the project's folder would type it."""
+    """Return a path as a person in the project's folder would type it."""
     return str(path.relative_to(PROJECT)) if path.is_relative_to(PROJECT) else str(path)
 
 

@@ -86,7 +86,7 @@ def run_ui(home: Path, port: int, render_seconds: float) -> None:
 
 
 def require_free(port: int) -> None:
-    """Make sure that nothing else answers on a port."""
+    """Make sure that nothing else responses on a port."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -104,8 +104,8 @@ def wait_until_ready(airflow: subprocess.Popen[str], port: int, log: str) -> Non
         if airflow.poll() is not None:
             raise NotStartedError(f"Airflow did not start; see {log}")
         try:
-            with OPENER.open(f"http://127.0.0.1:{port}/api/v2/monitor/health", timeout=5) as answer:
-                text = answer.read().decode()
+            with OPENER.open(f"http://127.0.0.1:{port}/api/v2/monitor/health", timeout=5) as response:
+                text = response.read().decode()
             if text.count('"healthy"') >= len(("metadatabase", "scheduler", "triggerer", "dag_processor")):
                 return
         except OSError:
@@ -117,8 +117,8 @@ def wait_until_ready(airflow: subprocess.Popen[str], port: int, log: str) -> Non
 def make_pool(port: int) -> None:
     """Make the pool that the nightly batch runs in, unless it is there."""
     url = f"http://127.0.0.1:{port}"
-    with OPENER.open(f"{url}/auth/token", timeout=30) as answer:
-        token = json.load(answer)["access_token"]
+    with OPENER.open(f"{url}/auth/token", timeout=30) as response:
+        token = json.load(response)["access_token"]
     pool = {"name": "pictory", "slots": 4, "description": "Submissions to Pictory", "include_deferred": False}
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
     request = urllib.request.Request(f"{url}/api/v2/pools", json.dumps(pool).encode(), headers)  # noqa: S310

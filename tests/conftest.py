@@ -88,7 +88,7 @@ def busy_pictory(pictory_at) -> PictorySandbox:
 
 @pytest.fixture(scope="session")
 def airflow_database() -> None:
-    """Give the session's Airflow home a metadata database."""
+    """Return the session's Airflow home a metadata database."""
     from airflow.utils.db import initdb
 
     from tests.support import dag_runs

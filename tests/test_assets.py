@@ -40,7 +40,7 @@ def an_asset():
 
 
 def events_of(asset):
-    """Give what Airflow has stored about an asset: which task made each event, and its extra."""
+    """Return what Airflow has stored about an asset: which task made each event, and its extra."""
     if IS_AIRFLOW_3:
         from airflow.models.asset import AssetEvent, AssetModel
     else:

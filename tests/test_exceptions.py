@@ -30,13 +30,13 @@ from airflow_provider_pictory.exceptions import (
     PictoryJobNotFoundError,
     PictoryJobTimedOutError,
     PictoryJobUnfinishedError,
-    PictoryLedgerError,
     PictoryRateLimitedError,
+    PictoryRecordError,
     PictoryRedirectedError,
     PictorySpendingLimitError,
     PictoryStorageError,
-    PictorySubmissionUnknownError,
-    PictorySubmissionUnresolvedError,
+    PictorySubmissionIndeterminateError,
+    PictorySubmissionPendingError,
 )
 
 PARENTS = {
@@ -50,9 +50,9 @@ PARENTS = {
     PictoryInsufficientCreditsError: PictoryAPIError,
     PictoryJobNotFoundError: PictoryAPIError,
     PictorySpendingLimitError: PictoryError,
-    PictoryLedgerError: PictoryError,
-    PictorySubmissionUnknownError: PictoryError,
-    PictorySubmissionUnresolvedError: PictoryError,
+    PictoryRecordError: PictoryError,
+    PictorySubmissionIndeterminateError: PictoryError,
+    PictorySubmissionPendingError: PictoryError,
     PictoryJobError: PictoryError,
     PictoryJobFailedError: PictoryJobError,
     PictoryJobExpiredError: PictoryJobError,
@@ -68,8 +68,8 @@ RETRIED = {
     PictoryError,
     PictoryAPIError,
     PictoryRateLimitedError,
-    PictoryLedgerError,
-    PictorySubmissionUnresolvedError,
+    PictoryRecordError,
+    PictorySubmissionPendingError,
     PictoryExecutionTimeoutError,
     PictoryJobUnfinishedError,
     PictoryDownloadError,
@@ -122,7 +122,7 @@ def test_an_error_of_a_call_carries_what_a_retry_policy_needs(kind):
 
 
 @pytest.mark.parametrize("kind", [kind for kind in PARENTS if issubclass(kind, PictoryAPIError)])
-def test_a_call_without_an_answer_has_no_status(kind):
+def test_a_call_without_a_response_has_no_status(kind):
     error = kind("One sentence.")
 
     assert (error.status_code, error.code, error.retry_after) == (None, None, None)
@@ -148,16 +148,16 @@ def test_a_failed_job_carries_pictorys_code():
 
 def test_an_unknown_submission_carries_what_is_known_about_it():
     interruption = TimeoutError("the alarm")
-    error = PictorySubmissionUnknownError("One sentence.", job_id="job-1", interruption=interruption)
+    error = PictorySubmissionIndeterminateError("One sentence.", job_id="job-1", interruption=interruption)
 
     assert (error.job_id, error.interruption) == ("job-1", interruption)
-    plain = PictorySubmissionUnknownError("One sentence.")
+    plain = PictorySubmissionIndeterminateError("One sentence.")
     assert (plain.job_id, plain.interruption) == (None, None)
 
 
 def test_an_unresolved_submission_carries_what_a_retry_policy_needs():
-    error = PictorySubmissionUnresolvedError("One sentence.", retry_after=120.0, candidates=("job-1",))
+    error = PictorySubmissionPendingError("One sentence.", retry_after=120.0, candidates=("job-1",))
     error = pickle.loads(pickle.dumps(error))
 
     assert (error.retry_after, error.candidates) == (120.0, ("job-1",))
-    assert PictorySubmissionUnresolvedError("One sentence.").retry_after is None
+    assert PictorySubmissionPendingError("One sentence.").retry_after is None

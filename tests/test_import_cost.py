@@ -162,6 +162,14 @@ def test_describing_pictory_loads_neither_airflow_nor_a_client():
         "airflow_provider_pictory.api",
         *(
             f"airflow_provider_pictory.api.{name}"
-            for name in ("answers", "checks", "faults", "jobs", "models", "redaction", "video_request")
+            for name in (
+                "responses",
+                "checks",
+                "validation_errors",
+                "jobs",
+                "models",
+                "redaction",
+                "video_request",
+            )
         ),
     }

@@ -46,15 +46,15 @@ def test_a_job_with_such_an_address_is_an_error_that_names_the_job(pictory, url)
     job_id = submit()
     words = f"job {job_id} is completed but has no URL to its video, or none that can be asked"
 
-    async def look():
+    async def poll():
         async with PictoryHook() as hook:
             await hook.aget_job(job_id)
 
-    pictory.answer_next(f"/v1/jobs/{job_id}", body=completed(job_id, url), times=2)
+    pictory.respond_next(f"/v1/jobs/{job_id}", body=completed(job_id, url), times=2)
     with pytest.raises(PictoryAPIError, match=words):
         PictoryHook().get_job(job_id)
     with pytest.raises(PictoryAPIError, match=words):
-        asyncio.run(look())
+        asyncio.run(poll())
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_an_address_that_can_be_asked_is_kept_as_it_is(url):
 @pytest.mark.parametrize("deferrable", [False, True])
 def test_a_wait_goes_on_until_the_address_can_be_asked(pictory, run_dag, deferrable):
     job_id = submit()
-    pictory.answer_next(f"/v1/jobs/{job_id}", body=completed(job_id, "http://[::1/x"), times=2)
+    pictory.respond_next(f"/v1/jobs/{job_id}", body=completed(job_id, "http://[::1/x"), times=2)
     with a_dag() as dag:
         VideoJobSensor(task_id="wait", job_id=job_id, poke_interval=0.05, deferrable=deferrable)
 
@@ -86,7 +86,7 @@ def test_a_wait_goes_on_until_the_address_can_be_asked(pictory, run_dag, deferra
 
 
 def test_a_generator_that_waits_does_too(pictory, run_dag):
-    pictory.answer_next("/v1/jobs/", body=completed("any", "http://h:99999999/"), times=2)
+    pictory.respond_next("/v1/jobs/", body=completed("any", "http://h:99999999/"), times=2)
     with a_dag() as dag:
         GenerateVideoOperator(
             task_id="generate", prompt="A paper boat", wait_for_completion=True, poll_interval=0.05

@@ -46,14 +46,14 @@ def local_programs():
     return module
 
 
-def test_a_sandbox_answers_however_often_it_was_asked(local_programs):
+def test_a_sandbox_responses_however_often_it_was_asked(local_programs):
     with local_programs.sandbox(1) as connection, requests.Session() as session:
         session.trust_env = False
         # Its log of these is more than a pipe holds that nobody reads.
         for _ in range(40):
-            answer = session.get(f"{connection['host']}/sandbox/counts?{'x' * 4000}", timeout=5)
+            response = session.get(f"{connection['host']}/sandbox/counts?{'x' * 4000}", timeout=5)
 
-    assert answer.status_code == 200
+    assert response.status_code == 200
 
 
 @pytest.mark.parametrize("name", ["no_proxy", "NO_PROXY"])
@@ -97,7 +97,7 @@ def test_a_second_ctrl_c_leaves_nothing_behind(local_programs, monkeypatch):
     ids=["usual", "nohup"],
 )
 def test_a_closed_terminal_ends_everything_but_what_nohup_started(disposition, word):
-    answer = subprocess.run(
+    response = subprocess.run(
         [sys.executable, "-c", WAITS_FOR_ITS_END],
         capture_output=True,
         text=True,
@@ -106,4 +106,4 @@ def test_a_closed_terminal_ends_everything_but_what_nohup_started(disposition, w
         preexec_fn=lambda: signal.signal(signal.SIGHUP, disposition),
     )
 
-    assert answer.stdout.strip() == word
+    assert response.stdout.strip() == word

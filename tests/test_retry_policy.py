@@ -12,9 +12,9 @@ from airflow.providers.common.compat.sdk import AirflowOptionalProviderFeatureEx
 from airflow_provider_pictory.exceptions import (
     PictoryAPIError,
     PictoryError,
-    PictoryLedgerError,
     PictoryRateLimitedError,
-    PictorySubmissionUnresolvedError,
+    PictoryRecordError,
+    PictorySubmissionPendingError,
 )
 from airflow_provider_pictory.operators.pictory import GenerateVideoOperator
 from tests.support.dag_runs import a_dag
@@ -39,8 +39,8 @@ DAY = timedelta(days=1)
         (PictoryRateLimitedError("?", status_code=429, retry_after=90), timedelta(seconds=90)),
         (PictoryRateLimitedError("?", status_code=429, retry_after=0), timedelta(0)),
         (PictoryRateLimitedError("?", status_code=429, retry_after=10.0**9), DAY),
-        (PictorySubmissionUnresolvedError("?", retry_after=149.5), timedelta(seconds=149.5)),
-        (PictorySubmissionUnresolvedError("?", retry_after=-1), timedelta(0)),
+        (PictorySubmissionPendingError("?", retry_after=149.5), timedelta(seconds=149.5)),
+        (PictorySubmissionPendingError("?", retry_after=-1), timedelta(0)),
     ],
     ids=["429", "429 at once", "429 for ever", "unresolved", "unresolved and past"],
 )
@@ -56,9 +56,9 @@ def test_it_waits_for_what_the_error_says(error, delay):
     "error",
     [
         PictoryRateLimitedError("?", status_code=429),
-        PictorySubmissionUnresolvedError("?"),
+        PictorySubmissionPendingError("?"),
         PictoryAPIError("?", status_code=503, retry_after=90),
-        PictoryLedgerError("?"),
+        PictoryRecordError("?"),
         PictoryError("?"),
         ConnectionError("?"),
         KeyboardInterrupt(),
@@ -86,7 +86,7 @@ def test_airflow_asks_it_about_each_failed_try(pictory, run_dag, monkeypatch):
 
     run = run_dag(dag)
 
-    assert "PictorySubmissionUnresolvedError asks for 0:00:00.5" in run.log
+    assert "PictorySubmissionPendingError asks for 0:00:00.5" in run.log
     assert (run.states["generate"], run.tries("generate")) == ("success", 2)
     assert run.xcom("generate") == only_job(pictory)["job_id"]
     assert count(pictory, POST) == 1

@@ -1,5 +1,5 @@
 """
-Pictory without Airflow and without I/O: requests, models and their limits, cost, jobs, what an answer means.
+Pictory without Airflow and without I/O: requests, models and their limits, cost, jobs, what a response means.
 
 Everything here is plain Python, so that the synchronous and the asynchronous side of the hook, the sandbox
 and a user's own scripts share one reading of Pictory's API. Each part is loaded when it is first asked for:
@@ -12,30 +12,30 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from airflow_provider_pictory.api.answers import Answer, AnswerError, AnswerErrorKind, Quota
-    from airflow_provider_pictory.api.faults import FieldFault, InvalidRequestError
     from airflow_provider_pictory.api.jobs import JobStatus, VideoJob
     from airflow_provider_pictory.api.models import MODEL_LIMITS, ModelLimits, VideoModel
+    from airflow_provider_pictory.api.responses import Quota, Response, ResponseError, ResponseErrorKind
+    from airflow_provider_pictory.api.validation_errors import FieldError, InvalidRequestError
     from airflow_provider_pictory.api.video_request import VideoRequest
 
 __all__ = [
     "MODEL_LIMITS",
-    "Answer",
-    "AnswerError",
-    "AnswerErrorKind",
-    "FieldFault",
+    "FieldError",
     "InvalidRequestError",
     "JobStatus",
     "ModelLimits",
     "Quota",
+    "Response",
+    "ResponseError",
+    "ResponseErrorKind",
     "VideoJob",
     "VideoModel",
     "VideoRequest",
 ]
 
 _MODULES = {
-    "answers": ("Answer", "AnswerError", "AnswerErrorKind", "Quota"),
-    "faults": ("FieldFault", "InvalidRequestError"),
+    "responses": ("Response", "ResponseError", "ResponseErrorKind", "Quota"),
+    "validation_errors": ("FieldError", "InvalidRequestError"),
     "jobs": ("JobStatus", "VideoJob"),
     "models": ("MODEL_LIMITS", "ModelLimits", "VideoModel"),
     "video_request": ("VideoRequest",),

@@ -16,14 +16,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-from airflow_provider_pictory.api.faults import (
-    FieldFault,
+from airflow_provider_pictory.api.models import DEFAULT_MODEL, ModelLimits, VideoModel
+from airflow_provider_pictory.api.validation_errors import (
+    FieldError,
     InvalidRequestError,
     RefusedValueError,
     listed,
     shown,
 )
-from airflow_provider_pictory.api.models import DEFAULT_MODEL, ModelLimits, VideoModel
 
 PROMPT_MINIMUM_CHARACTERS = 5
 PROMPT_MAXIMUM_CHARACTERS = 5000
@@ -259,7 +259,7 @@ def job_id(value: object) -> str:
         allowed = "it must be the job id alone, a text"
     else:
         allowed = "a job id looks like '4a09edf9-d071-4847-bda5-8dea913d80fe'"
-    raise InvalidRequestError([FieldFault("job_id", given, allowed)])
+    raise InvalidRequestError([FieldError("job_id", given, allowed)])
 
 
 def read_job_id(value: object) -> str | None:

@@ -38,9 +38,9 @@ class UnreadableJobError(ValueError):
 @dataclass(frozen=True)
 class VideoJob:
     """
-    One look at a job.
+    One poll a job.
 
-    :param job_id: the id that the submission answered.
+    :param job_id: the id in the response to the submission.
     :param status: a :class:`JobStatus`, or the raw text where Pictory reports one that nobody documented.
     :param url: the MP4, once completed; needs no key, can expire.
     :param duration_seconds: length of the finished video in seconds.
@@ -86,7 +86,7 @@ class VideoJob:
         return result
 
     def to_dict(self) -> dict[str, Any]:
-        """Give everything known as JSON types, for a trigger's event."""
+        """Return everything known as JSON types, for a trigger's event."""
         return {**asdict(self), "status": str(self.status)}
 
     @classmethod
@@ -116,7 +116,7 @@ class VideoJob:
     @classmethod
     def from_data(cls, job_id: str, data: Mapping[str, Any]) -> VideoJob:
         """
-        Read the ``data`` of Pictory's answer about a job.
+        Read the ``data`` of Pictory's response about a job.
 
         :raises UnreadableJobError: when there is no status, or a completed job has no URL to a video.
         """

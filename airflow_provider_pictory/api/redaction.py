@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 BLOT = "***"
 LONGEST_TEXT = 1000
 
-# No more of a text than this is looked at, and its last characters aren't shown, which may be the beginning
+# No more of a text than this is polled, and its last characters aren't shown, which may be the beginning
 # of what would be recognised as a whole only.
 _WINDOW = 16 * 1024
 _MARGIN = 512
@@ -105,7 +105,7 @@ def _meaning(match: re.Match[str]) -> str:
 
 
 def _readings(text: str) -> Iterator[_Plain]:
-    """Give the text as it is written, and as it is meant where that differs."""
+    """Return the text as it is written, and as it is meant where that differs."""
     positions = list(range(len(text) + 1))
     written = _Plain(text, positions[:-1], positions[1:])
     yield written
@@ -149,7 +149,7 @@ class Secrets:
 
     def blot_out(self, text: str, end: int | None = None) -> str:
         """
-        Give a text without them.
+        Return a text without them.
 
         :param text: what somebody wrote.
         :param end: what comes from this position on is left out.
@@ -167,7 +167,7 @@ class Secrets:
         return "".join(pieces)
 
     def _spans(self, text: str) -> list[tuple[int, int]]:
-        """Give where they stand, in order; those that overlap have become one."""
+        """Return where they stand, in order; those that overlap have become one."""
         spans: list[tuple[int, int]] = []
         if self._plain or self._words or self._encoded:
             for reading in _readings(text):
@@ -219,7 +219,7 @@ class Secrets:
 @lru_cache(maxsize=256)
 def secrets_of(hidden: tuple[str, ...], proxies: tuple[str, ...] = ()) -> Secrets:
     """
-    Give what must not be seen of some secrets, and of proxies whose URLs have a user and a password.
+    Return what must not be seen of some secrets, and of proxies whose URLs have a user and a password.
 
     :param hidden: such as an API key.
     :param proxies: URLs, with or without a scheme.
@@ -239,7 +239,7 @@ def secrets_of(hidden: tuple[str, ...], proxies: tuple[str, ...] = ()) -> Secret
 
 
 def environment_proxies() -> tuple[str, ...]:
-    """Give the URLs of the environment's proxies that have a user or a password."""
+    """Return the URLs of the environment's proxies that have a user or a password."""
     return tuple(
         value
         for name, value in os.environ.items()
@@ -268,14 +268,14 @@ def clean(text: str, secrets: Secrets | None = None, *, longest: int = LONGEST_T
 
 
 def printable(text: str) -> str:
-    """Give a text as one line of printable characters."""
+    """Return a text as one line of printable characters."""
     if not text.isprintable():
         text = "".join(mark if mark.isprintable() else " " for mark in text)
     return " ".join(text.split())
 
 
 def without_secrets_of_urls(text: str) -> str:
-    """Give a text without users and passwords in front of hosts, and without the queries of URLs."""
+    """Return a text without users and passwords in front of hosts, and without the queries of URLs."""
     if "@" in text or "40" in text:
         text = _USER_IN_URL.sub(_without_user, text)
     text = _CREDENTIALS.sub(rf"\1\2{BLOT}", text)
@@ -302,7 +302,7 @@ def _without_query(word: re.Match[str]) -> str:
 
 
 def _essence(text: str) -> str:
-    """Give a text's letters and digits alone, since all between may have come from wrapping and quoting."""
+    """Return a text's letters and digits alone, since all between may have come from wrapping and quoting."""
     return "".join(mark for mark in _lowered(text) if mark.isalnum())
 
 
@@ -316,12 +316,12 @@ def _lower(mark: str) -> str:
 
 
 def _edge(secret: str) -> int:
-    """Give how many characters stand before the first letter or digit."""
+    """Return how many characters stand before the first letter or digit."""
     return next((position for position, mark in enumerate(secret) if mark.isalnum()), 0)
 
 
 def _encoded(secret: str) -> Iterator[str]:
-    """Give the essence of each form in which bytes are written as letters and digits."""
+    """Return the essence of each form in which bytes are written as letters and digits."""
     yield _essence(quote(secret, safe=""))
     for encoding in ("utf-8", "latin-1", "utf-16-le", "utf-16-be"):
         data = secret.encode(encoding, "replace")

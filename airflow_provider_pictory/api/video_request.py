@@ -1,4 +1,4 @@
-"""A wish for a video: checked as a whole before anything is paid, and turned into what Pictory expects."""
+"""The request for a video, checked as a whole before anything is paid, in Pictory's own form."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow_provider_pictory.api import checks
-from airflow_provider_pictory.api.faults import (
-    FieldFault,
+from airflow_provider_pictory.api.models import MODEL_LIMITS, ModelLimits, VideoModel
+from airflow_provider_pictory.api.validation_errors import (
+    FieldError,
     InvalidRequestError,
     RefusedValueError,
     listed,
     shown,
 )
-from airflow_provider_pictory.api.models import MODEL_LIMITS, ModelLimits, VideoModel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -84,7 +84,7 @@ class VideoRequest:
         webhook: str | None = None,
         extra_fields: Mapping[str, Any] | None = None,
     ) -> None:
-        faults: list[FieldFault] = []
+        faults: list[FieldError] = []
         extra: dict[str, Any] = {}
 
         def clean(field: str, given: object, check: Callable[..., Clean], *context: object) -> Clean | None:
@@ -93,7 +93,7 @@ class VideoRequest:
             try:
                 return check(given, *context)
             except RefusedValueError as refused:
-                faults.append(FieldFault(field, refused.given or shown(given), refused.allowed))
+                faults.append(FieldError(field, refused.given or shown(given), refused.allowed))
                 return None
 
         extra = clean("extra_fields", extra_fields, checks.extra_fields, WIRE_NAMES) or {}
@@ -118,7 +118,7 @@ class VideoRequest:
         sources = [name for name in SOURCES if fields[name] or name in refused]
         if len(sources) > 1:
             faults.append(
-                FieldFault(
+                FieldError(
                     " + ".join(sources),
                     f"{len(sources)} sources",
                     f"Pictory takes at most one of {listed(SOURCES)}",
@@ -171,7 +171,7 @@ class VideoRequest:
         )
 
     def __str__(self) -> str:
-        """Give what decides the price and the look in a few words, for a log line."""
+        """Return what decides the price and the look in a few words, for a log line."""
         words = [f"model {self.payload.get('model', 'chosen by Pictory')}"]
         if duration := self.payload.get("duration"):
             words.append(str(duration))

@@ -11,8 +11,8 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from airflow_provider_pictory.api import AnswerError
-from airflow_provider_pictory.api.lists import (
+from airflow_provider_pictory.api import ResponseError
+from airflow_provider_pictory.api.listings import (
     Baseline,
     NewestJob,
     read_job_list,
@@ -27,19 +27,19 @@ from airflow_provider_pictory.client.session import synchronous_session
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from airflow_provider_pictory.api import Answer
+    from airflow_provider_pictory.api import Response
     from airflow_provider_pictory.client.settings import ConnectionSettings
 
 JOB_LIST_PATH = "/v1/jobs"
 NOTHING_IS_PAID = "nothing was submitted, nothing is paid"
 
-# All that the look may cost: seconds, a second attempt included, and bytes of the list.
+# All that the poll may cost: seconds, a second attempt included, and bytes of the list.
 NEWEST_JOB_SECONDS = 5.0
 NEWEST_JOB_BYTES = 256 * 1024
-PAUSE_BEFORE_LOOKING_AGAIN = 0.5
+PAUSE_BEFORE_READING_AGAIN = 0.5
 
 
-def look_for_newest_job(
+def read_baseline(
     settings: ConnectionSettings, headers: Mapping[str, str], report: Callable[..., object]
 ) -> NewestJob:
     """
@@ -53,32 +53,32 @@ def look_for_newest_job(
         another one.
     """
     ends_at = time.monotonic() + min(NEWEST_JOB_SECONDS, settings.timeout)
-    newest, pause = _look_once(settings, headers, report, ends_at)
+    newest, pause = _read_once(settings, headers, report, ends_at)
     if pause is None or time.monotonic() + pause >= ends_at:
         return newest
     time.sleep(pause)
-    again, _ = _look_once(settings, headers, report, ends_at)
+    again, _ = _read_once(settings, headers, report, ends_at)
     return replace(again, server_time=again.server_time or newest.server_time)
 
 
-def _look_once(
+def _read_once(
     settings: ConnectionSettings, headers: Mapping[str, str], report: Callable[..., object], ends_at: float
 ) -> tuple[NewestJob, float | None]:
-    """Give also the seconds after which to look again, where that may help."""
+    """Return also the seconds after which to look again, where that may help."""
     # A session of its own, for a POST must not go over a connection that was kept open: one that the server
     # closes in that moment leaves it unknown whether the video was submitted.
     session = synchronous_session(settings, None)
     session.headers.update(headers)
     arrival = Arrival()
     seconds = max(0.01, ends_at - time.monotonic())
-    look = partial(
+    poll = partial(
         receive, arrival, session, settings, "GET", JOB_LIST_PATH, timeout=seconds, largest=NEWEST_JOB_BYTES
     )
 
     def call() -> Exception | None:
         try:
             with session:
-                look()
+                poll()
         except Exception as error:  # noqa: BLE001  (none may stop the POST; a task's end doesn't strike in here)
             return error
         return None
@@ -88,37 +88,37 @@ def _look_once(
     except DeadlineExceededError as error:
         failure = error
     # In this order, since an abandoned call may still go on.
-    is_complete, answer = arrival.is_complete, arrival.answer
-    newest = read_newest_job(answer.body, is_complete) if answer.status_code == 200 else NewestJob()
+    is_complete, response = arrival.is_complete, arrival.response
+    newest = read_newest_job(response.body, is_complete) if response.status_code == 200 else NewestJob()
     newest = replace(
         newest,
         job_id=newest.job_id and settings.without_key(newest.job_id),
-        server_time=read_server_date(answer),
+        server_time=read_server_date(response),
     )
     if newest.kind is not Baseline.UNKNOWN:
         return newest, None
-    if answer.status_code in REDIRECTS:
+    if response.status_code in REDIRECTS:
         # Whatever it leads to, the POST would meet it too, and nobody could say what became of that.
         try:
-            read_without_key(settings, replace(answer, body=b""), read_job_list)
-        except AnswerError as error:
+            read_without_key(settings, replace(response, body=b""), read_job_list)
+        except ResponseError as error:
             raise_airflow_error(settings, error, consequence=NOTHING_IS_PAID)
-    why, pause = _explain(settings, answer, failure)
+    why, pause = _explain(settings, response, failure)
     report("The newest job of the account is not known: %s", why)
     return newest, pause
 
 
 def _explain(
-    settings: ConnectionSettings, answer: Answer, failure: Exception | None
+    settings: ConnectionSettings, response: Response, failure: Exception | None
 ) -> tuple[str, float | None]:
     """Say what went wrong, and after how many seconds it may go well, if it may."""
     if failure is not None:
-        return words(settings, failure), PAUSE_BEFORE_LOOKING_AGAIN
-    if answer.status_code == 200 and len(answer.body) > NEWEST_JOB_BYTES:
+        return words(settings, failure), PAUSE_BEFORE_READING_AGAIN
+    if response.status_code == 200 and len(response.body) > NEWEST_JOB_BYTES:
         return f"it takes more than the first {NEWEST_JOB_BYTES:,} bytes of the list", None
     try:
-        read_without_key(settings, answer, read_job_list)
-    except AnswerError as error:
+        read_without_key(settings, response, read_job_list)
+    except ResponseError as error:
         may_pass = error.status_code == 429 or error.status_code >= 500
-        return error.message, max(PAUSE_BEFORE_LOOKING_AGAIN, error.retry_after or 0.0) if may_pass else None
+        return error.message, max(PAUSE_BEFORE_READING_AGAIN, error.retry_after or 0.0) if may_pass else None
     return "the first item of the list has no id that can be read", None

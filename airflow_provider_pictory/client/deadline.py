@@ -48,4 +48,4 @@ def call_within(seconds: float, call: Callable[[], Result]) -> Result:
         if outcome.done():
             # It ended in this very moment, or with such an error of its own.
             return outcome.result()
-        raise DeadlineExceededError(f"timed out, no complete answer within {seconds:g} s") from None
+        raise DeadlineExceededError(f"timed out, no complete response within {seconds:g} s") from None

@@ -6,10 +6,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 from urllib.parse import urljoin, urlsplit
 
-from airflow_provider_pictory.api import Answer, AnswerError, AnswerErrorKind
+from airflow_provider_pictory.api import Response, ResponseError, ResponseErrorKind
 from airflow_provider_pictory.api.checks import is_usual_job_id
-from airflow_provider_pictory.api.faults import shown
-from airflow_provider_pictory.api.lists import JobListPage, VideoListPage
+from airflow_provider_pictory.api.listings import JobListPage, VideoListPage
+from airflow_provider_pictory.api.validation_errors import shown
 from airflow_provider_pictory.client.settings import API_PATH, DEFAULT_BASE_URL
 from airflow_provider_pictory.exceptions import (
     PictoryAPIError,
@@ -20,7 +20,7 @@ from airflow_provider_pictory.exceptions import (
     PictoryJobNotFoundError,
     PictoryRateLimitedError,
     PictoryRedirectedError,
-    PictorySubmissionUnknownError,
+    PictorySubmissionIndeterminateError,
 )
 
 if TYPE_CHECKING:
@@ -33,11 +33,11 @@ Reading = TypeVar("Reading")
 REDIRECTS = (301, 302, 303, 307, 308)
 _LONGEST_HOST_SHOWN = 300
 
-_ERRORS: dict[AnswerErrorKind, type[PictoryAPIError]] = {
-    AnswerErrorKind.UNAUTHORIZED: PictoryAuthenticationError,
-    AnswerErrorKind.INSUFFICIENT_CREDITS: PictoryInsufficientCreditsError,
-    AnswerErrorKind.JOB_NOT_FOUND: PictoryJobNotFoundError,
-    AnswerErrorKind.RATE_LIMITED: PictoryRateLimitedError,
+_ERRORS: dict[ResponseErrorKind, type[PictoryAPIError]] = {
+    ResponseErrorKind.UNAUTHORIZED: PictoryAuthenticationError,
+    ResponseErrorKind.INSUFFICIENT_CREDITS: PictoryInsufficientCreditsError,
+    ResponseErrorKind.JOB_NOT_FOUND: PictoryJobNotFoundError,
+    ResponseErrorKind.RATE_LIMITED: PictoryRateLimitedError,
 }
 
 
@@ -66,17 +66,17 @@ def no_connection(connection_id: str) -> PictoryConfigurationError:
     )
 
 
-def no_answer(
+def no_response(
     settings: ConnectionSettings, error: BaseException, consequence: str | None = None
 ) -> PictoryAPIError:
     """
-    Make the error for a call without an answer.
+    Make the error for a call without a response.
 
     :param settings: whose key must not be shown.
     :param error: what the HTTP client raised.
     :param consequence: what follows from it, where anything is certain.
     """
-    message = f"No answer from Pictory at {settings.base_url} ({words(settings, error)})"
+    message = f"No response from Pictory at {settings.base_url} ({words(settings, error)})"
     if "[SSL: " in message and "CERTIFICATE" not in message and settings.base_url != DEFAULT_BASE_URL:
         message += "; if plain HTTP is spoken there, put http:// in front of the connection's host"
     return PictoryAPIError(settings.without_key(f"{message}; {consequence}" if consequence else message))
@@ -87,7 +87,7 @@ def submission_unknown(
     why: str,
     interruption: BaseException | None = None,
     job_id: str | None = None,
-) -> PictorySubmissionUnknownError:
+) -> PictorySubmissionIndeterminateError:
     """
     Make the error for a submission of which nobody can say whether it arrived.
 
@@ -97,7 +97,7 @@ def submission_unknown(
     :param job_id: of a job that was accepted under an id that can't be asked for.
     """
     if job_id is not None:
-        return PictorySubmissionUnknownError(
+        return PictorySubmissionIndeterminateError(
             settings.without_key(
                 f"Pictory at {settings.base_url} accepted the video, so it is paid for, but {why}. Wait for "
                 "the video at Pictory's own site. To pay for another one, set on_clear='new' and clear this "
@@ -105,7 +105,7 @@ def submission_unknown(
             ),
             job_id=settings.without_key(job_id),
         )
-    return PictorySubmissionUnknownError(
+    return PictorySubmissionIndeterminateError(
         settings.without_key(
             f"It is not known whether Pictory at {settings.base_url} accepted the video: {why}. It may be in "
             "the making and paid for."
@@ -115,32 +115,32 @@ def submission_unknown(
 
 
 def read_without_key(
-    settings: ConnectionSettings, answer: Answer, read: Callable[..., Reading], *context: object
+    settings: ConnectionSettings, response: Response, read: Callable[..., Reading], *context: object
 ) -> Reading:
     """
-    Read an answer so that nothing in it quotes a secret, which a server or a proxy may send back.
+    Read a response so that nothing in it quotes a secret, which a server or a proxy may send back.
 
     What errors and the words of a job quote is cleaned where it is quoted. Lists are compared with what was
     submitted, so nothing but the key goes from them.
 
     :param settings: whose key must not be shown.
-    :param answer: what came.
-    :param read: one of the readers of :mod:`airflow_provider_pictory.api.answers` or
-        :mod:`airflow_provider_pictory.api.lists`.
-    :param context: what the reader takes besides the answer.
-    :raises AnswerError: as the reader does.
+    :param response: what came.
+    :param read: one of the readers of :mod:`airflow_provider_pictory.api.responses` or
+        :mod:`airflow_provider_pictory.api.listings`.
+    :param context: what the reader takes besides the response.
+    :raises ResponseError: as the reader does.
     """
-    answer = replace(answer, clean=settings.clean)
-    reading = read(answer, *context)
+    response = replace(response, clean=settings.clean)
+    reading = read(response, *context)
     if isinstance(reading, (JobListPage, VideoListPage)):
-        body = settings.without_key(answer.body.decode("latin-1")).encode("latin-1")
-        return read(replace(answer, body=body), *context)
+        body = settings.without_key(response.body.decode("latin-1")).encode("latin-1")
+        return read(replace(response, body=body), *context)
     return reading
 
 
 def raise_airflow_error(
     settings: ConnectionSettings,
-    error: AnswerError,
+    error: ResponseError,
     job_id: str | None = None,
     consequence: str | None = None,
 ) -> NoReturn:
@@ -153,19 +153,19 @@ def raise_airflow_error(
     :param consequence: what follows from it, where anything is certain.
     """
     message = f"{error.message} (asked: {settings.base_url})"
-    if error.kind is AnswerErrorKind.UNAUTHORIZED:
+    if error.kind is ResponseErrorKind.UNAUTHORIZED:
         message += ": the API key is wrong or was revoked; put the right one into the connection's password"
-    elif error.kind is AnswerErrorKind.FORBIDDEN:
+    elif error.kind is ResponseErrorKind.FORBIDDEN:
         message += ": something in front of Pictory, such as its CDN or a proxy, may refuse this client"
     elif error.status_code in REDIRECTS:
         message += f": {_way_to_the_right_host(settings, error.location)}"
-    elif error.kind is AnswerErrorKind.JOB_NOT_FOUND and job_id:
+    elif error.kind is ResponseErrorKind.JOB_NOT_FOUND and job_id:
         message += f": is job {job_id!r} one of this connection's account, and is this the host it ran on?"
         if not is_usual_job_id(job_id):
             message += " Pictory's job ids are UUIDs, this is none."
     if consequence:
         message += f"; {consequence}"
-    if error.kind is AnswerErrorKind.INVALID_REQUEST:
+    if error.kind is ResponseErrorKind.INVALID_REQUEST:
         raise PictoryInvalidRequestError(settings.without_key(message)) from None
     is_redirect = error.status_code in REDIRECTS
     raise (PictoryRedirectedError if is_redirect else _ERRORS.get(error.kind, PictoryAPIError))(

@@ -1,17 +1,17 @@
-"""One synchronous request is sent, and as much of its answer is received as anybody wants."""
+"""One synchronous request is sent, and as much of its response is received as anybody wants."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from airflow_provider_pictory.api import Answer
+from airflow_provider_pictory.api import Response
 
 if TYPE_CHECKING:
     import requests
 
     from airflow_provider_pictory.client.settings import ConnectionSettings
-    from airflow_provider_pictory.client.tracked_body import WatchedBody
+    from airflow_provider_pictory.client.tracked_body import TrackedBody
 
 # Small, since a piece that never becomes full is lost when time is up.
 _PIECE = 4096
@@ -20,7 +20,7 @@ _PIECE = 4096
 @dataclass
 class Arrival:
     """
-    What has arrived of an answer so far; whoever gave up waiting for the rest still has it.
+    What has arrived of a response so far; whoever gave up waiting for the rest still has it.
 
     :param status_code: the HTTP status, 0 while there is none.
     :param headers: the headers under lower-case names.
@@ -34,9 +34,9 @@ class Arrival:
     is_complete: bool = False
 
     @property
-    def answer(self) -> Answer:
+    def response(self) -> Response:
         """What has arrived, in the form that the readers take."""
-        return Answer(self.status_code, bytes(self.body), self.headers)
+        return Response(self.status_code, bytes(self.body), self.headers)
 
 
 def receive(
@@ -46,12 +46,12 @@ def receive(
     method: str,
     path: str,
     *,
-    body: WatchedBody | None = None,
+    body: TrackedBody | None = None,
     timeout: float,
     largest: int,
 ) -> None:
     """
-    Send a request, and note its answer piece by piece.
+    Send a request, and note its response piece by piece.
 
     :param arrival: where to note it.
     :param session: what to send it with.
@@ -59,7 +59,7 @@ def receive(
     :param method: the HTTP method.
     :param path: of the API.
     :param body: what to send along.
-    :param timeout: seconds to wait for the connection, and then for each of the answer's pieces.
+    :param timeout: seconds to wait for the connection, and then for each of the response's pieces.
     :param largest: a body of more bytes than these is not received to its end.
     """
 

@@ -156,7 +156,7 @@ async def asynchronous_transport(
 @lru_cache(maxsize=4096)
 def parsed_url(url: str) -> URL:
     """
-    Give a URL as aiohttp takes it.
+    Return a URL as aiohttp takes it.
 
     Jobs are asked about again and again, many by turns, and parsing costs a twentieth of a request.
     """

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from airflow_provider_pictory.api.faults import shown
 from airflow_provider_pictory.api.redaction import LONGEST_TEXT, clean, environment_proxies, secrets_of
+from airflow_provider_pictory.api.validation_errors import shown
 from airflow_provider_pictory.exceptions import PictoryConfigurationError
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ class ConnectionSettings:
         )
 
     def url(self, path: str) -> str:
-        """Give the full URL of a path of the API, such as ``/v1/quota``."""
+        """Return the full URL of a path of the API, such as ``/v1/quota``."""
         return f"{self.base_url}{API_PATH}{path}"
 
     def clean(self, text: str, *, longest: int = LONGEST_TEXT, also: tuple[str, ...] = ()) -> str:
@@ -109,7 +109,7 @@ class ConnectionSettings:
         return clean(text, secrets_of((self.api_key, *also), proxies), longest=longest)
 
     def without_key(self, text: str) -> str:
-        """Give a text that may quote what was sent without the key, also as JSON and URLs write it."""
+        """Return a text that may quote what was sent without the key, also as JSON and URLs write it."""
         pattern = "".join(
             rf"(?:\\?{re.escape(mark)}|\\u00{ord(mark):02x}|%{ord(mark):02x})" for mark in self.api_key
         )
@@ -129,7 +129,7 @@ def _extra(name: str, text: str | None) -> dict[str, Any]:
 
 
 def _without_quotes(value: object) -> object:
-    """Give what a text stands for where it is JSON: the query of a connection's URI carries texts alone."""
+    """Return what a text stands for where it is JSON: the query of a connection's URI carries texts alone."""
     if not isinstance(value, str):
         return value
     text = value.strip()
@@ -197,7 +197,7 @@ def _base_url(name: str, host: str | None, schema: str | None, port: int | None)
 
 
 def _own_path(path: str) -> str:
-    """Give a path, such as a gateway's, without the API's own that people copy along."""
+    """Return a path, such as a gateway's, without the API's own that people copy along."""
     return _COPIED_PATH.sub("", path)
 
 

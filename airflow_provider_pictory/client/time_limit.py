@@ -28,7 +28,7 @@ class TimeLimit:
         self._timer: asyncio.TimerHandle | None = None
 
     def call(self) -> LimitedCall:
-        """Give a context for one call; what takes longer is cancelled and raises a ``TimeoutError`` there."""
+        """Return a context for one call; one that takes longer is cancelled and raises a ``TimeoutError``."""
         return LimitedCall(self)
 
     def close(self) -> None:
@@ -93,7 +93,7 @@ class LimitedCall:
             and self._task.uncancel() <= self._cancellations
             and kind is asyncio.CancelledError
         ):
-            raise TimeoutError(f"no complete answer within {self._limit.seconds:g} s") from error
+            raise TimeoutError(f"no complete response within {self._limit.seconds:g} s") from error
 
     def cancel(self) -> None:
         """End the call, since its time is up."""

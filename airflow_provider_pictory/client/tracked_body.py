@@ -10,7 +10,7 @@ import time
 import requests
 
 
-class WatchedBody:
+class TrackedBody:
     """
     The body of a paid POST, which knows whether its first byte was asked for.
 

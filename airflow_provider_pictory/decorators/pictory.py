@@ -211,7 +211,7 @@ class DecoratedGenerateVideoOperator(DecoratedOperator, GenerateVideoOperator):
         :raises PictoryInvalidRequestError: it is neither a prompt nor a dict of fields that we know.
         """
         from airflow_provider_pictory.api.checks import is_absent
-        from airflow_provider_pictory.api.faults import listed, shown
+        from airflow_provider_pictory.api.validation_errors import listed, shown
         from airflow_provider_pictory.api.video_request import REQUEST_FIELDS
         from airflow_provider_pictory.exceptions import PictoryInvalidRequestError
 
@@ -262,8 +262,8 @@ def pictory_video_task(
     Make a function a task that generates a video: ``@task.pictory_video``.
 
     The function returns the prompt, or a dict of the request's fields. The task returns the job id, as
-    :class:`GenerateVideoOperator` does, and has everything else of it as well: the ledger, the guard of the
-    credits, the waiting, the XComs, the errors.
+    :class:`GenerateVideoOperator` does, and has everything else of it as well: the submission record, the
+    limit of the credits, the waiting, the XComs, the errors.
 
     :param python_callable: the function; given by Python where the decorator has no arguments.
     :param multiple_outputs: must not be ``True``, since a job id can't be split.
@@ -273,7 +273,7 @@ def pictory_video_task(
     if multiple_outputs:
         raise TypeError("multiple_outputs: the task returns a job id, which can't be split; leave it out")
     if "prompt" in kwargs:
-        from airflow_provider_pictory.api.faults import shown
+        from airflow_provider_pictory.api.validation_errors import shown
 
         raise TypeError(
             f"prompt: got {shown(kwargs['prompt'])}, but the function returns the prompt; leave it out"

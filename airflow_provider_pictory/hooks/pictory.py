@@ -22,15 +22,15 @@ from airflow.providers.http.hooks.http import HttpHook
 from tenacity import Retrying, retry_if_exception, stop_after_attempt
 
 from airflow_provider_pictory import __version__
-from airflow_provider_pictory.api import Answer, AnswerError, AnswerErrorKind, InvalidRequestError
-from airflow_provider_pictory.api.answers import read_job, read_quota, read_submission
+from airflow_provider_pictory.api import InvalidRequestError, Response, ResponseError, ResponseErrorKind
 from airflow_provider_pictory.api.checks import job_id as checked_job_id
-from airflow_provider_pictory.api.lists import read_job_list, read_video_list
-from airflow_provider_pictory.client.baseline import JOB_LIST_PATH, NOTHING_IS_PAID, look_for_newest_job
+from airflow_provider_pictory.api.listings import read_job_list, read_video_list
+from airflow_provider_pictory.api.responses import read_job, read_quota, read_submission
+from airflow_provider_pictory.client.baseline import JOB_LIST_PATH, NOTHING_IS_PAID, read_baseline
 from airflow_provider_pictory.client.deadline import DeadlineExceededError, call_within
 from airflow_provider_pictory.client.errors import (
-    no_answer,
     no_connection,
+    no_response,
     raise_airflow_error,
     read_without_key,
     submission_unknown,
@@ -44,13 +44,13 @@ from airflow_provider_pictory.client.session import (
     synchronous_session,
 )
 from airflow_provider_pictory.client.settings import DEFAULT_BASE_URL, ConnectionSettings
-from airflow_provider_pictory.client.tracked_body import WatchedBody
+from airflow_provider_pictory.client.tracked_body import TrackedBody
 from airflow_provider_pictory.exceptions import (
     PictoryAPIError,
     PictoryError,
     PictoryInvalidRequestError,
     PictoryRateLimitedError,
-    PictorySubmissionUnknownError,
+    PictorySubmissionIndeterminateError,
 )
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ if TYPE_CHECKING:
     from tenacity import RetryCallState
 
     from airflow_provider_pictory.api import Quota, VideoJob, VideoRequest
-    from airflow_provider_pictory.api.lists import JobListPage, NewestJob, VideoListPage
+    from airflow_provider_pictory.api.listings import JobListPage, NewestJob, VideoListPage
     from airflow_provider_pictory.client.session import AsynchronousTransport
 
 USER_AGENT = f"airflow-provider-pictory/{__version__}"
@@ -73,9 +73,9 @@ LONGEST_PAUSE_BEFORE_SUBMITTING = 60.0
 # A key that Pictory refuses is looked up again, but for many refusals in so many seconds only once.
 SHORTEST_TIME_TO_READ_AGAIN = 5.0
 
-# What the two clients raise where no answer comes. Neither that nor an AnswerError is made the cause of an
-# error of ours: aiohttp's exceptions show the headers that were sent, and an answer may quote the key.
-NO_ANSWER = (
+# What the two clients raise where no response comes. Neither that nor a ResponseError is made the cause of an
+# error of ours: aiohttp's exceptions show the headers that were sent, and a response may quote the key.
+NO_RESPONSE = (
     requests.RequestException,
     urllib3.exceptions.HTTPError,
     HTTPException,
@@ -86,8 +86,8 @@ NO_ANSWER = (
 
 GAVE_UP_WAITING = (408, 425, 499)
 
-# Far more than any answer about one job. Reading a page of megabytes would block a triggerer's loop.
-LARGEST_ANSWER = 1024 * 1024
+# Far more than any response about one job. Reading a page of megabytes would block a triggerer's loop.
+LARGEST_RESPONSE = 1024 * 1024
 # In the list of jobs, those of other kinds can be megabytes long.
 LARGEST_LIST = 32 * 1024 * 1024
 
@@ -196,7 +196,7 @@ class PictoryHook(HttpHook):
         :raises PictoryInsufficientCreditsError: the account is out of AI credits; nothing was paid.
         :raises PictoryRateLimitedError: too many requests; nothing was paid.
         :raises PictoryAPIError: another 4xx, or no connection came about; nothing was paid.
-        :raises PictorySubmissionUnknownError: anything else, so a video may be in the making and paid for.
+        :raises PictorySubmissionIndeterminateError: anything else, so a video may be in the making, and paid.
         """
         accepted: list[str] = []
         try:
@@ -212,7 +212,7 @@ class PictoryHook(HttpHook):
         except BaseException as error:
             # A signal may strike at any moment, also when the id is there and nobody has it yet.
             if accepted:
-                raise PictorySubmissionUnknownError(
+                raise PictorySubmissionIndeterminateError(
                     f"Pictory accepted the video as job {accepted[0]}, which goes on and is paid for, but "
                     f"then the submission was interrupted ({words(self._get_settings(), error)})",
                     job_id=accepted[0],
@@ -229,17 +229,17 @@ class PictoryHook(HttpHook):
     ) -> None:
         settings = self._get_settings()
         over_at = datetime.now(UTC) + timedelta(seconds=settings.timeout)
-        body = WatchedBody(json.dumps(request.payload).encode(), over_at.timestamp())
+        body = TrackedBody(json.dumps(request.payload).encode(), over_at.timestamp())
         if before_attempt is not None:
             before_attempt(settings.timeout)
         try:
-            answer = self._send(settings, "POST", SUBMIT_PATH, body)
-            accepted.append(read_without_key(settings, answer, read_submission))
-        except AnswerError as error:
+            response = self._send(settings, "POST", SUBMIT_PATH, body)
+            accepted.append(read_without_key(settings, response, read_submission))
+        except ResponseError as error:
             # Only a 4xx, and want of credits under whichever status, say for certain that there is no job;
             # those by which something in between says that it gave up waiting do not.
             is_refusal = 400 <= error.status_code < 500 and error.status_code not in GAVE_UP_WAITING
-            if is_refusal or error.kind is AnswerErrorKind.INSUFFICIENT_CREDITS:
+            if is_refusal or error.kind is ResponseErrorKind.INSUFFICIENT_CREDITS:
                 raise_airflow_error(settings, error, consequence=NOTHING_IS_PAID)
             raise submission_unknown(settings, error.message, job_id=error.job_id) from None
         except BaseException as error:
@@ -249,10 +249,10 @@ class PictoryHook(HttpHook):
                 raise
             if body.withhold():
                 raise submission_unknown(
-                    settings, f"the answer was lost ({words(settings, error)})", _interruption(error)
+                    settings, f"the response was lost ({words(settings, error)})", _interruption(error)
                 ) from None
-            if isinstance(error, NO_ANSWER):
-                raise no_answer(settings, error, NOTHING_IS_PAID) from None
+            if isinstance(error, NO_RESPONSE):
+                raise no_response(settings, error, NOTHING_IS_PAID) from None
             raise
 
     def _report_refusal(self, state: RetryCallState) -> None:
@@ -262,7 +262,7 @@ class PictoryHook(HttpHook):
 
     def get_job(self, job_id: str) -> VideoJob:
         """
-        Look at a job.
+        Poll a job.
 
         (source: Pictory's "Get Video Generation Job by ID" page, ``GET /v1/jobs/{jobid}``)
 
@@ -275,25 +275,25 @@ class PictoryHook(HttpHook):
         :raises PictoryAPIError: any other trouble, none of which says anything about the job.
         """
         job_id = _checked(job_id)
-        answer = self._get(_job_path(job_id))
+        response = self._get(_job_path(job_id))
         settings = self._get_settings()
         try:
-            return read_without_key(settings, answer, read_job, job_id)
-        except AnswerError as error:
+            return read_without_key(settings, response, read_job, job_id)
+        except ResponseError as error:
             raise_airflow_error(settings, error, job_id)
 
     async def aget_job(self, job_id: str) -> VideoJob:
         """
-        Look at a job without blocking; otherwise as :meth:`get_job`.
+        Poll a job without blocking; otherwise as :meth:`get_job`.
 
         The first call in an event loop opens a session that the next ones there share; end with
         :meth:`aclose` in each loop, or use the hook in an ``async with``.
         """
         job_id = _checked(job_id)
-        transport, answer = await self._aget(_job_path(job_id))
+        transport, response = await self._aget(_job_path(job_id))
         try:
-            return read_without_key(transport.settings, answer, read_job, job_id)
-        except AnswerError as error:
+            return read_without_key(transport.settings, response, read_job, job_id)
+        except ResponseError as error:
             raise_airflow_error(transport.settings, error, job_id)
 
     def get_quota(self) -> Quota:
@@ -307,11 +307,11 @@ class PictoryHook(HttpHook):
         :raises PictoryRateLimitedError: too many requests.
         :raises PictoryAPIError: any other trouble.
         """
-        answer = self._get(QUOTA_PATH)
+        response = self._get(QUOTA_PATH)
         settings = self._get_settings()
         try:
-            return read_without_key(settings, answer, read_quota)
-        except AnswerError as error:
+            return read_without_key(settings, response, read_quota)
+        except ResponseError as error:
             raise_airflow_error(settings, error)
 
     def list_jobs(self, page_key: str | None = None) -> JobListPage:
@@ -352,11 +352,11 @@ class PictoryHook(HttpHook):
         :raises PictoryConfigurationError: the connection is missing or can't be used, or its host redirects
             to another one.
         """
-        return look_for_newest_job(self._get_settings(), self.default_headers, self.log.info)
+        return read_baseline(self._get_settings(), self.default_headers, self.log.info)
 
     def get_base_url(self) -> str:
         """
-        Give the base URL that the connection leads to.
+        Return the base URL that the connection leads to.
 
         :raises PictoryConfigurationError: the connection is missing or can't be used.
         """
@@ -381,8 +381,8 @@ class PictoryHook(HttpHook):
 
         :param url: from :meth:`get_job`; redirects are followed.
         :param headers: added to the request.
-        :return: whatever the host answers, its body still to be read; close it.
-        :raises requests.RequestException: there is no answer within the connection's ``timeout``.
+        :return: whatever the host responds, its body still to be read; close it.
+        :raises requests.RequestException: there is no response within the connection's ``timeout``.
         :raises ValueError: the URL, or that of a redirect, is none.
         :raises PictoryDownloadError: it leads to a private address.
         """
@@ -406,7 +406,7 @@ class PictoryHook(HttpHook):
             # What the host may still say belongs to nobody.
             self._file_session = None
             raise
-        except NO_ANSWER as error:
+        except NO_RESPONSE as error:
             query = url.partition("?")[2]
             failure = requests.RequestException(words(settings, error, *[query] * (len(query) > 8)))
         # Raised out here, the error has no context, which may name a proxy with its password.
@@ -427,7 +427,7 @@ class PictoryHook(HttpHook):
         self, headers: dict[Any, Any] | None = None, extra_options: dict[str, Any] | None = None
     ) -> requests.Session:
         """
-        Give a requests session for calls that this hook has no method for, as :meth:`HttpHook.run` makes.
+        Return a requests session for calls that this hook has no method for, as :meth:`HttpHook.run` makes.
 
         :param headers: added to those of every call.
         :param extra_options: ``timeout`` and ``check_response``, as HttpHook takes them.
@@ -493,42 +493,42 @@ class PictoryHook(HttpHook):
             )
         return settings
 
-    def _get_page(self, path: str, page_key: str | None, read: Callable[[Answer], Page]) -> Page:
+    def _get_page(self, path: str, page_key: str | None, read: Callable[[Response], Page]) -> Page:
         if page_key:
             # Pictory's own keys come back as they were, were they even no proper text.
             path += f"?nextPageKey={quote(page_key, safe='', errors='surrogatepass')}"
-        answer = self._get(path, LARGEST_LIST)
+        response = self._get(path, LARGEST_LIST)
         settings = self._get_settings()
         try:
-            return read_without_key(settings, answer, read)
-        except AnswerError as error:
+            return read_without_key(settings, response, read)
+        except ResponseError as error:
             raise_airflow_error(settings, error)
 
-    def _get(self, path: str, largest: int = LARGEST_ANSWER) -> Answer:
-        answer = self._get_once(path, largest)
-        if answer.status_code == 401:
+    def _get(self, path: str, largest: int = LARGEST_RESPONSE) -> Response:
+        response = self._get_once(path, largest)
+        if response.status_code == 401:
             refused = self._get_settings()
             self.close()
             if self._get_settings() != refused:
-                answer = self._get_once(path, largest)
-        return answer
+                response = self._get_once(path, largest)
+        return response
 
-    def _get_once(self, path: str, largest: int) -> Answer:
+    def _get_once(self, path: str, largest: int) -> Response:
         settings = self._get_settings()
         try:
             return self._send(settings, "GET", path, largest=largest)
-        except NO_ANSWER as error:
-            raise no_answer(settings, error) from None
+        except NO_RESPONSE as error:
+            raise no_response(settings, error) from None
 
     def _send(
         self,
         settings: ConnectionSettings,
         method: str,
         path: str,
-        body: WatchedBody | None = None,
-        # As many as ever, since the answer to a submission must not be lost to a limit.
+        body: TrackedBody | None = None,
+        # As many as ever, since the response to a submission must not be lost to a limit.
         largest: int = LARGEST_LIST,
-    ) -> Answer:
+    ) -> Response:
         if body is not None:
             # A connection that was kept open may be closed by the server in the moment of the POST, which
             # would leave it unknown whether that arrived.
@@ -547,22 +547,22 @@ class PictoryHook(HttpHook):
             self._session = None
             raise
         if not arrival.is_complete:
-            raise ValueError(f"the answer is larger than {largest:,} bytes")
-        return arrival.answer
+            raise ValueError(f"the response is larger than {largest:,} bytes")
+        return arrival.response
 
-    async def _aget(self, path: str) -> tuple[AsynchronousTransport, Answer]:
+    async def _aget(self, path: str) -> tuple[AsynchronousTransport, Response]:
         # Nobody has to wait for the lock while there is nothing to open, as there isn't for nearly all calls.
         transport = self._transport or await self._get_transport()
-        answer = await _aget_once(transport, path)
-        if answer.status_code == 401:
+        response = await _aget_once(transport, path)
+        if response.status_code == 401:
             renewed = await self._get_transport(refused=transport)
             if renewed is not transport:
                 return renewed, await _aget_once(renewed, path)
-        return transport, answer
+        return transport, response
 
     async def _get_transport(self, refused: AsynchronousTransport | None = None) -> AsynchronousTransport:
         """
-        Give the open session, or one with the connection read anew where Pictory refused this one's key.
+        Return the open session, or one with the connection read anew where Pictory refused this one's key.
 
         Many calls share a session and may be refused together, so the connection is read once for all of
         them, and a session that was replaced stays open for those still under way.
@@ -605,7 +605,7 @@ class PictoryHook(HttpHook):
         return await asynchronous_transport(settings, self.default_headers)
 
 
-async def _aget_once(transport: AsynchronousTransport, path: str) -> Answer:
+async def _aget_once(transport: AsynchronousTransport, path: str) -> Response:
     try:
         with transport.time_limit.call():
             async with transport.session.get(
@@ -614,19 +614,19 @@ async def _aget_once(transport: AsynchronousTransport, path: str) -> Answer:
                 body = bytearray()
                 async for piece in response.content.iter_any():
                     body += piece
-                    if len(body) > LARGEST_ANSWER:
-                        raise ValueError(f"the answer is larger than {LARGEST_ANSWER:,} bytes")
-    except NO_ANSWER as error:
-        failure = no_answer(transport.settings, error)
+                    if len(body) > LARGEST_RESPONSE:
+                        raise ValueError(f"the response is larger than {LARGEST_RESPONSE:,} bytes")
+    except NO_RESPONSE as error:
+        failure = no_response(transport.settings, error)
     else:
         headers = {name.lower(): value for name, value in response.headers.items()}
-        return Answer(response.status, bytes(body), headers)
+        return Response(response.status, bytes(body), headers)
     # Raised out here, the error has no context: aiohttp's exceptions hold the headers that were sent.
     raise failure
 
 
 def _interruption(error: BaseException) -> BaseException | None:
-    """Give what ended a call from outside, such as Airflow's timeout of a task, which is no Exception."""
+    """Return what ended a call from outside, such as Airflow's timeout of a task, which is no Exception."""
     return None if isinstance(error, Exception) else error
 
 

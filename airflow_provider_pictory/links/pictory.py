@@ -37,9 +37,9 @@ class PlayVideoLink(BaseOperatorLink):
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
         """
-        Give the address, or an empty text while there is none.
+        Return the address, or an empty text while there is none.
 
-        Airflow 3 asks on the worker, whenever the task stops there, and keeps the answer for its UI.
+        Airflow 3 asks on the worker, whenever the task stops there, and keeps the response for its UI.
         Airflow 2 asks on the webserver, which only has the XComs.
 
         :param operator: the task, as the worker ran it or as the webserver read it.
@@ -64,7 +64,7 @@ class PictoryDashboardLink(BaseOperatorLink):
     name = "Pictory dashboard"
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
-        """Give the address, which is the same for all tasks."""
+        """Return the address, which is the same for all tasks."""
         return DASHBOARD_URL
 
 
@@ -73,7 +73,7 @@ OPERATOR_EXTRA_LINKS = (PlayVideoLink(), PictoryDashboardLink())
 
 def link_xcoms(video_url: str | None) -> dict[str, str]:
     """
-    Give the XComs by which Airflow 3 knows the links of a task that ended without a worker.
+    Return the XComs by which Airflow 3 knows the links of a task that ended without a worker.
 
     :param video_url: of the finished video.
     """
@@ -83,7 +83,7 @@ def link_xcoms(video_url: str | None) -> dict[str, str]:
 
 def push_links(task_instance: Any) -> None:
     """
-    Give a task its buttons on Airflow 3 before it has ended, when Airflow itself does so.
+    Return a task its buttons on Airflow 3 before it has ended, when Airflow itself does so.
 
     :param task_instance: of the running task. Nothing depends on its buttons, so whatever fails is left.
     """

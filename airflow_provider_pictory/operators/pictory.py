@@ -65,7 +65,7 @@ class GenerateVideoOperator(BaseOperator):
 
     A video is submitted once, whatever crashes: what a task is about to submit is written down before, and
     the job id right after it. A retry goes on with the job that is there. So does a clear while the job may
-    still be running; a clear after its end means a new video (``on_clear``). Where a crash or a lost answer
+    still be running; a clear after its end means a new video (``on_clear``). Where a crash or a lost response
     leaves it open whether Pictory took the video, the next try finds out from the account's lists and submits
     again only if it never arrived.
 
@@ -90,7 +90,7 @@ class GenerateVideoOperator(BaseOperator):
     :param pictory_conn_id: id of the Airflow connection. (templated)
     :param wait_for_completion: wait for the video as well; otherwise the task ends when Pictory has accepted
         it.
-    :param poll_interval: seconds, or a ``timedelta``, between looks while waiting. By default our own
+    :param poll_interval: seconds, or a ``timedelta``, between polls while waiting. By default our own
         schedule, 10 to 30 seconds as Pictory asks for.
     :param timeout: seconds, or a ``timedelta``, to wait; 1 hour by default. A shorter ``execution_timeout``
         ends the wait earlier, also in the triggerer.
@@ -109,7 +109,7 @@ class GenerateVideoOperator(BaseOperator):
     :param resubmit_failed: let a retry submit another video when the job failed; by default the task fails
         without a retry then.
     :param reconcile_timeout: seconds, or a ``timedelta``, to wait for running jobs that may have come from a
-        submission whose answer was lost, and for other tasks that may have lost the same; 15 minutes by
+        submission whose response was lost, and for other tasks that may have lost the same; 15 minutes by
         default.
 
     :raises PictoryInvalidRequestError: a rule is broken; nothing was paid.
@@ -119,10 +119,10 @@ class GenerateVideoOperator(BaseOperator):
     :raises PictoryInsufficientCreditsError: the account is out of AI credits.
     :raises PictoryRateLimitedError: too many requests; nothing was paid, a retry helps.
     :raises PictoryAPIError: Pictory refused or couldn't be reached; nothing was paid, a retry may help.
-    :raises PictoryLedgerError: what was submitted before can't be read, or what is to be submitted can't be
+    :raises PictoryRecordError: what was submitted before can't be read, or what is to be submitted can't be
         written down; nothing was submitted, a retry may help.
-    :raises PictorySubmissionUnresolvedError: no answer says whether Pictory took it; the next try finds out.
-    :raises PictorySubmissionUnknownError: nothing says whether Pictory took it; not retried.
+    :raises PictorySubmissionPendingError: no response says whether Pictory took it; the next try finds out.
+    :raises PictorySubmissionIndeterminateError: nothing says whether Pictory took it; not retried.
     :raises PictoryJobFailedError: the job failed.
     :raises PictoryJobExpiredError: the job's video was deleted at Pictory.
     :raises PictoryJobNotFoundError: Pictory doesn't know the job that this task submitted.
@@ -217,7 +217,7 @@ class GenerateVideoOperator(BaseOperator):
         from airflow.providers.common.compat.sdk import AirflowTaskTimeout
 
         from airflow_provider_pictory.assets import describe_video
-        from airflow_provider_pictory.waiting.job_wait import JobWatch, wait_for_job
+        from airflow_provider_pictory.waiting.job_watch import JobWatch, wait_for_job
         from airflow_provider_pictory.waiting.limits import (
             WaitLimit,
             deadline_after,
@@ -279,7 +279,7 @@ class GenerateVideoOperator(BaseOperator):
         context: Context,
         event: dict[str, Any] | None = None,
         deadline: str | None = None,
-        doubts: int = 0,
+        inconclusive: int = 0,
         job_id: str | None = None,
         pictory_conn_id: str | None = None,
         limit: str | None = None,
@@ -290,7 +290,7 @@ class GenerateVideoOperator(BaseOperator):
 
         :param event: the trigger's; checked before it is believed.
         :param deadline: the moment when the wait ends, handed through by the deferral.
-        :param doubts: how often an event left things in doubt before, handed through likewise.
+        :param inconclusive: how many inconclusive events came before, handed through likewise.
         :param job_id: of the submitted video, handed through likewise.
         :param pictory_conn_id: of the connection it was submitted over, handed through likewise.
         :param limit: whose deadline it is, ``timeout`` or ``execution_timeout``, handed through likewise.
@@ -318,18 +318,20 @@ class GenerateVideoOperator(BaseOperator):
                 job_id=job_id,
                 deadline=deadline,
                 advice=self._advice(ends),
-                doubts=doubts,
+                inconclusive=inconclusive,
                 limit=ends,
             )
             if job is None:
-                self._defer(context, job_id, ends, time_span(self.poll_interval, "poll_interval"), doubts + 1)
+                self._defer(
+                    context, job_id, ends, time_span(self.poll_interval, "poll_interval"), inconclusive + 1
+                )
             return self._finish(context, submission, submission.conclude(job))
         except Exception as error:
             self._say_what_goes_on(error)
             raise
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> str:
-        """Take a last look at the job also when Airflow itself gave up on the trigger."""
+        """Take a last poll of the job also when Airflow itself gave up on the trigger."""
         from airflow_provider_pictory.waiting.events import resume_arguments
 
         arguments = resume_arguments(next_method, next_kwargs, timeout=DEFAULT_TIMEOUT, log=self.log)
@@ -441,13 +443,13 @@ class GenerateVideoOperator(BaseOperator):
             )
 
     def _try_that_submitted(self, context: Context) -> int | None:
-        """Give the number of the last try that went on to wait for the job, ``None`` where it isn't known."""
-        from airflow_provider_pictory.exceptions import PictoryLedgerError
+        """Return the number of the last try that went on to wait for the job, ``None`` if unknown."""
+        from airflow_provider_pictory.exceptions import PictoryRecordError
         from airflow_provider_pictory.submission.store import open_store
 
         try:
             record = open_store(context).read()
-        except PictoryLedgerError:
+        except PictoryRecordError:
             return None
         return record.try_number if record is not None else None
 
@@ -466,7 +468,7 @@ class GenerateVideoOperator(BaseOperator):
         job_id: str,
         limit: WaitLimit,
         poll_interval: float | None,
-        doubts: int = 0,
+        inconclusive: int = 0,
     ) -> NoReturn:
         from airflow_provider_pictory.triggers.pictory import deferral
 
@@ -477,13 +479,13 @@ class GenerateVideoOperator(BaseOperator):
             limit=limit,
             poll_interval=poll_interval,
             log=self.log,
-            doubts=doubts,
+            inconclusive=inconclusive,
         )
         arguments["kwargs"].update(pictory_conn_id=self.pictory_conn_id, **self._handed_through())
         self.defer(**arguments)
 
     def _handed_through(self) -> dict[str, Any]:
-        """Give what ``execute_complete`` of a subclass needs besides."""
+        """Return what ``execute_complete`` of a subclass needs besides."""
         return {}
 
     def _finish(self, context: Context, submission: Submitter, job: VideoJob) -> str:

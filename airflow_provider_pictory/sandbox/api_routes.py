@@ -1,5 +1,5 @@
 """
-The API's own paths, each a few lines between what was asked, the service and the form of the answer.
+The API's own paths, each a few lines between what was asked, the service and the form of the response.
 
 Guesses: being out of credits is HTTP 402 with the code ``INSUFFICIENT_CREDITS``; cleaning a job that hasn't
 ended is a 400; a year or month of the ledger that isn't one is a 400, and a month alone is this year's; a
@@ -42,7 +42,7 @@ VIDEOS_ON_A_PAGE = 100
 
 class ApiRoutes:
     """
-    Answers as Pictory would.
+    Responses as Pictory would.
 
     :param service: what knows the jobs and the credits.
     :param files: where a cleaned job's files are.
@@ -69,7 +69,7 @@ class ApiRoutes:
         self._result_urls = result_urls
 
     def routes(self) -> list[web.RouteDef]:
-        """Give the routes of the API."""
+        """Return the routes of the API."""
         return [
             web.post(f"{API_PREFIX}/v1/aistudio/videos", self._submit),
             web.get(f"{API_PREFIX}/v1/aistudio/videos", self._list_videos),
@@ -104,7 +104,7 @@ class ApiRoutes:
         except UnknownJobError:
             return web.json_response(wire.unknown_job(job_id), status=404)
         await self._sources.settle_if_due(job)
-        return self._job_answer(request, job)
+        return self._job_response(request, job)
 
     async def _clean(self, request: web.Request) -> web.Response:
         job_id = request.match_info["job_id"]
@@ -116,7 +116,7 @@ class ApiRoutes:
             return web.json_response(wire.error("The job has not ended.", "JOB_IN_PROGRESS"), status=400)
         self._files.forget(job)
         self._sources.forget(job)
-        return self._job_answer(request, job)
+        return self._job_response(request, job)
 
     async def _list_jobs(self, request: web.Request) -> web.Response:
         moment = self._moment_shown(request)
@@ -170,7 +170,7 @@ class ApiRoutes:
         ]
         return web.json_response(lines)
 
-    def _job_answer(self, request: web.Request, job: Job) -> web.Response:
+    def _job_response(self, request: web.Request, job: Job) -> web.Response:
         return web.json_response(wire.job_document(job, self._service.clock.now(), self._links(request)))
 
     def _moment_shown(self, request: web.Request) -> float:

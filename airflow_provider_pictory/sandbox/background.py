@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow_provider_pictory.sandbox.connection import connection_json, connection_uri
 from airflow_provider_pictory.sandbox.faults import FaultForm, read_faults
-from airflow_provider_pictory.sandbox.scripted_answers import ScriptedAnswer
+from airflow_provider_pictory.sandbox.scripted_responses import ScriptedResponse
 from airflow_provider_pictory.sandbox.server import RunningServer, serve
 from airflow_provider_pictory.sandbox.settings import Settings
 
@@ -86,7 +86,7 @@ class PictorySandbox:
 
     def start(self) -> None:
         """
-        Start to answer.
+        Start responding.
 
         :raises OSError: when it can't listen where it shall.
         """
@@ -99,7 +99,7 @@ class PictorySandbox:
         self._thread = thread
 
     def stop(self) -> None:
-        """Stop to answer and delete all files; does nothing when it isn't running."""
+        """Stop responding and delete all files; does nothing when it isn't running."""
         if self._thread and self._loop and self._end:
             self._loop.call_soon_threadsafe(self._end.set)
             self._thread.join()
@@ -127,7 +127,7 @@ class PictorySandbox:
 
     def counts(self) -> dict[str, Any]:
         """
-        Give what has happened so far, in numbers.
+        Return what has happened so far, in numbers.
 
         ``requests`` by route, such as ``"GET /pictoryapis/v1/jobs/{job_id}"``; ``statuses`` by route and HTTP
         status, such as ``"200"``; ``jobs_created``, ``credits_used``, ``jobs_rendered``; ``jobs_of_others``,
@@ -140,11 +140,11 @@ class PictorySandbox:
 
     def jobs(self) -> list[dict[str, Any]]:
         """
-        Give all jobs in the order of submission, with what Pictory doesn't tell about them.
+        Return all jobs in the order of submission, with what Pictory doesn't tell about them.
 
         ``prompt``, ``request`` and ``credits_taken``; ``outcome``, the status that a job ends with, whether
-        it has already or not, and when: ``ends``; ``is_foreign`` for those of other clients; ``looks``, how
-        often it was asked for, whatever the answer was, ``first_look`` and ``last_look``.
+        it has already or not, and when: ``ends``; ``is_foreign`` for those of other clients; ``polls``, how
+        often it was asked for, whatever the response was, ``first_poll`` and ``last_poll``.
         """
         return self._ask(lambda control: control.jobs())
 
@@ -157,7 +157,7 @@ class PictorySandbox:
         error_message: str | None = None,
     ) -> dict[str, Any]:
         """
-        Give a job another status from now on, and its credits back when that is ``failed``.
+        Return a job another status from now on, and its credits back when that is ``failed``.
 
         :param job_id: which job.
         :param status: a documented status, or any other text to see how a client copes.
@@ -171,7 +171,7 @@ class PictorySandbox:
             )
         )
 
-    def answer_next(
+    def respond_next(
         self,
         path: str = "/",
         *,
@@ -183,23 +183,23 @@ class PictorySandbox:
         times: int = 1,
     ) -> None:
         """
-        Answer the next fitting requests with something else than the truth.
+        Response the next fitting requests with something else than the truth.
 
         :param path: which requests: those whose path begins so, with or without ``/pictoryapis`` in front.
         :param method: which requests: those of this method, or of any without it.
         :param status: the HTTP status.
         :param headers: the headers; ``Content-Type`` is JSON's unless they say otherwise.
         :param body: the body as it goes over the wire; what isn't text or bytes is sent as JSON.
-        :param is_processed: whether the service acts on the request all the same, so that only its answer
+        :param is_processed: whether the service acts on the request all the same, so that only its response
             is lost.
         :param times: how many requests, at most a million.
-        :raises ValueError: when that is too often, or too many answers wait already.
+        :raises ValueError: when that is too often, or too many responses wait already.
         """
-        answer = ScriptedAnswer(path, method, status, dict(headers or {}), body, is_processed)
-        self._ask(lambda control: control.answer_next(answer, times))
+        response = ScriptedResponse(path, method, status, dict(headers or {}), body, is_processed)
+        self._ask(lambda control: control.respond_next(response, times))
 
     def faults(self) -> list[dict[str, Any]]:
-        """Give the faults that are set, as JSON, with how often each has happened: ``times``."""
+        """Return the faults that are set, as JSON, with how often each has happened: ``times``."""
         return self._ask(lambda control: control.faults.faults())
 
     @property

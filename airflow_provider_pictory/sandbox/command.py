@@ -137,7 +137,7 @@ class _Help(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpF
 
 
 class _ListFaults(argparse.Action):
-    """Answers as ``--help`` does, since faults are more than fit there."""
+    """Responses as ``--help`` does, since faults are more than fit there."""
 
     def __init__(self, option_strings: Sequence[str], dest: str, help: str) -> None:  # noqa: A002
         super().__init__(option_strings, argparse.SUPPRESS, nargs=0, default=argparse.SUPPRESS, help=help)

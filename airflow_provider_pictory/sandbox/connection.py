@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 def connection_json(url: str, api_key: str) -> str:
     """
-    Give the connection as JSON, for ``AIRFLOW_CONN_PICTORY_DEFAULT``.
+    Return the connection as JSON, for ``AIRFLOW_CONN_PICTORY_DEFAULT``.
 
     :param url: the sandbox's base URL.
     :param api_key: a key that it accepts.
@@ -18,7 +18,7 @@ def connection_json(url: str, api_key: str) -> str:
 
 def connection_uri(url: str, api_key: str) -> str:
     """
-    Give the connection as a URI, for ``AIRFLOW_CONN_PICTORY_DEFAULT`` or ``airflow connections add``.
+    Return the connection as a URI, for ``AIRFLOW_CONN_PICTORY_DEFAULT`` or ``airflow connections add``.
 
     :param url: the sandbox's base URL.
     :param api_key: a key that it accepts.

@@ -14,10 +14,10 @@ from airflow_provider_pictory.api.jobs import JobStatus
 from airflow_provider_pictory.sandbox import wire
 from airflow_provider_pictory.sandbox.addresses import CONTROL_PREFIX
 from airflow_provider_pictory.sandbox.faults.parameters import shown
-from airflow_provider_pictory.sandbox.scripted_answers import (
-    ScriptedAnswer,
-    ScriptedAnswers,
-    TooManyAnswersError,
+from airflow_provider_pictory.sandbox.scripted_responses import (
+    ScriptedResponse,
+    ScriptedResponses,
+    TooManyResponsesError,
 )
 from airflow_provider_pictory.sandbox.service import Service, UnknownJobError
 from airflow_provider_pictory.sandbox.validation import InvalidBodyError, read_object
@@ -40,7 +40,7 @@ class Control:
     :param files: what renders.
     :param webhooks: what notifies at a job's end.
     :param counter: what counts the requests.
-    :param scripted_answers: what answers in the service's place.
+    :param scripted_responses: what responds in the service's place.
     :param faults: what sets faults; also to be used from outside.
     """
 
@@ -50,18 +50,18 @@ class Control:
         files: FileStore,
         webhooks: Webhooks,
         counter: RequestCounter,
-        scripted_answers: ScriptedAnswers,
+        scripted_responses: ScriptedResponses,
         faults: FaultControl,
     ) -> None:
         self._service = service
         self._files = files
         self._webhooks = webhooks
         self._counter = counter
-        self._scripted_answers = scripted_answers
+        self._scripted_responses = scripted_responses
         self.faults = faults
 
     def counts(self) -> dict[str, Any]:
-        """Give what has happened so far, in numbers."""
+        """Return what has happened so far, in numbers."""
         return {
             "requests": dict(self._counter.requests),
             "statuses": {route: dict(statuses) for route, statuses in self._counter.statuses.items()},
@@ -77,7 +77,7 @@ class Control:
         }
 
     def jobs(self) -> list[dict[str, Any]]:
-        """Give all jobs in the order of submission, with what Pictory doesn't tell about them."""
+        """Return all jobs in the order of submission, with what Pictory doesn't tell about them."""
         return [self._description(job) for job in self._service.jobs]
 
     def set_job(
@@ -89,7 +89,7 @@ class Control:
         error_message: str | None = None,
     ) -> dict[str, Any]:
         """
-        Give a job another status from now on.
+        Return a job another status from now on.
 
         :param job_id: which job.
         :param status: a documented status, or any other text to see how a client copes.
@@ -108,23 +108,23 @@ class Control:
         self._service.clock.advance(seconds)
         self._webhooks.send_due()
 
-    def answer_next(self, answer: ScriptedAnswer, times: int = 1) -> None:
+    def respond_next(self, response: ScriptedResponse, times: int = 1) -> None:
         """
-        Answer the next fitting requests with something else than the truth.
+        Response the next fitting requests with something else than the truth.
 
-        :param answer: with what, and which requests.
+        :param response: with what, and which requests.
         :param times: how many requests.
-        :raises TooManyAnswersError: when there is no room for it.
+        :raises TooManyResponsesError: when there is no room for it.
         """
-        self._scripted_answers.add(answer, times)
+        self._scripted_responses.add(response, times)
 
     def routes(self) -> list[web.RouteDef]:
-        """Give the routes of the control surface."""
+        """Return the routes of the control surface."""
         return [
-            web.get(f"{CONTROL_PREFIX}/counts", self._answer_counts),
-            web.get(f"{CONTROL_PREFIX}/jobs", self._answer_jobs),
+            web.get(f"{CONTROL_PREFIX}/counts", self._response_counts),
+            web.get(f"{CONTROL_PREFIX}/jobs", self._response_jobs),
             web.post(f"{CONTROL_PREFIX}/jobs/{{job_id}}", self._change_job),
-            web.post(f"{CONTROL_PREFIX}/answers", self._script_answer),
+            web.post(f"{CONTROL_PREFIX}/responses", self._script_response),
             *self.faults.routes(),
         ]
 
@@ -143,15 +143,15 @@ class Control:
             "error_message": job.error_message,
             "cleaned": _moment(job.cleaned_at),
             "is_foreign": job.is_foreign,
-            "looks": job.looks,
-            "first_look": _moment(job.first_look_at),
-            "last_look": _moment(job.last_look_at),
+            "polls": job.polls,
+            "first_poll": _moment(job.first_poll_at),
+            "last_poll": _moment(job.last_poll_at),
         }
 
-    async def _answer_counts(self, request: web.Request) -> web.Response:
+    async def _response_counts(self, request: web.Request) -> web.Response:
         return web.json_response(self.counts())
 
-    async def _answer_jobs(self, request: web.Request) -> web.Response:
+    async def _response_jobs(self, request: web.Request) -> web.Response:
         return web.json_response({"jobs": self.jobs()})
 
     async def _change_job(self, request: web.Request) -> web.Response:
@@ -163,7 +163,7 @@ class Control:
         except UnknownJobError:
             raise web.HTTPNotFound(reason="There is no such job") from None
 
-    async def _script_answer(self, request: web.Request) -> web.Response:
+    async def _script_response(self, request: web.Request) -> web.Response:
         kinds = {
             "path": str,
             "method": str,
@@ -185,8 +185,8 @@ class Control:
         ):
             raise web.HTTPBadRequest(reason="headers are lines of text")
         try:
-            self.answer_next(ScriptedAnswer(**script), times)
-        except TooManyAnswersError as error:
+            self.respond_next(ScriptedResponse(**script), times)
+        except TooManyResponsesError as error:
             raise web.HTTPBadRequest(reason=str(error)) from None
         return web.json_response({"times": times})
 

@@ -1,4 +1,4 @@
-"""What the sandbox was asked and what it answered, by route, so that a test sees what a client did."""
+"""What the sandbox was asked and what it responded, by route, so that a test sees what a client did."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class RequestCounter:
     """
     Counts requests when they arrive and statuses when they leave, except those of the control surface.
 
-    :param note_look: told the id of each job that is asked for, when the question arrives.
+    :param note_poll: told the id of each job that is asked for, when the question arrives.
     """
 
-    def __init__(self, note_look: Callable[[str], None]) -> None:
-        self._note_look = note_look
+    def __init__(self, note_poll: Callable[[str], None]) -> None:
+        self._note_poll = note_poll
         self.requests: Counter[str] = Counter()
         self.statuses: dict[str, Counter[str]] = {}
 
@@ -33,11 +33,11 @@ class RequestCounter:
         if not request.path.startswith(CONTROL_PREFIX):
             self.requests[_route(request)] += 1
             if request.method == "GET" and (job_id := request.match_info.get("job_id")):
-                self._note_look(job_id)
+                self._note_poll(job_id)
         return await handler(request)
 
     async def count_status(self, request: web.Request, response: web.StreamResponse) -> None:
-        """Count an answer just before it is sent, when files know whether they go out whole or in part."""
+        """Count a response just before it is sent, when files know whether they go out whole or in part."""
         if not request.path.startswith(CONTROL_PREFIX):
             self.statuses.setdefault(_route(request), Counter())[str(response.status)] += 1
 

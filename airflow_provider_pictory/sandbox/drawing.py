@@ -76,7 +76,7 @@ class Painter:
 
     def paint(self, seconds: float) -> Image.Image:
         """
-        Give the picture of one moment; it is the same object each time.
+        Return the picture of one moment; it is the same object each time.
 
         :param seconds: the moment, from 0 to the scene's duration.
         """
@@ -91,7 +91,7 @@ class Painter:
 
 def dissolved(first_frame: Image.Image, picture: Image.Image, seconds: float) -> Image.Image:
     """
-    Give the picture of a moment in which a video leaves the frame that it starts from.
+    Return the picture of a moment in which a video leaves the frame that it starts from.
 
     :param first_frame: what the video starts from.
     :param picture: what it shows in the end, of the same size.
@@ -196,7 +196,7 @@ def _balanced(lines: list[str], words: list[str], font: Font, width: float) -> l
 
 def drawable(text: str) -> str:
     """
-    Give a text with only what can be drawn: no symbols, no control characters, no accents.
+    Return a text with only what can be drawn: no symbols, no control characters, no accents.
 
     :param text: any text; letters that the font lacks stay, and show as boxes.
     """

@@ -1,7 +1,7 @@
 """
 The finished files, made when the first of them is asked for, so that a video nobody watches costs nothing.
 
-Guesses: a file that isn't there, or no longer, is a plain 404; what a file store answers beyond that.
+Guesses: a file that isn't there, or no longer, is a plain 404; what a file store responds beyond that.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from airflow_provider_pictory.api.jobs import JobStatus
 from airflow_provider_pictory.sandbox import wire
 from airflow_provider_pictory.sandbox.addresses import FILES_PREFIX
 from airflow_provider_pictory.sandbox.drawing import Scene
-from airflow_provider_pictory.sandbox.faults.answers import expired
+from airflow_provider_pictory.sandbox.faults.responses import expired
 from airflow_provider_pictory.sandbox.rendering import render
 from airflow_provider_pictory.sandbox.service import Service, UnknownJobError
 
@@ -36,7 +36,7 @@ _FILE_NAMES = (wire.VIDEO_FILE, *wire.IMAGE_FILES.values())
 
 class StoredFile(web.FileResponse):
     """
-    One of the files as an answer.
+    One of the files as a response.
 
     :param path: where it is.
     :param content_type: what it is.
@@ -90,10 +90,10 @@ class FileStore:
         self._temporary.cleanup()
 
     def routes(self) -> list[web.RouteDef]:
-        """Give the routes of the files; they need no key."""
-        return [web.get(f"{FILES_PREFIX}/{{video_id}}/{{file_name}}", self._answer)]
+        """Return the routes of the files; they need no key."""
+        return [web.get(f"{FILES_PREFIX}/{{video_id}}/{{file_name}}", self._response)]
 
-    async def _answer(self, request: web.Request) -> web.StreamResponse:
+    async def _response(self, request: web.Request) -> web.StreamResponse:
         # At Pictory the files are elsewhere: a client that sends its key along has given it away.
         self.asked_with_key += "Authorization" in request.headers
         file_name, video_id = request.match_info["file_name"], request.match_info["video_id"]

@@ -63,9 +63,9 @@ class Job:
     :param is_foreign: whether another client of the account submitted it.
     :param awaits_source: whether what its video starts from is still being fetched; it can't end before.
     :param credits_taken: what the account has paid for it and not got back.
-    :param looks: how often it was asked for, whatever the answer was.
-    :param first_look_at: when it was first asked for.
-    :param last_look_at: when it was last asked for.
+    :param polls: how often it was asked for, whatever the response was.
+    :param first_poll_at: when it was first asked for.
+    :param last_poll_at: when it was last asked for.
     :param job_id: under which its state can be asked.
     :param video_id: under which the finished video is listed; as at Pictory, not the job's.
     """
@@ -84,9 +84,9 @@ class Job:
     is_foreign: bool = False
     awaits_source: bool = False
     credits_taken: float = 0.0
-    looks: int = 0
-    first_look_at: float | None = None
-    last_look_at: float | None = None
+    polls: int = 0
+    first_poll_at: float | None = None
+    last_poll_at: float | None = None
     job_id: str = field(default_factory=lambda: str(uuid.uuid4()))
     video_id: str = field(default_factory=lambda: str(uuid.uuid4()))
 
@@ -124,9 +124,9 @@ class Job:
             return JobStatus.CLEANED
         return self.outcome
 
-    def note_look(self, moment: float) -> None:
+    def note_poll(self, moment: float) -> None:
         """Count that somebody asked for the job."""
-        self.looks += 1
-        self.last_look_at = moment
-        if self.first_look_at is None:
-            self.first_look_at = moment
+        self.polls += 1
+        self.last_poll_at = moment
+        if self.first_poll_at is None:
+            self.first_poll_at = moment

@@ -1,10 +1,10 @@
 """
 What keeps the pages of the web out: any of them, open in a browser on this machine, can send requests to it.
 
-A page can't read the answers, but steering the sandbox needs no key, and no answer. So a request that says by
-its ``Origin`` that it comes from another page is refused. A page whose name was made to lead here (DNS
-rebinding) comes from the very name that it asks; so the control surface answers under names alone that nobody
-can own in public: addresses, names without a dot, and the suffixes that are reserved for local use.
+A page can't read the responses, but steering the sandbox needs neither a key nor a response. So a request
+that says by its ``Origin`` that it comes from another page is refused. A page whose name was made to lead
+here (DNS rebinding) comes from the very name that it asks; so the control surface responds only under names
+that nobody can own in public: addresses, names without a dot, and suffixes reserved for local use.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ from airflow_provider_pictory.sandbox.faults.middleware import FaultyFront
 from airflow_provider_pictory.sandbox.faults.result_urls import ResultUrls
 from airflow_provider_pictory.sandbox.files import FileStore
 from airflow_provider_pictory.sandbox.pages import page_check
-from airflow_provider_pictory.sandbox.scripted_answers import ScriptedAnswers
+from airflow_provider_pictory.sandbox.scripted_responses import ScriptedResponses
 from airflow_provider_pictory.sandbox.service import Clock, Service
 from airflow_provider_pictory.sandbox.settings import Settings
 from airflow_provider_pictory.sandbox.sources import Sources
@@ -44,7 +44,7 @@ log = logging.getLogger(__name__)
 @dataclass(frozen=True)
 class RunningServer:
     """
-    A sandbox that answers.
+    A sandbox that responds.
 
     :param url: its base URL, without the API's path.
     :param control: what looks into it and steers it, on its event loop.
@@ -63,7 +63,7 @@ async def serve(
 
     :param settings: what the user chose.
     :param clock: whose time counts; the machine's without it.
-    :param interventions: middlewares that may delay, replace or drop what the service answers, for what the
+    :param interventions: middlewares that may delay, replace or drop what the service responds, for what the
         faults don't offer. They stand behind those and in front of the API's own checks, so the service may
         or may not have acted, as they like; requests for the control surface pass through them as well.
     :raises OSError: when it can't listen where it shall.
@@ -72,20 +72,20 @@ async def serve(
     service = Service(render_seconds=settings.render_seconds, credit_limit=settings.credits, clock=clock)
     injector, connections = FaultInjector(clock, settings.faults, settings.seed), Connections()
     foreign_jobs, result_urls = ForeignJobs(service, injector), ResultUrls(injector, clock)
-    webhooks, scripted_answers = Webhooks(service), ScriptedAnswers()
+    webhooks, scripted_responses = Webhooks(service), ScriptedResponses()
     with (
         Sources(service, webhooks.send_due, is_fetching=settings.fetch_sources) as sources,
         FileStore(service, sources, result_urls) as files,
     ):
         service.when_forgotten += [files.forget, sources.forget, webhooks.forget]
-        counter = RequestCounter(service.note_look)
-        control = Control(service, files, webhooks, counter, scripted_answers, FaultControl(injector))
+        counter = RequestCounter(service.note_poll)
+        control = Control(service, files, webhooks, counter, scripted_responses, FaultControl(injector))
         application = web.Application(
             middlewares=[
                 dated_by(clock),
                 page_check(settings.host),
                 counter.middleware,
-                scripted_answers.middleware,
+                scripted_responses.middleware,
                 FaultyFront(injector, connections, foreign_jobs).middleware,
                 *interventions,
                 errors_as_json,

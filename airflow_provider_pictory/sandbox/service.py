@@ -63,7 +63,7 @@ class Clock:
         self._ahead = 0.0
 
     def now(self) -> float:
-        """Give the seconds since the epoch."""
+        """Return the seconds since the epoch."""
         return self._source() + self._ahead
 
     def advance(self, seconds: float) -> None:
@@ -139,12 +139,12 @@ class Service:
         return self._transactions
 
     def jobs_at(self, moment: float) -> list[Job]:
-        """Give the jobs that there were at a moment, in the order of their submission."""
+        """Return the jobs that there were at a moment, in the order of their submission."""
         self._settle_due()
         return [job for job in self._jobs.values() if job.created_at <= moment]
 
     def finished_jobs_at(self, moment: float) -> list[Job]:
-        """Give the jobs whose video was there at a moment, in the order of their submission."""
+        """Return the jobs whose video was there at a moment, in the order of their submission."""
         return [job for job in self.jobs_at(moment) if job.status_at(moment) == JobStatus.COMPLETED]
 
     def submit(self, order: VideoOrder, fate: Fate = GOOD_FATE, *, created_at: float | None = None) -> Job:
@@ -210,10 +210,10 @@ class Service:
             raise UnknownJobError(job_id)
         return job
 
-    def note_look(self, job_id: str) -> None:
+    def note_poll(self, job_id: str) -> None:
         """Count that somebody asked for a job, were it even one that is yet to be created."""
         if job := self._jobs.get(job_id):
-            job.note_look(self.clock.now())
+            job.note_poll(self.clock.now())
 
     def job_of_video(self, video_id: str) -> Job:
         """
@@ -253,7 +253,7 @@ class Service:
         error_message: str | None = None,
     ) -> Job:
         """
-        Give a job another fate, from this moment on; its credits follow.
+        Return a job another fate, from this moment on; its credits follow.
 
         :param status: any text; one that Pictory doesn't document is reported as it is, and isn't an end.
         :param error_code: of a failure.
@@ -296,7 +296,7 @@ class Service:
             self.forget(oldest)
 
     def _settle_due(self) -> None:
-        """Take and give back what time has brought about since anybody last looked at the credits."""
+        """Take and give back what time has brought about since anybody last polled the credits."""
         now = self.clock.now()
         while self._to_settle and self._to_settle[0][0] <= now:
             moment, _, job, due = heapq.heappop(self._to_settle)

@@ -54,7 +54,7 @@ _PATIENCE = 10.0
 
 
 class UnusableSourceError(Exception):
-    """A source can't be had, or isn't what it should be; the text is as in "answered HTTP 404"."""
+    """A source can't be had, or isn't what it should be; the text is as in "responded with HTTP 404"."""
 
 
 class Sources:
@@ -120,7 +120,7 @@ class Sources:
             await asyncio.wait({task}, timeout=_PATIENCE)
 
     def first_frame(self, job: Job) -> Path | None:
-        """Give the picture that a job starts from, in the job's size, if it has one."""
+        """Return the picture that a job starts from, in the job's size, if it has one."""
         path = self._path(job)
         return path if path.exists() else None
 
@@ -160,16 +160,16 @@ async def _fetched(url: str, most_bytes: int) -> bytes:
                 timeout=_TIME_LIMIT, auto_decompress=False, headers={"Accept-Encoding": "identity"}
             ) as session,
             # Only http and https: others are refused in an order, and aiohttp follows no redirect to them.
-            session.get(url, max_redirects=_MOST_REDIRECTS) as answer,
+            session.get(url, max_redirects=_MOST_REDIRECTS) as response,
         ):
-            if answer.status != 200:
-                raise UnusableSourceError(f"answered HTTP {answer.status}")
-            async for chunk in answer.content.iter_chunked(_CHUNK_SIZE):
+            if response.status != 200:
+                raise UnusableSourceError(f"responded with HTTP {response.status}")
+            async for chunk in response.content.iter_chunked(_CHUNK_SIZE):
                 content += chunk
                 if len(content) > most_bytes:
                     raise UnusableSourceError(f"is larger than {most_bytes // 1024 // 1024} MB")
     except TimeoutError:
-        raise UnusableSourceError(f"didn't answer in {_TIME_LIMIT.total:g} s") from None
+        raise UnusableSourceError(f"didn't respond in {_TIME_LIMIT.total:g} s") from None
     except (aiohttp.ClientError, OSError, ValueError) as error:
         raise UnusableSourceError(f"couldn't be fetched ({type(error).__name__})") from error
     return bytes(content)

@@ -3,7 +3,7 @@ What Pictory lets through: a submission's body, read strictly, as the service do
 
 Guesses: the wording of every complaint; that a field given as ``null`` is refused like any other wrong type;
 that a prompt's characters are Unicode code points, white space included; that an unreadable body is refused
-with the same code as a readable one that breaks a rule; that a URI is only looked at, not fetched.
+with the same code as a readable one that breaks a rule; that a URI is only polled, not fetched.
 """
 
 from __future__ import annotations

@@ -124,9 +124,9 @@ class Webhooks:
             async with (
                 self._turns,
                 aiohttp.ClientSession(timeout=_TIME_LIMIT) as session,
-                session.post(str(job.order.webhook), json=document, allow_redirects=False) as answer,
+                session.post(str(job.order.webhook), json=document, allow_redirects=False) as response,
             ):
-                answer.raise_for_status()
+                response.raise_for_status()
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             self.failed += 1
             log.warning("The webhook of job %s failed: %r", job.job_id, error)

@@ -1,10 +1,10 @@
 """
-The service's answers as JSON documents, envelope by envelope, since no two of Pictory's are alike.
+The service's responses as JSON documents, envelope by envelope, since no two of Pictory's are alike.
 
 Guesses: the key names of thumbnail and preview in a job; that a job never shows its prompt, finished or not;
 the fields of a job list's item beyond id and status; that a video's ``createdDate`` is when its job ended;
 the ledger's ``source`` and ``plan``; the minutes of the other quotas, which nothing here uses up; the message
-of every error; an unknown job's error inside ``data``; that a deletion answers with the cleaned job.
+of every error; an unknown job's error inside ``data``; that a deletion responds with the cleaned job.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ Document = dict[str, Any]
 
 
 def submission(job: Job) -> Document:
-    """Answer a submission."""
+    """Response a submission."""
     return {"success": True, "data": {"jobId": job.job_id}}
 
 
@@ -50,7 +50,7 @@ class Links:
     The addresses of a job's files.
 
     :param base_url: under which the client reaches the sandbox.
-    :param query: gives what comes after a file's path, in this answer.
+    :param query: gives what comes after a file's path, in this response.
     """
 
     def __init__(self, base_url: str, query: Callable[[Job], str] = lambda job: "") -> None:
@@ -58,14 +58,14 @@ class Links:
         self._query = query
 
     def of(self, job: Job) -> Document:
-        """Give the video's URL and those of its pictures, under their names on the wire."""
+        """Return the video's URL and those of its pictures, under their names on the wire."""
         names, query = {"url": VIDEO_FILE, **IMAGE_FILES}, self._query(job)
         folder = f"{self._base_url}{FILES_PREFIX}/{job.video_id}"
         return {name: f"{folder}/{file_name}{query}" for name, file_name in names.items()}
 
 
 def job_document(job: Job, moment: float, links: Links) -> Document:
-    """Answer the question for a job as it is at a moment; a webhook gets the same."""
+    """Response the question for a job as it is at a moment; a webhook gets the same."""
     is_success = job.status_at(moment) != JobStatus.FAILED
     return {"job_id": job.job_id, "success": is_success, "data": _job_data(job, moment, links)}
 
@@ -91,7 +91,7 @@ def video_list_item(job: Job, links: Links) -> Document:
 
 
 def quota(service: Service) -> Document:
-    """Answer the question for the quota."""
+    """Response the question for the quota."""
     unused_minutes = {"used": 0, "limit": 600}
     return {
         "aiCredits": {"used": amount(service.credits_used), "limit": amount(service.credit_limit)},
@@ -115,30 +115,30 @@ def ledger_line(transaction: Transaction) -> Document:
 
 
 def invalid_body(error: InvalidBodyError) -> Document:
-    """Answer a body that can't be accepted."""
+    """Response a body that can't be accepted."""
     fields = [{"name": name, "errors": complaint} for name, complaint in error.faults.items()]
     return {"code": "INVALID_REQUEST_BODY", "message": error.message, "fields": fields}
 
 
 def unknown_job(job_id: str) -> Document:
-    """Answer the question for a job that isn't there."""
+    """Response the question for a job that isn't there."""
     data = {"error_code": "5000", "error_message": "JOB_NOT_FOUND"}
     return {"job_id": job_id, "success": False, "data": data}
 
 
 def error(message: str, code: str | None = None) -> Document:
-    """Answer with an error that has no form of its own."""
+    """Response with an error that has no form of its own."""
     return {"code": code, "message": message} if code else {"message": message}
 
 
 def amount(credits_: float) -> float | int:
-    """Give credits as a person would write them, without a fraction where there is none."""
+    """Return credits as a person would write them, without a fraction where there is none."""
     rounded = round(float(credits_), 2)
     return int(rounded) if rounded.is_integer() else rounded
 
 
 def timestamp(moment: float) -> str:
-    """Give a moment in ISO 8601, in UTC, to the millisecond."""
+    """Return a moment in ISO 8601, in UTC, to the millisecond."""
     return datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 

@@ -36,7 +36,7 @@ class Destination(ABC):
 
     @abstractmethod
     def size(self) -> int | None:
-        """Give the size in bytes of the file that is there; ``None`` where there is none."""
+        """Return the size in bytes of the file that is there; ``None`` where there is none."""
 
     @abstractmethod
     def read(self, start: int, length: int) -> bytes:
@@ -49,7 +49,7 @@ class Destination(ABC):
 
     @abstractmethod
     def new_file(self) -> AbstractContextManager[BinaryIO]:
-        """Give an empty, unbuffered file that nobody sees, gone at the end of the context if unpublished."""
+        """Return an empty, unbuffered, unseen file, gone at the end of the context unless it is published."""
 
     @abstractmethod
     def publish(self, file: BinaryIO, size: int) -> None:
@@ -62,7 +62,7 @@ class Destination(ABC):
         """
 
     def open(self, size: int) -> BinaryIO:
-        """Give the file that is there, of so many bytes, as one to read from."""
+        """Return the file that is there, of so many bytes, as one to read from."""
         return io.BufferedReader(_Reading(self, size))
 
     def check_space(self, size: int) -> None:

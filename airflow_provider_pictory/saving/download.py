@@ -61,7 +61,7 @@ class Hashing:
         self._hash = hashlib.sha256()
 
     def digest(self) -> str:
-        """Give the hash of all pieces in hexadecimal digits."""
+        """Return the hash of all pieces in hexadecimal digits."""
         self._hand_over()
         while self._waiting:
             self._waiting.popleft().result()

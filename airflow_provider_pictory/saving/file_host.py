@@ -1,4 +1,4 @@
-"""How the host of a finished file is asked, and what its answers and its silence mean."""
+"""How the host of a finished file is asked, and what its responses and its silence mean."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from urllib.parse import urlsplit
 import requests
 import urllib3
 
-from airflow_provider_pictory.api import Answer
-from airflow_provider_pictory.api.answers import read_retry_after
+from airflow_provider_pictory.api import Response
 from airflow_provider_pictory.api.redaction import clean
+from airflow_provider_pictory.api.responses import read_retry_after
 from airflow_provider_pictory.exceptions import PictoryDownloadError
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ class FileHost:
     """
     Asks for one file, over as many connections and URLs as it takes.
 
-    :param open_url: asks a URL with some headers, without a key, and gives an answer whose body is still to
+    :param open_url: asks a URL with some headers, without a key, and gives a response whose body is still to
         be read.
     :param find_url: gives the file's URL; called again once a URL has expired.
     :param log: where the few lines about trouble go.
@@ -157,7 +157,7 @@ class FileHost:
         try:
             response = self._open_url(url, headers)
         except NO_BODY as error:
-            raise BrokenOffError(f"no answer from {place(url)} ({_words(error)})") from None
+            raise BrokenOffError(f"no response from {place(url)} ({_words(error)})") from None
         with response:
             self._check_status(response)
             self._has_given = True
@@ -215,7 +215,7 @@ class FileHost:
         status = response.status_code
         if status in (200, 206):
             return
-        said = f"{place(response.url)} answered {status}"
+        said = f"{place(response.url)} responded {status}"
         if status in EXPIRED:
             is_gone = status == GONE
             why = "" if is_gone else " or its file isn't there yet"
@@ -224,12 +224,12 @@ class FileHost:
             raise NoSuchRangeError(f"{said}, so the file is shorter than the host had said, or another one")
         if status in MAY_PASS or status >= 500:
             headers = {name.lower(): value for name, value in response.headers.items()}
-            raise BrokenOffError(said, pause=read_retry_after(Answer(status, b"", headers)))
+            raise BrokenOffError(said, pause=read_retry_after(Response(status, b"", headers)))
         raise PictoryDownloadError(said)
 
 
 def place(url: str) -> str:
-    """Give a URL without what may be a secret: its query, and a user before the host."""
+    """Return a URL without what may be a secret: its query, and a user before the host."""
     parts = urlsplit(url)
     return clean(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}", longest=_LONGEST_SHOWN)
 

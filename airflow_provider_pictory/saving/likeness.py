@@ -50,7 +50,7 @@ def _samples(size: int) -> list[tuple[int, int]]:
 
 
 def _part(host: FileHost, start: int, length: int) -> tuple[bytes | None, int | None]:
-    """Give a part of the host's file, if it can give one, and the size of the whole."""
+    """Return a part of the host's file, if it can give one, and the size of the whole."""
     with host.open(start, length=length) as body:
         if body.start != start:
             return None, body.total

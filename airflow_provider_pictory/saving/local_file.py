@@ -35,7 +35,7 @@ class LocalFile(Destination):
         super().__init__(f"file://{named}" if "://" in path else str(named))
         self._path = named
         self._partial: Path | None = None
-        with self.errors_named("looked at"):
+        with self.errors_named("polled"):
             self._path = Path(os.path.realpath(named))
             status = self._status()
         if status is None or stat.S_ISREG(status.st_mode):
@@ -50,7 +50,7 @@ class LocalFile(Destination):
         )
 
     def size(self) -> int | None:
-        """Give the size in bytes of the file that is there; ``None`` where there is none."""
+        """Return the size in bytes of the file that is there; ``None`` where there is none."""
         with self.errors_named("read"):
             status = self._status()
             return None if status is None else status.st_size
@@ -68,7 +68,7 @@ class LocalFile(Destination):
 
     @contextmanager
     def new_file(self) -> Iterator[BinaryIO]:
-        """Give an empty file in the same folder, which is made where it is missing."""
+        """Return an empty file in the same folder, which is made where it is missing."""
         partial = self._path.with_name(f".pictory-{secrets.token_hex(8)}.partial")
         with self.errors_named("written"):
             partial.parent.mkdir(parents=True, exist_ok=True)

@@ -117,7 +117,7 @@ def _duration(payload: bytes) -> float | None:
 
 
 def _picture_size(file: BinaryIO, track: _Box) -> tuple[int, int] | None:
-    """Give the size of a track's picture, ``None`` where it isn't a video."""
+    """Return the size of a track's picture, ``None`` where it isn't a video."""
     size, is_video = None, False
     for box in _boxes(file, track.start, track.end):
         if box.kind == b"tkhd":

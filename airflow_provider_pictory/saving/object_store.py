@@ -113,8 +113,8 @@ class StoredObject(Destination):
         return cls(file_system, path.path, name, advice, scheme)
 
     def size(self) -> int | None:
-        """Give the size in bytes of the object that is there; ``None`` where there is none."""
-        with self.errors_named("looked at"):
+        """Return the size in bytes of the object that is there; ``None`` where there is none."""
+        with self.errors_named("polled"):
             self._file_system.invalidate_cache()
             try:
                 found = self._file_system.info(self._path)
@@ -135,7 +135,7 @@ class StoredObject(Destination):
 
     @contextmanager
     def new_file(self) -> Iterator[BinaryIO]:
-        """Give an empty file without a name in the worker's temporary folder, gone however the task ends."""
+        """Return an empty, unnamed file in the worker's temporary folder, gone however the task ends."""
         with tempfile.TemporaryFile(buffering=0) as file:
             yield file
 

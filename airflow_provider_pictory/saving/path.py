@@ -12,7 +12,7 @@ from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHo
 
 from airflow_provider_pictory.api import InvalidRequestError
 from airflow_provider_pictory.api.checks import is_absent
-from airflow_provider_pictory.api.faults import FieldFault, shown
+from airflow_provider_pictory.api.validation_errors import FieldError, shown
 from airflow_provider_pictory.exceptions import PictoryConfigurationError, PictoryInvalidRequestError
 from airflow_provider_pictory.saving.local_file import LocalFile
 from airflow_provider_pictory.saving.object_store import StoredObject
@@ -108,7 +108,7 @@ def _require_connection(conn_id: str) -> None:
 
 
 def _refuse(path: object, allowed: str) -> NoReturn:
-    fault = FieldFault(
+    fault = FieldError(
         "path", shown(str(path) if isinstance(path, (os.PathLike, ObjectStoragePath)) else path), allowed
     )
     raise PictoryInvalidRequestError(str(InvalidRequestError([fault])))

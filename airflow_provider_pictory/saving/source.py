@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from airflow_provider_pictory.api import InvalidRequestError
 from airflow_provider_pictory.api.checks import is_absent
 from airflow_provider_pictory.api.checks import job_id as checked_job_id
-from airflow_provider_pictory.api.faults import shown
+from airflow_provider_pictory.api.validation_errors import shown
 from airflow_provider_pictory.exceptions import (
     PictoryAPIError,
     PictoryInvalidRequestError,
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from airflow_provider_pictory.api import VideoJob
     from airflow_provider_pictory.hooks.pictory import PictoryHook
 
-LOOKS_AT_JOB = 3
-PAUSE_BETWEEN_LOOKS = 2.0
-LONGEST_PAUSE_BETWEEN_LOOKS = 60.0
+POLLS_OF_JOB = 3
+PAUSE_BETWEEN_POLLS = 2.0
+LONGEST_PAUSE_BETWEEN_POLLS = 60.0
 
 _WHOLE_NUMBER = re.compile(r"\s*\d{1,18}\s*", re.ASCII)
 
@@ -42,25 +42,25 @@ class Source:
     def __init__(self, hook: PictoryHook, job_id: str) -> None:
         self._hook = hook
         self.job_id = job_id
-        self.job = self._look()
+        self.job = self._poll()
         self._is_fresh = True
 
     def find_url(self) -> str:
-        """Give a URL that Pictory gave just now."""
+        """Return a URL that Pictory gave just now."""
         if not self._is_fresh:
-            self.job = self._look()
+            self.job = self._poll()
         self._is_fresh = False
         assert self.job.url is not None  # noqa: S101  (no completed job is without one)
         return self.job.url
 
-    def _look(self) -> VideoJob:
-        for looks_left in reversed(range(LOOKS_AT_JOB)):
+    def _poll(self) -> VideoJob:
+        for polls_left in reversed(range(POLLS_OF_JOB)):
             try:
                 job = self._hook.get_job(self.job_id)
                 break
             except PictoryAPIError as error:
-                pause = error.retry_after or PAUSE_BETWEEN_LOOKS
-                if not looks_left or not may_pass(error) or pause > LONGEST_PAUSE_BETWEEN_LOOKS:
+                pause = error.retry_after or PAUSE_BETWEEN_POLLS
+                if not polls_left or not may_pass(error) or pause > LONGEST_PAUSE_BETWEEN_POLLS:
                     raise
             time.sleep(pause)
         if not job.has_ended:

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from airflow_provider_pictory.api import VideoJob
     from airflow_provider_pictory.exceptions import PictoryError
     from airflow_provider_pictory.hooks.pictory import PictoryHook
-    from airflow_provider_pictory.waiting.job_wait import JobWatch
+    from airflow_provider_pictory.waiting.job_watch import JobWatch
     from airflow_provider_pictory.waiting.limits import WaitLimit
 
 SWITCHES = ("deferrable", "soft_fail", "never_fail", "silent_fail", "exponential_backoff")
@@ -51,14 +51,14 @@ class VideoJobSensor(BaseSensorOperator):
 
     It defers unless told otherwise. On Airflow 3.3 and later it starts in the triggerer and, once there is a
     video, ends there, so no task process runs at all; whatever else happens goes on on a worker. It defers
-    from a worker, after a first look, where something would be missed otherwise: outlets, callbacks for
+    from a worker, after a first poll, where something would be missed otherwise: outlets, callbacks for
     success, execution or skipping, listeners such as OpenLineage, ``multiple_outputs``, mapped tasks and
     those that others are mapped over, a result that is its DAG's, a job id that is neither text nor a task's
     output; and on older versions.
 
-    A failed look at the job, such as a network error, a 429 or a 5xx, is ridden out until the
+    A failed poll of the job, such as a network error, a 429 or a 5xx, is tolerated until the
     timeout; a failed job ends the sensor at once and without retries. Before it declares a timeout it takes
-    one last look. What can never be right is refused as soon as the DAG file is parsed.
+    one last poll. What can never be right is refused as soon as the DAG file is parsed.
 
     ``return_value`` is the result, a flat dict of JSON types: ``job_id``, ``status``, ``url``,
     ``duration_seconds``, ``width``, ``height``, ``thumbnail_url``, ``preview_url``, ``last_frame_image_url``
@@ -70,7 +70,7 @@ class VideoJobSensor(BaseSensorOperator):
     :param pictory_conn_id: id of the Airflow connection. (templated)
     :param deferrable: wait in the triggerer; otherwise on a worker, in the ``mode`` that Airflow's sensors
         have (``poke`` or ``reschedule``).
-    :param poke_interval: seconds, or a ``timedelta``, between looks. By default our own schedule, 10 to 30
+    :param poke_interval: seconds, or a ``timedelta``, between polls. By default our own schedule, 10 to 30
         seconds as Pictory asks for.
     :param timeout: seconds, or a ``timedelta``, to wait; 1 hour by default. A shorter ``execution_timeout``
         ends the wait earlier, however it waits.
@@ -174,7 +174,7 @@ class VideoJobSensor(BaseSensorOperator):
                 task_instance=context.get("ti"),
             )
             if self.deferrable:
-                return self._look_and_defer(context, self._limit)
+                return self._poll_and_defer(context, self._limit)
             if not self.reschedule:
                 push_links(context.get("ti"))
             # In the base class, which doesn't know the other limit.
@@ -194,15 +194,15 @@ class VideoJobSensor(BaseSensorOperator):
             self._end(self._interrupted() if is_alarm else self._timed_out())
 
     def poke(self, context: Context) -> PokeReturnValue:
-        """Look at the job once; what a failed look means is decided when the next one is planned."""
+        """Poll the job once; what a failed poll means is decided when the next one is planned."""
         from airflow_provider_pictory.exceptions import PictoryError
-        from airflow_provider_pictory.outcome import look
+        from airflow_provider_pictory.outcome import poll
 
-        self._seen = look(self.hook, self.job_id)
+        self._seen = poll(self.hook, self.job_id)
         if isinstance(self._seen, PictoryError) or not self._seen.has_ended:
             return PokeReturnValue(is_done=False)
         if self._watch is not None:
-            # For its line that trouble is over, since no further look is planned.
+            # For its line that trouble is over, since no further poll is planned.
             self._watch.pause_after(self._seen)
         return PokeReturnValue(is_done=True, xcom_value=self._result(context, self._seen))
 
@@ -211,7 +211,7 @@ class VideoJobSensor(BaseSensorOperator):
         context: Context,
         event: dict[str, Any] | None = None,
         deadline: str | None = None,
-        doubts: int = 0,
+        inconclusive: int = 0,
         limit: str | None = None,
         job_id: str | None = None,
         try_number: int | None = None,
@@ -221,7 +221,7 @@ class VideoJobSensor(BaseSensorOperator):
 
         :param event: the trigger's; checked before it is believed.
         :param deadline: the moment when the wait ends, handed through by the deferral.
-        :param doubts: how often an event left things in doubt before, handed through likewise.
+        :param inconclusive: how many inconclusive events came before, handed through likewise.
         :param limit: whose deadline it is, ``timeout`` or ``execution_timeout``, handed through likewise.
         :param job_id: of the job that the event is about, handed through likewise.
         :param try_number: of the try that deferred, handed through likewise.
@@ -246,11 +246,11 @@ class VideoJobSensor(BaseSensorOperator):
                 job_id=self.job_id,
                 deadline=deadline,
                 advice=ends.advice,
-                doubts=doubts,
+                inconclusive=inconclusive,
                 limit=ends,
             )
             if job is None:
-                self._defer(context, ends, doubts + 1)
+                self._defer(context, ends, inconclusive + 1)
             return self._result(context, job)
         except PictoryError as error:
             self._end(error)
@@ -258,7 +258,7 @@ class VideoJobSensor(BaseSensorOperator):
     def resume_execution(
         self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context
     ) -> dict[str, Any]:
-        """Take a last look at the job also when Airflow itself gave up on the trigger."""
+        """Take a last poll of the job also when Airflow itself gave up on the trigger."""
         from airflow_provider_pictory.waiting.events import resume_arguments
 
         arguments = resume_arguments(next_method, next_kwargs, timeout=self.timeout, log=self.log)
@@ -275,7 +275,7 @@ class VideoJobSensor(BaseSensorOperator):
     def _get_next_poke_interval(
         self, started_at: datetime | float, run_duration: Callable[[], float], poke_count: int
     ) -> float:
-        from airflow_provider_pictory.waiting.job_wait import JobWatch
+        from airflow_provider_pictory.waiting.job_watch import JobWatch
         from airflow_provider_pictory.waiting.limits import deadline_after
 
         waited = run_duration()
@@ -298,14 +298,14 @@ class VideoJobSensor(BaseSensorOperator):
             self._watch.announce(pause)
         return pause
 
-    def _look_and_defer(self, context: Context, limit: WaitLimit) -> dict[str, Any]:
-        """Wait in the triggerer, unless one look here shows that there is nothing to wait for."""
+    def _poll_and_defer(self, context: Context, limit: WaitLimit) -> dict[str, Any]:
+        """Wait in the triggerer, unless one poll here shows that there is nothing to wait for."""
         from airflow_provider_pictory.exceptions import PictoryError
-        from airflow_provider_pictory.outcome import look
-        from airflow_provider_pictory.waiting.job_wait import JobWatch
+        from airflow_provider_pictory.outcome import poll
+        from airflow_provider_pictory.waiting.job_watch import JobWatch
 
         watch = JobWatch(self.job_id, deadline=limit.deadline, poll_interval=self.poll_interval, log=self.log)
-        seen = self._seen = look(self.hook, self.job_id)
+        seen = self._seen = poll(self.hook, self.job_id)
         if isinstance(seen, PictoryError):
             # The trigger meets the same trouble and tells of it, when it starts and when it is over.
             if not watch.tolerates(seen):
@@ -314,7 +314,7 @@ class VideoJobSensor(BaseSensorOperator):
             return self._result(context, seen)
         self._defer(context, limit)
 
-    def _defer(self, context: Context, limit: WaitLimit, doubts: int = 0) -> NoReturn:
+    def _defer(self, context: Context, limit: WaitLimit, inconclusive: int = 0) -> NoReturn:
         from airflow_provider_pictory.triggers.pictory import deferral
 
         self.defer(
@@ -325,7 +325,7 @@ class VideoJobSensor(BaseSensorOperator):
                 limit=limit,
                 poll_interval=self.poll_interval,
                 log=self.log,
-                doubts=doubts,
+                inconclusive=inconclusive,
             )
         )
 
@@ -372,7 +372,7 @@ class VideoJobSensor(BaseSensorOperator):
     def _checked_job_id(self) -> str:
         from airflow_provider_pictory.api import InvalidRequestError
         from airflow_provider_pictory.api.checks import job_id as checked_job_id
-        from airflow_provider_pictory.api.faults import shown
+        from airflow_provider_pictory.api.validation_errors import shown
         from airflow_provider_pictory.exceptions import PictoryInvalidRequestError
 
         if _is_a_result(self.job_id):
@@ -395,7 +395,7 @@ class VideoJobSensor(BaseSensorOperator):
         return timed_out(self.job_id, self._seen, self._limit.advice if self._limit else "", self._limit)
 
     def _interrupted(self) -> PictoryError:
-        """Give the error for a wait on a worker in the middle of which Airflow's own alarm went off."""
+        """Return the error for a wait on a worker in the middle of which Airflow's own alarm went off."""
         from airflow_provider_pictory.waiting.limits import resumed_limit
 
         self._limit = resumed_limit(self, self.timeout, "execution_timeout", datetime.now(UTC).isoformat())
@@ -465,7 +465,7 @@ def start_trigger_args(sensor: VideoJobSensor) -> StartTriggerArgs | None:
 
 
 def _as_template(value: object) -> str | None:
-    """Give a value as a template that a triggerer can render, ``None`` where it can't be one."""
+    """Return a value as a template that a triggerer can render, ``None`` where it can't be one."""
     if isinstance(value, str):
         return value
     from airflow.sdk.definitions.xcom_arg import PlainXComArg

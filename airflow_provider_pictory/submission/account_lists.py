@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from airflow_provider_pictory.api import JobStatus
-from airflow_provider_pictory.api.lists import Baseline
+from airflow_provider_pictory.api.listings import Baseline
 from airflow_provider_pictory.exceptions import (
     PictoryAPIError,
     PictoryInvalidRequestError,
@@ -18,7 +18,7 @@ from airflow_provider_pictory.submission.fingerprint import url_path
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from airflow_provider_pictory.api.lists import ListedJob, ListedVideo
+    from airflow_provider_pictory.api.listings import ListedJob, ListedVideo
     from airflow_provider_pictory.hooks.pictory import PictoryHook
     from airflow_provider_pictory.submission.record import SubmissionRecord
 
@@ -51,7 +51,7 @@ class AccountLists:
         Read the jobs that may have come from the submission, oldest first.
 
         :param now: seconds, for when a job was first seen completed.
-        :param skipped: jobs that needn't be looked at.
+        :param skipped: jobs that needn't be polled.
         """
         if not self._is_frozen:
             self._read_newer_jobs(now)
@@ -102,17 +102,17 @@ class AccountLists:
         self, by_path: dict[str, ListedVideo], without_url: list[ListedVideo], began: datetime
     ) -> tuple[ListedVideo, ...]:
         own = {url_path(candidate.url) for candidate in self.candidates.values()}
-        strangers = [
+        unmatched = [
             video
             for video in (*(video for path, video in by_path.items() if path not in own), *without_url)
             if (video.created_at is None or video.created_at >= began - MARGIN_OF_CLOCKS)
             and self.record.fingerprint.matches(video) is not False
         ]
-        if any(video.url for video in strangers):
+        if any(video.url for video in unmatched):
             # Most belong to jobs that were submitted earlier or later.
             known = {url_path(job.url) for job in self._listed_jobs(MOST_PAGES_WITHOUT_BASELINE)}
-            strangers = [video for video in strangers if not video.url or url_path(video.url) not in known]
-        return tuple(strangers)
+            unmatched = [video for video in unmatched if not video.url or url_path(video.url) not in known]
+        return tuple(unmatched)
 
     def _needs_poll(self, candidate: Candidate) -> bool:
         """Tell whether another poll may show something new: nothing is new about a listed video."""

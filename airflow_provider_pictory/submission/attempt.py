@@ -177,7 +177,7 @@ def decide(
 
 
 def is_not_found(polled: object) -> bool:
-    """Tell a 404, also one without Pictory's words, which whatever answers there now may send."""
+    """Tell a 404, also one without Pictory's words, which whatever responds there now may send."""
     return isinstance(polled, PictoryAPIError) and (
         isinstance(polled, PictoryJobNotFoundError) or polled.status_code == 404
     )

@@ -11,7 +11,7 @@ from airflow_provider_pictory.submission.fingerprint import url_path
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from airflow_provider_pictory.api.lists import ListedVideo
+    from airflow_provider_pictory.api.listings import ListedVideo
     from airflow_provider_pictory.submission.fingerprint import RequestFingerprint
 
 
@@ -98,7 +98,7 @@ class Undecidable:
 Evidence = Found | NotSubmitted | Wait | Undecidable
 
 
-def weigh(
+def conclude(
     fingerprint: RequestFingerprint,
     candidates: Iterable[Candidate],
     videos: Videos,

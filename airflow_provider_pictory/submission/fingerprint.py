@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from airflow_provider_pictory.api import VideoRequest
-    from airflow_provider_pictory.api.lists import ListedVideo
+    from airflow_provider_pictory.api.listings import ListedVideo
 
 SOURCES = ("firstFrameImageUrl", "extendVideoUrl", "referenceImageUrls")
 

@@ -64,4 +64,4 @@ def forget_job(job_id: str, context: Any, log: Logger, *, report_late: LateRepor
 
 def is_awaited(record: SubmissionRecord, claims: Claims) -> bool:
     """Tell whether another task may take this record's job for its own once the record is gone."""
-    return bool(claims.in_doubt(short_prompt(record)) - {record.place.digest})
+    return bool(claims.undecided(short_prompt(record)) - {record.place.digest})

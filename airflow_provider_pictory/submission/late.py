@@ -10,7 +10,7 @@ from airflow_provider_pictory.exceptions import PictoryError
 from airflow_provider_pictory.hooks.pictory import PictoryHook
 from airflow_provider_pictory.submission.account_lists import AccountLists
 from airflow_provider_pictory.submission.clock import SYSTEM_CLOCK
-from airflow_provider_pictory.submission.evidence import Found, Videos, Wait, weigh
+from airflow_provider_pictory.submission.evidence import Found, Videos, Wait, conclude
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -114,7 +114,7 @@ def find_late_jobs(
             for job_id, candidate in lists.candidates.items()
             if job_id not in own and not owned.owners(job_id)
         ]
-        evidence = weigh(
+        evidence = conclude(
             record.fingerprint,
             free,
             lists.videos() if free else Videos(),

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_pictory.exceptions import (
     PictoryError,
-    PictorySubmissionUnknownError,
-    PictorySubmissionUnresolvedError,
+    PictorySubmissionIndeterminateError,
+    PictorySubmissionPendingError,
 )
 from airflow_provider_pictory.outcome import PAUSE_BETWEEN_REPORTS, may_pass
 from airflow_provider_pictory.submission.account_lists import AccountLists
@@ -21,7 +21,7 @@ from airflow_provider_pictory.submission.evidence import (
     NotSubmitted,
     Undecidable,
     Wait,
-    weigh,
+    conclude,
 )
 from airflow_provider_pictory.submission.variables import short_prompt
 
@@ -95,8 +95,8 @@ class Reconciler:
         """
         Return the record with the job that came from the submission, or ``None`` when it never arrived.
 
-        :raises PictorySubmissionUnresolvedError: it isn't known yet; a later try may find out.
-        :raises PictorySubmissionUnknownError: it can't be found out.
+        :raises PictorySubmissionPendingError: it isn't known yet; a later try may find out.
+        :raises PictorySubmissionIndeterminateError: it can't be found out.
         :raises PictoryError: the account can't be asked, and time won't mend that.
         """
         self._begin()
@@ -165,7 +165,7 @@ class Reconciler:
             self._freeze()
         claims = self._store.claims(lists.candidates)
         rivals = self._watch(claims, now)
-        evidence = weigh(
+        evidence = conclude(
             self._record.fingerprint,
             [
                 candidate
@@ -256,14 +256,14 @@ class Reconciler:
         self._log.info("The submission did arrive: job %s has its prompt and its settings", job_id)
         return claimed
 
-    def _unknown(self, evidence: Undecidable) -> PictorySubmissionUnknownError:
-        return PictorySubmissionUnknownError(
+    def _unknown(self, evidence: Undecidable) -> PictorySubmissionIndeterminateError:
+        return PictorySubmissionIndeterminateError(
             f"{self._what()} can't be found out: {_named(evidence)}. Nothing was submitted again, since that "
             f"could pay twice. {ways_out(evidence.job_ids)}"
         )
 
-    def _unresolved(self, evidence: Wait) -> PictorySubmissionUnresolvedError:
-        return PictorySubmissionUnresolvedError(
+    def _unresolved(self, evidence: Wait) -> PictorySubmissionPendingError:
+        return PictorySubmissionPendingError(
             f"{self._what()} isn't known yet: {_named(evidence)}. Nothing was submitted again. A retry, or a "
             "clear of this task, looks on. " + (ways_out(evidence.job_ids) if evidence.job_ids else ""),
             retry_after=PAUSE_BETWEEN_POLLS,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from pydantic import AwareDatetime, ValidationError
 
-from airflow_provider_pictory.api.lists import Baseline
+from airflow_provider_pictory.api.listings import Baseline
 from airflow_provider_pictory.submission.fingerprint import RequestFingerprint, Stored
 
 if TYPE_CHECKING:

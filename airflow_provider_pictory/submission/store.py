@@ -13,7 +13,7 @@ import secrets
 from typing import TYPE_CHECKING, Any, cast
 
 from airflow_provider_pictory.api.redaction import clean
-from airflow_provider_pictory.exceptions import PictoryLedgerError
+from airflow_provider_pictory.exceptions import PictoryRecordError
 from airflow_provider_pictory.submission.record import RecordState, TaskPlace, read_record
 from airflow_provider_pictory.submission.variables import RecordName, open_variables
 
@@ -63,14 +63,14 @@ class RecordStore:
         """
         Return what was written last, or ``None`` where it is certain that nothing was.
 
-        :raises PictoryLedgerError: it can't be read or understood.
+        :raises PictoryRecordError: it can't be read or understood.
         """
         try:
             found = self._variables.find(self.place.digest)
             texts = [text for _, text in found]
             kept = self._read_task_state(is_expected=self._has_earlier_tries and not texts)
         except Exception as error:
-            raise PictoryLedgerError(
+            raise PictoryRecordError(
                 f"The record of what this task has submitted ({self}) can't be read ({_words(error)}), so "
                 "nothing was submitted: it might be paid for twice. A later try may find it."
             ) from error
@@ -86,13 +86,13 @@ class RecordStore:
         Replace what was written last.
 
         :return: the record as it was written.
-        :raises PictoryLedgerError: it can't be written to any store; an intent insists on the Variable.
+        :raises PictoryRecordError: it can't be written to any store; an intent insists on the Variable.
         """
         record = record.but(revision=record.revision + 1)
-        failure: PictoryLedgerError | None = None
+        failure: PictoryRecordError | None = None
         try:
             self._write_variable(record)
-        except PictoryLedgerError as error:
+        except PictoryRecordError as error:
             failure = error
         if failure is not None and record.state is RecordState.INTENT:
             raise failure
@@ -112,7 +112,7 @@ class RecordStore:
 
         :param record: the record.
         :param is_needed: whether somebody may still look for the Variable.
-        :raises PictoryLedgerError: it can't be written.
+        :raises PictoryRecordError: it can't be written.
         """
         if is_needed or not self.outlives_variables:
             self.write(record)
@@ -128,7 +128,7 @@ class RecordStore:
         """
         Write the record of a submission of which nothing came, or none where there is nothing to remember.
 
-        :raises PictoryLedgerError: it can't be written.
+        :raises PictoryRecordError: it can't be written.
         """
         if record.earlier_jobs or record.lost:
             self.write(record)
@@ -141,7 +141,7 @@ class RecordStore:
         """
         Delete the record's Variable.
 
-        :raises PictoryLedgerError: it can't be deleted.
+        :raises PictoryRecordError: it can't be deleted.
         """
         try:
             self._variables.remove(record)
@@ -154,17 +154,17 @@ class RecordStore:
 
         A worker may have been given up and replaced while it was stopped for a while.
 
-        :raises PictoryLedgerError: another try has taken over, or that can't be found out.
+        :raises PictoryRecordError: another try has taken over, or that can't be found out.
         """
         try:
             version = self._variables.version(self.place.digest)
         except Exception as error:
-            raise PictoryLedgerError(
+            raise PictoryRecordError(
                 f"The record of what this task has submitted ({self}) can't be read ({_words(error)}), so "
                 "nothing was submitted"
             ) from error
         if version != self._variables.known_version(self.place.digest):
-            raise PictoryLedgerError("Another try of this task has taken over; nothing was submitted")
+            raise PictoryRecordError("Another try of this task has taken over; nothing was submitted")
 
     def read_other(self, name: RecordName) -> SubmissionRecord | None:
         """Return another task instance's record, ``None`` where it is gone or can't be understood."""
@@ -184,12 +184,12 @@ class RecordStore:
         """
         Return who has which of these jobs.
 
-        :raises PictoryLedgerError: it can't be found out.
+        :raises PictoryRecordError: it can't be found out.
         """
         try:
             return self._variables.claims(job_ids)
         except Exception as error:
-            raise PictoryLedgerError(f"Who has which job can't be read ({_words(error)})") from error
+            raise PictoryRecordError(f"Who has which job can't be read ({_words(error)})") from error
 
     def claim(self, intent: SubmissionRecord, job_id: str, clock: Clock) -> SubmissionRecord | int:
         """
@@ -201,7 +201,7 @@ class RecordStore:
         :param job_id: the job.
         :param clock: what to wait by.
         :return: the record with the job; else how many of those who claimed it come before this one.
-        :raises PictoryLedgerError: it can't be found out.
+        :raises PictoryRecordError: it can't be found out.
         """
         others = self._other_owners(job_id)
         if others:
@@ -227,13 +227,13 @@ class RecordStore:
         """
         Return other task instances' records of jobs that they found in the account's lists.
 
-        :raises PictoryLedgerError: they can't be read.
+        :raises PictoryRecordError: they can't be read.
         """
         try:
             texts = [text for job_id in job_ids for _, text in self._variables.find_by_job(job_id)]
             records = [read_record(text) for text in texts]
         except Exception as error:
-            raise PictoryLedgerError(f"Who has which job can't be read ({_words(error)})") from error
+            raise PictoryRecordError(f"Who has which job can't be read ({_words(error)})") from error
         return [record for record in records if record.is_claimed and record.place != self.place]
 
     def _other_owners(self, job_id: str) -> set[str]:
@@ -263,11 +263,11 @@ class RecordStore:
             return None
         value = self._task_state.get(STATE_KEY)
         if value is None and is_expected:
-            # Whatever stands in front of Airflow's API may answer 404, which Airflow takes for "no such key".
+            # Whatever is in front of Airflow's API may respond with 404, which Airflow takes for no such key.
             token = secrets.token_hex(8)
             self._task_state.set(PROBE_KEY, token)
             if self._task_state.get(PROBE_KEY) != token:
-                raise PictoryLedgerError("task state that was just written can't be read")
+                raise PictoryRecordError("task state that was just written can't be read")
             value = self._task_state.get(STATE_KEY)
         return value if value is None or isinstance(value, str) else json.dumps(value)
 
@@ -281,14 +281,14 @@ class RecordStore:
         try:
             return read_record(text)
         except ValueError as error:
-            raise PictoryLedgerError(
+            raise PictoryRecordError(
                 f"The record of what this task has submitted ({self}) can't be understood ({error}), so "
                 "nothing was submitted: it might be paid for twice. Look up in Pictory whether the video is "
                 "there; delete the record to submit again."
             ) from None
 
-    def _unwritable(self, error: BaseException) -> PictoryLedgerError:
-        return PictoryLedgerError(
+    def _unwritable(self, error: BaseException) -> PictoryRecordError:
+        return PictoryRecordError(
             f"The record of what this task submits ({self}) can't be written ({_words(error)})"
         )
 

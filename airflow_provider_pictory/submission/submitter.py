@@ -27,13 +27,13 @@ from airflow_provider_pictory.exceptions import (
     PictoryInvalidRequestError,
     PictoryJobFailedError,
     PictoryJobNotFoundError,
-    PictoryLedgerError,
+    PictoryRecordError,
     PictoryRedirectedError,
-    PictorySubmissionUnknownError,
-    PictorySubmissionUnresolvedError,
+    PictorySubmissionIndeterminateError,
+    PictorySubmissionPendingError,
 )
 from airflow_provider_pictory.hooks.pictory import PictoryHook
-from airflow_provider_pictory.outcome import NOT_FOUND_GRACE, look, may_pass, require_completed
+from airflow_provider_pictory.outcome import NOT_FOUND_GRACE, may_pass, poll, require_completed
 from airflow_provider_pictory.submission import clock as clocks
 from airflow_provider_pictory.submission.attempt import (
     Attempt,
@@ -57,7 +57,7 @@ from airflow_provider_pictory.submission.tidying import Tidier
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
-    from airflow_provider_pictory.api.lists import NewestJob
+    from airflow_provider_pictory.api.listings import NewestJob
     from airflow_provider_pictory.submission.clock import Clock
     from airflow_provider_pictory.submission.policy import SubmissionPolicy
     from airflow_provider_pictory.task_log import Logger
@@ -133,10 +133,10 @@ class Submitter:
         Return the task's job, submitting one only if there is none that counts.
 
         :param request: of this try; the error that making it ended in is raised only where it is needed.
-        :raises PictoryLedgerError: what was submitted before can't be found out; nothing was submitted.
-        :raises PictorySubmissionUnresolvedError: what became of a submission isn't known yet; a later try may
+        :raises PictoryRecordError: what was submitted before can't be found out; nothing was submitted.
+        :raises PictorySubmissionPendingError: what became of a submission isn't known yet; a later try may
             find out.
-        :raises PictorySubmissionUnknownError: it can't be found out.
+        :raises PictorySubmissionIndeterminateError: it can't be found out.
         :raises PictoryJobError: there is a job, and it failed or was deleted.
         :raises PictorySpendingLimitError: a video would cost more than it may.
         :raises PictoryError: as :meth:`PictoryHook.submit_video`.
@@ -196,7 +196,7 @@ class Submitter:
             return None
         hook, job_id = self._hook_of(record), record.job_id or ""
         if not needs_certainty(record, self._attempt, self._policy):
-            return look(hook, job_id)
+            return poll(hook, job_id)
         attempts = Retrying(
             retry=retry_if_result(lambda polled: isinstance(polled, PictoryError) and may_pass(polled)),
             stop=stop_after_attempt(ATTEMPTS_TO_POLL),
@@ -204,7 +204,7 @@ class Submitter:
             sleep=self._clock.sleep,
             retry_error_callback=lambda state: state.outcome.result() if state.outcome else None,
         )
-        polled = attempts(look, hook, job_id)
+        polled = attempts(poll, hook, job_id)
         if isinstance(polled, PictoryError) and not is_not_found(polled):
             raise polled
         return polled
@@ -228,7 +228,7 @@ class Submitter:
         self._log.info("Going on with job %s, which was submitted before; nothing is paid again", job_id)
         if fingerprint != record.fingerprint.digest:
             self._say_that_the_request_changed(job_id, request)
-        polled = look(self._hook_of(record), job_id) if polled is None else polled
+        polled = poll(self._hook_of(record), job_id) if polled is None else polled
         if isinstance(polled, VideoJob) and polled.has_ended:
             if polled.status == JobStatus.FAILED and self._policy.resubmit_failed:
                 return self._submit(
@@ -261,7 +261,7 @@ class Submitter:
         self.is_under_way = False
         if record.job_id is None or decision.is_new_wanted:
             return Submit(record)
-        # What was in doubt until now can't be what a person has seen the end of.
+        # What was unknown until now can't be what a person has seen the end of.
         return Reattach(record)
 
     def _resolve(
@@ -269,10 +269,10 @@ class Submitter:
     ) -> SubmissionRecord:
         try:
             resolved = self._reconciler(record, is_own_intent=is_own_intent).resolve()
-        except (PictorySubmissionUnknownError, PictorySubmissionUnresolvedError) as error:
+        except (PictorySubmissionIndeterminateError, PictorySubmissionPendingError) as error:
             if not is_new_wanted and self._policy.on_unknown_submission is not OnUnknownSubmission.RESUBMIT:
                 raise
-            if isinstance(error, PictorySubmissionUnresolvedError) and not error.candidates:
+            if isinstance(error, PictorySubmissionPendingError) and not error.candidates:
                 # Nobody has looked yet.
                 raise
             self._log.warning("Submitting again, which may pay twice: %s", error)
@@ -283,7 +283,7 @@ class Submitter:
         hook = self._hook_of(record)
         base_url, recorded = hook.get_base_url(), record.fingerprint.base_url
         if base_url != recorded:
-            raise PictorySubmissionUnknownError(
+            raise PictorySubmissionIndeterminateError(
                 f"This task submitted a video to {recorded}, and what became of it isn't known; connection "
                 f"{record.fingerprint.pictory_conn_id!r} now leads to {base_url}, where that can't be found "
                 f"out. Change its host back and clear this task. Or: {ways_out(())}"
@@ -341,7 +341,7 @@ class Submitter:
         self._log.info("Submitting a video to Pictory: %s", request)
         try:
             job_id = self._hook.submit_video(request, before_attempt=write_intent)
-        except PictorySubmissionUnknownError as error:
+        except PictorySubmissionIndeterminateError as error:
             if error.job_id is not None:
                 self._accept(intents[-1], error.job_id)
             if error.interruption is not None:
@@ -352,7 +352,7 @@ class Submitter:
             return self._after_silence(intents[-1], request, error, is_again=is_again)
         except PictoryError as error:
             self.is_under_way = False
-            if intents and not isinstance(error, PictoryLedgerError):
+            if intents and not isinstance(error, PictoryRecordError):
                 self._close(intents[-1])
             raise
         self._accept(intents[-1], job_id)
@@ -398,20 +398,20 @@ class Submitter:
         try:
             self._store.insist_on_no_other_try()
             self._store.close(intent.closed(CloseReason.REFUSED))
-        except PictoryLedgerError as error:
+        except PictoryRecordError as error:
             self._log.warning("That nothing was submitted can't be recorded: %s", error)
 
     def _after_silence(
         self,
         intent: SubmissionRecord,
         request: VideoRequest,
-        error: PictorySubmissionUnknownError,
+        error: PictorySubmissionIndeterminateError,
         *,
         is_again: bool,
     ) -> Submitted:
         """Leave it to the next try to find out what became of a POST, or do it here if there is none."""
         if is_again or self._attempt.has_retry_left:
-            raise PictorySubmissionUnresolvedError(
+            raise PictorySubmissionPendingError(
                 f"{error} The next try of this task, a retry or a clear, finds out what became of it, and "
                 "submits again only if it never arrived.",
                 retry_after=settles_in(intent, own_now=self._clock.now()),
@@ -430,7 +430,7 @@ class Submitter:
     def _record(self, record: SubmissionRecord) -> None:
         """Write what is already true, and go on without if that can't be written."""
         attempts = Retrying(
-            retry=retry_if_exception_type(PictoryLedgerError),
+            retry=retry_if_exception_type(PictoryRecordError),
             stop=stop_after_attempt(ATTEMPTS_TO_WRITE),
             wait=wait_exponential(multiplier=0.2, max=2.0),
             sleep=self._clock.sleep,
@@ -438,7 +438,7 @@ class Submitter:
         )
         try:
             self._written = attempts(self._store.write, record)
-        except PictoryLedgerError as error:
+        except PictoryRecordError as error:
             self._log.warning(
                 "%s; should this task be interrupted, its next try has to find out from Pictory's lists "
                 "whether there is a job",
@@ -455,7 +455,7 @@ class Submitter:
                 self._store.insist_on_no_other_try()
             if record is not None and record.job_id == self.job_id:
                 self._tidier.retire(record.but(**changes))
-        except PictoryLedgerError as error:
+        except PictoryRecordError as error:
             self._log.warning("How job %s ended can't be recorded: %s", self.job_id, error)
 
     def _hook_of(self, record: SubmissionRecord) -> PictoryHook:

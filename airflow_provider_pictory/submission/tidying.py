@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_pictory.api import VideoJob
 from airflow_provider_pictory.api.redaction import clean
-from airflow_provider_pictory.exceptions import PictoryLedgerError
-from airflow_provider_pictory.outcome import look
+from airflow_provider_pictory.exceptions import PictoryRecordError
+from airflow_provider_pictory.outcome import poll
 from airflow_provider_pictory.submission.forgetting import is_awaited
 from airflow_provider_pictory.submission.late import report_late_jobs
 from airflow_provider_pictory.submission.record import RecordState
@@ -72,7 +72,7 @@ class Tidier:
         """
         Write a record whose task is about to end, and tidy up after others.
 
-        :raises PictoryLedgerError: it can't be written.
+        :raises PictoryRecordError: it can't be written.
         """
         claims = self._claims()
         record = self._with_late_jobs_reported(record)
@@ -90,7 +90,7 @@ class Tidier:
     def _claims(self) -> Claims | None:
         try:
             return self._store.claims(())
-        except PictoryLedgerError as error:
+        except PictoryRecordError as error:
             self._log.info("Records of other submissions can't be read now: %s", error)
             return None
 
@@ -146,5 +146,5 @@ class Tidier:
             return True
         if record.fingerprint.pictory_conn_id != self._hook.pictory_conn_id:
             return False
-        polled = look(self._hook, record.job_id)
+        polled = poll(self._hook, record.job_id)
         return isinstance(polled, VideoJob) and polled.has_ended

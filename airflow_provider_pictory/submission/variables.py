@@ -2,7 +2,7 @@
 Where submission records lie among Airflow's Variables: one Variable for each video in flight.
 
 The name of a Variable says whose it is, what was requested and which job came of it, so that one listing of
-names answers who has which job. Airflow 3.0 to 3.2 can't list them; there a second Variable says it.
+names says who has which job. Airflow 3.0 to 3.2 can't list them; there a second Variable says it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import Variable
 
-from airflow_provider_pictory.exceptions import PictoryLedgerError
+from airflow_provider_pictory.exceptions import PictoryRecordError
 from airflow_provider_pictory.submission.record import RecordState, digest_of
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ class Claims:
             other for other in self.names if other.place == name.place and other.written_at != name.written_at
         ]
 
-    def in_doubt(self, prompt: str) -> set[str]:
+    def undecided(self, prompt: str) -> set[str]:
         """Return the places that may still have to tell jobs with this prompt from each other."""
         late = {name.place for name in self.names if name.prompt == prompt and name.has_lost}
         return self.pending(prompt) | late
@@ -213,7 +213,7 @@ class ListedVariables(RecordVariables):
         """
         Write a record under its name, and delete the task instance's former ones.
 
-        But for those with another job that a task in doubt might take for its own if they weren't there.
+        But for those with another job that an undecided task might take for its own if they weren't there.
         """
         place, name = record.place.digest, RecordName.of(record)
         Variable.set(str(name), record.as_json(), description)
@@ -226,7 +226,7 @@ class ListedVariables(RecordVariables):
         known.add(str(name))
 
     def _is_awaited(self, name: RecordName) -> bool:
-        return bool(Claims(self.names()).in_doubt(name.prompt) - {name.place})
+        return bool(Claims(self.names()).undecided(name.prompt) - {name.place})
 
     def withdraw(self, claimed: SubmissionRecord) -> None:
         """Delete the claim, which has a name of its own."""
@@ -393,7 +393,7 @@ def _read_existing(name: str) -> str:
     # Airflow asks several places and overlooks the errors of each, so the default can mean trouble.
     text = Variable.get(name, None)
     if text is None:
-        raise PictoryLedgerError(f"Variable {name} is listed but can't be read")
+        raise PictoryRecordError(f"Variable {name} is listed but can't be read")
     return str(text)
 
 
@@ -415,6 +415,6 @@ def _probe() -> None:
     Variable.set(probe, token, "Whether Variables can be read; may be deleted")
     try:
         if Variable.get(probe, None) != token:
-            raise PictoryLedgerError("a Variable that was just written can't be read")
+            raise PictoryRecordError("a Variable that was just written can't be read")
     finally:
         Variable.delete(probe)

@@ -11,12 +11,12 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_pictory.arguments import time_span
 from airflow_provider_pictory.waiting.events import (
-    doubtful_event,
     ended_event,
+    inconclusive_event,
     say_what_goes_on,
     wait_for_event,
 )
-from airflow_provider_pictory.waiting.intervals import first_look_at
+from airflow_provider_pictory.waiting.intervals import first_poll_at
 from airflow_provider_pictory.waiting.starting import backstop_after
 
 if TYPE_CHECKING:
@@ -43,8 +43,8 @@ class VideoJobTrigger(BaseTrigger):
     :param job_id: of the job.
     :param pictory_conn_id: id of the Airflow connection.
     :param deadline: the moment when the wait ends, in ISO 8601 with its offset from UTC.
-    :param poll_interval: seconds between looks; ``None`` for our own schedule of 10 to 30 s.
-    :param first_look: the moment of the first look, likewise; at once without it.
+    :param poll_interval: seconds between polls; ``None`` for our own schedule of 10 to 30 s.
+    :param first_poll: the moment of the first poll, likewise; at once without it.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class VideoJobTrigger(BaseTrigger):
         pictory_conn_id: str,
         deadline: str,
         poll_interval: float | None = None,
-        first_look: str | None = None,
+        first_poll: str | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.job_id = job_id
@@ -61,10 +61,10 @@ class VideoJobTrigger(BaseTrigger):
         self.deadline = deadline
         # Otherwise the loop that all triggers share would meet what no timer can hold.
         self.poll_interval = time_span(poll_interval, "poll_interval")
-        self.first_look = first_look
+        self.first_poll = first_poll
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Give what is stored in Airflow's database to make this trigger again."""
+        """Return what is stored in Airflow's database to make this trigger again."""
         return (
             f"{type(self).__module__}.{type(self).__qualname__}",
             {
@@ -72,12 +72,12 @@ class VideoJobTrigger(BaseTrigger):
                 "pictory_conn_id": self.pictory_conn_id,
                 "deadline": self.deadline,
                 "poll_interval": self.poll_interval,
-                "first_look": self.first_look,
+                "first_poll": self.first_poll,
             },
         )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Look at the job until it has ended, the deadline has passed, or looking makes no sense any more."""
+        """Poll the job until it has ended, the deadline has passed, or looking makes no sense any more."""
         started = time.monotonic()
         # Where dag.test() runs triggers itself, without a task instance, no worker is to be waited for, but
         # a person who waits.
@@ -87,13 +87,13 @@ class VideoJobTrigger(BaseTrigger):
             pictory_conn_id=self.pictory_conn_id,
             deadline=self.deadline,
             poll_interval=self.poll_interval,
-            first_look=None if is_test else self.first_look,
+            first_poll=None if is_test else self.first_poll,
             log=self.log,
         )
         if not is_test:
             await asyncio.sleep(started + SHORTEST_STAY - time.monotonic())
         if isinstance(outcome, Exception):
-            yield TriggerEvent(doubtful_event(self.job_id, outcome))
+            yield TriggerEvent(inconclusive_event(self.job_id, outcome))
         else:
             yield TriggerEvent(ended_event(outcome))
 
@@ -114,21 +114,21 @@ def deferral(
     limit: WaitLimit,
     poll_interval: float | None,
     log: Logger,
-    doubts: int,
+    inconclusive: int,
 ) -> dict[str, Any]:
     """
-    Give the arguments of ``defer`` for a task that waits for a job.
+    Return the arguments of ``defer`` for a task that waits for a job.
 
     :param context: Airflow's of the running task.
     :param job_id: of the job.
     :param pictory_conn_id: id of the Airflow connection.
     :param limit: what ends the wait.
-    :param poll_interval: seconds between looks, or ``None`` for our own schedule.
+    :param poll_interval: seconds between polls, or ``None`` for our own schedule.
     :param log: of the task.
-    :param doubts: how many events of this wait left things in doubt so far.
+    :param inconclusive: how many inconclusive events this wait had so far.
     """
     deadline = limit.deadline.isoformat()
-    first_look = first_look_at(datetime.now(UTC), poll_interval).isoformat()
+    first_poll = first_poll_at(datetime.now(UTC), poll_interval).isoformat()
     log.info(
         "Waiting for job %s in the triggerer until %s UTC, as the %s says",
         job_id,
@@ -136,14 +136,14 @@ def deferral(
         limit.argument,
     )
     return {
-        "trigger": VideoJobTrigger(job_id, pictory_conn_id, deadline, poll_interval, first_look),
+        "trigger": VideoJobTrigger(job_id, pictory_conn_id, deadline, poll_interval, first_poll),
         "method_name": "execute_complete",
         "kwargs": {
             "deadline": deadline,
             "limit": limit.argument,
             "job_id": job_id,
             "try_number": getattr(context.get("ti"), "try_number", None),
-            "doubts": doubts,
+            "inconclusive": inconclusive,
         },
         "timeout": backstop_after((limit.deadline - datetime.now(UTC)).total_seconds()),
     }

@@ -18,12 +18,12 @@ from airflow_provider_pictory.api.checks import job_id as checked_job_id
 from airflow_provider_pictory.links.pictory import link_xcoms
 from airflow_provider_pictory.outcome import describe
 from airflow_provider_pictory.waiting.events import (
-    doubtful_event,
     ended_event,
+    inconclusive_event,
     say_what_goes_on,
     wait_for_event,
 )
-from airflow_provider_pictory.waiting.intervals import first_look_at
+from airflow_provider_pictory.waiting.intervals import first_poll_at
 from airflow_provider_pictory.waiting.limits import deadline_after
 from airflow_provider_pictory.waiting.starting import is_missed_without_worker
 
@@ -57,7 +57,7 @@ class VideoJobTaskTrigger(BaseTrigger):
     :param pictory_conn_id: id of the Airflow connection, or a template that gives it.
     :param timeout: seconds that the wait may take.
     :param backstop: seconds after which Airflow ends it; when that is, is the only trace of when it began.
-    :param poll_interval: seconds between looks; ``None`` for our own schedule.
+    :param poll_interval: seconds between polls; ``None`` for our own schedule.
     """
 
     # Airflow's, which sets it before it runs a trigger.
@@ -80,7 +80,7 @@ class VideoJobTaskTrigger(BaseTrigger):
         self._context: Mapping[str, Any] | None = None
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Give what is stored in Airflow's database to make this trigger again."""
+        """Return what is stored in Airflow's database to make this trigger again."""
         return (
             f"{type(self).__module__}.{type(self).__qualname__}",
             {
@@ -107,7 +107,7 @@ class VideoJobTaskTrigger(BaseTrigger):
         try:
             await self._prepare()
         except Exception as error:  # noqa: BLE001  (the worker meets it too, and fails the task with it)
-            yield TriggerEvent(doubtful_event(str(self.job_id), error, deadline))
+            yield TriggerEvent(inconclusive_event(str(self.job_id), error, deadline))
             return
         await self._push_buttons()
         outcome = await wait_for_event(
@@ -115,11 +115,11 @@ class VideoJobTaskTrigger(BaseTrigger):
             pictory_conn_id=self.pictory_conn_id,
             deadline=deadline,
             poll_interval=self.poll_interval,
-            first_look=self._first_look(),
+            first_poll=self._first_poll(),
             log=self.log,
         )
         if isinstance(outcome, Exception):
-            yield TriggerEvent(doubtful_event(self.job_id, outcome, deadline))
+            yield TriggerEvent(inconclusive_event(self.job_id, outcome, deadline))
         elif outcome.status == JobStatus.COMPLETED and await self._is_handed_over(outcome):
             self.log.info("Pictory job %s is completed: %s", outcome.job_id, describe(outcome))
             await self._forget(outcome.job_id)
@@ -142,16 +142,16 @@ class VideoJobTaskTrigger(BaseTrigger):
             return deadline_after(self.timeout)
         return self.timeout_after + timedelta(seconds=self.timeout - self.backstop)
 
-    def _first_look(self) -> str | None:
+    def _first_poll(self) -> str | None:
         """
-        Give the moment of the first look at a job that was probably submitted just before.
+        Return the moment of the first poll of a job that was probably submitted just before.
 
         A retry or a clear looks at once. A restart of the triggerer doesn't move the moment, but for jitter.
         """
         if self.task_instance is None or self.task_instance.try_number > 1:
             return None
         began = self._deadline() - timedelta(seconds=self.timeout)
-        return first_look_at(began, self.poll_interval).isoformat()
+        return first_poll_at(began, self.poll_interval).isoformat()
 
     async def _prepare(self) -> None:
         """
@@ -223,7 +223,7 @@ class _PullsFromUnmappedTasks:
     The task instance as templates see it here.
 
     A pull that doesn't name a map index makes Airflow ask for all of them, which in a triggerer is never
-    answered.
+    responded.
     """
 
     def __init__(self, task_instance: Any) -> None:

@@ -12,8 +12,8 @@ from airflow_provider_pictory.api import VideoJob
 from airflow_provider_pictory.api.jobs import UnreadableJobError
 from airflow_provider_pictory.api.redaction import clean
 from airflow_provider_pictory.exceptions import PictoryError, PictoryRedirectedError
-from airflow_provider_pictory.outcome import look, may_pass, what_is_known
-from airflow_provider_pictory.waiting.job_wait import JobWatch
+from airflow_provider_pictory.outcome import may_pass, poll, what_is_known
+from airflow_provider_pictory.waiting.job_watch import JobWatch
 from airflow_provider_pictory.waiting.limits import deadline_after, timed_out
 from airflow_provider_pictory.waiting.poller import shared_poller
 
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 # What Airflow 3 and 2 resume a task with when their own timeout of the deferral is over.
 TRIGGER_TIMEOUTS = ("Trigger timeout", "Trigger/execution timeout")
-# After so many events in doubt while all is well on the worker, waiting on is no use.
-MOST_DOUBTS = 3
+# After so many inconclusive events while all is well on the worker, waiting on is no use.
+MOST_INCONCLUSIVE = 3
 
 
 async def wait_for_event(
@@ -36,7 +36,7 @@ async def wait_for_event(
     pictory_conn_id: str,
     deadline: str,
     poll_interval: float | None,
-    first_look: str | None,
+    first_poll: str | None,
     log: Logger,
 ) -> VideoJob | Exception:
     """
@@ -45,18 +45,18 @@ async def wait_for_event(
     :param job_id: of the job.
     :param pictory_conn_id: id of the Airflow connection.
     :param deadline: the moment when the wait ends.
-    :param poll_interval: seconds between looks, or ``None`` for our own schedule.
-    :param first_look: the moment of the first look; at once without it.
+    :param poll_interval: seconds between polls, or ``None`` for our own schedule.
+    :param first_poll: the moment of the first poll; at once without it.
     :param log: of the trigger.
     :return: the job that has ended, or what kept us from knowing; raised, it would end the task without any
-        look at the job.
+        poll the job.
     """
     try:
         watch = JobWatch(
             job_id,
             deadline=datetime.fromisoformat(deadline),
             poll_interval=poll_interval,
-            first_look=datetime.fromisoformat(first_look) if first_look else None,
+            first_poll=datetime.fromisoformat(first_poll) if first_poll else None,
             log=log,
         )
         watch.announce()
@@ -80,7 +80,7 @@ def ended_event(job: VideoJob) -> dict[str, Any]:
     return {"outcome": "ended", "job": job.to_dict()}
 
 
-def doubtful_event(job_id: str, error: Exception, deadline: str | None = None) -> dict[str, Any]:
+def inconclusive_event(job_id: str, error: Exception, deadline: str | None = None) -> dict[str, Any]:
     """
     Make the event for a wait that ended without a job's end.
 
@@ -92,7 +92,7 @@ def doubtful_event(job_id: str, error: Exception, deadline: str | None = None) -
     :param deadline: the moment when the wait ends, where only the trigger knows.
     """
     return {
-        "outcome": "doubtful",
+        "outcome": "inconclusive",
         "job_id": job_id,
         "error": type(error).__name__,
         "message": clean(str(error)),
@@ -106,7 +106,7 @@ def read_event(event: object, job_id: str) -> VideoJob | None:
 
     :param event: what the task was resumed with.
     :param job_id: of the job that the task waits for.
-    :return: the job that has ended, or ``None`` when the event leaves that in doubt: the job itself must be
+    :return: the job that has ended, or ``None`` when the event is inconclusive: the job itself must be
         asked then.
     """
     if not isinstance(event, Mapping) or event.get("outcome") != "ended":
@@ -125,18 +125,18 @@ def job_after_event(
     job_id: str,
     deadline: str,
     advice: str,
-    doubts: int = 0,
+    inconclusive: int = 0,
     limit: WaitLimit | None = None,
 ) -> VideoJob | None:
     """
     Find out what became of the job that a task was resumed for.
 
     :param event: what the task was resumed with.
-    :param hook: to ask once more when the event leaves anything in doubt.
+    :param hook: to ask once more when the event is inconclusive.
     :param job_id: of the job that the task waits for.
     :param deadline: the trigger's.
     :param advice: how to go on after a timeout, as a whole sentence.
-    :param doubts: how many events of this wait left things in doubt before this one.
+    :param inconclusive: how many inconclusive events this wait had before this one.
     :param limit: what the deadline comes from.
     :return: the job that has ended, or ``None`` when there is still something and time to wait for.
     :raises PictoryJobTimedOutError: the deadline has passed and the job hadn't ended.
@@ -146,7 +146,7 @@ def job_after_event(
     job = read_event(event, job_id)
     if job is not None:
         return job
-    seen = look(hook, job_id)
+    seen = poll(hook, job_id)
     if isinstance(seen, VideoJob) and seen.has_ended:
         return seen
     if datetime.fromisoformat(deadline) <= datetime.now(UTC) and not isinstance(seen, AirflowFailException):
@@ -158,7 +158,7 @@ def job_after_event(
     )
     if isinstance(seen, PictoryError) and not may_pass(seen) and not is_first_redirect:
         raise seen
-    if doubts >= MOST_DOUBTS:
+    if inconclusive >= MOST_INCONCLUSIVE:
         # Only the triggerer is in trouble, for instance without the connection that the workers have.
         words = event.get("message") if isinstance(event, Mapping) else None
         raise PictoryError(
@@ -169,7 +169,7 @@ def job_after_event(
 
 
 def deadline_of(event: object) -> str | None:
-    """Give the moment that an event says its wait ends at, ``None`` where it says none."""
+    """Return the moment that an event says its wait ends at, ``None`` where it says none."""
     deadline = event.get("deadline") if isinstance(event, Mapping) else None
     try:
         return datetime.fromisoformat(deadline or "").astimezone(UTC).isoformat()
@@ -195,10 +195,10 @@ def resume_arguments(
     next_method: str, next_kwargs: dict[str, Any] | None, *, timeout: float, log: Logger
 ) -> dict[str, Any]:
     """
-    Give the arguments of ``execute_complete`` for whatever Airflow resumes a task with.
+    Return the arguments of ``execute_complete`` for whatever Airflow resumes a task with.
 
     When Airflow itself gave up on the trigger, for instance on its own timeout, its base classes would end
-    the task without asking for the job, which may well have its video. So that is an event in doubt.
+    the task without asking for the job, which may well have its video. So that is an inconclusive event.
 
     :param next_method: ``execute_complete``, or ``__fail__`` when Airflow gave up.
     :param next_kwargs: what Airflow hands over.
@@ -215,5 +215,5 @@ def resume_arguments(
     return {
         "event": {"message": reason},
         "deadline": deadline_after(timeout).isoformat(),
-        "doubts": MOST_DOUBTS,
+        "inconclusive": MOST_INCONCLUSIVE,
     }

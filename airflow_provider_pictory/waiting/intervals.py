@@ -1,5 +1,5 @@
 """
-When to look at a job again, as long as nothing is wrong.
+When to poll a job again, as long as nothing is wrong.
 
 Loaded whenever a DAG file is parsed, so it imports next to nothing.
 """
@@ -13,9 +13,9 @@ from datetime import datetime, timedelta
 MINIMUM_PAUSE = 10.0
 MAXIMUM_PAUSE = 30.0
 # Chosen by the simulation in benchmarks/schedule.py: no job ends in its first half minute, and from then on a
-# steady pause is nearly the best there is. After a look at the very beginning, the first pause is within
+# steady pause is nearly the best there is. After a poll of the very beginning, the first pause is within
 # Pictory's limits.
-FIRST_LOOK = 40.0
+FIRST_POLL = 40.0
 FIRST_PAUSE = 30.0
 STEADY_PAUSE = 15.0
 JITTER = 0.1
@@ -23,25 +23,25 @@ JITTER = 0.1
 
 def next_pause(poll_interval: float | None, *, is_first: bool) -> float:
     """
-    Give the seconds between two looks at a healthy job.
+    Return the seconds between two polls at a healthy job.
 
     :param poll_interval: what the user asked for in seconds, kept to exactly; ``None`` for our own schedule,
         within what Pictory asks for, and with jitter so that jobs started together don't stay together.
-    :param is_first: whether the job was looked at only once so far.
+    :param is_first: whether the job was polled only once so far.
     """
     if poll_interval is not None:
         return poll_interval
     return min(max(_jittered(FIRST_PAUSE if is_first else STEADY_PAUSE), MINIMUM_PAUSE), MAXIMUM_PAUSE)
 
 
-def first_look_at(began: datetime, poll_interval: float | None) -> datetime:
+def first_poll_at(began: datetime, poll_interval: float | None) -> datetime:
     """
-    Give the moment of the first look at a job that was submitted just before the wait for it began.
+    Return the moment of the first poll of a job that was submitted just before the wait for it began.
 
     :param began: when it began.
     :param poll_interval: what the user asked for in seconds; ``None`` for our own schedule.
     """
-    pause = _jittered(FIRST_LOOK)
+    pause = _jittered(FIRST_POLL)
     return began + timedelta(seconds=pause if poll_interval is None else min(pause, poll_interval))
 
 

@@ -24,7 +24,7 @@ ROOM_TO_RESUME = 30.0
 
 
 def deadline_after(timeout: float) -> datetime:
-    """Give the moment when a wait of so many seconds ends, which a restart of whoever waits doesn't move."""
+    """Return the moment when a wait of so many seconds ends, which no restart moves."""
     return datetime.now(UTC) + timedelta(seconds=min(timeout, LONGEST_SPAN))
 
 
@@ -100,7 +100,7 @@ def timed_out(
     Make the error for a wait whose time is up.
 
     :param job_id: of the job.
-    :param seen: what the last look brought; ``None`` where there was none.
+    :param seen: what the last poll brought; ``None`` where there was none.
     :param advice: how to go on, as a whole sentence.
     :param limit: what ended the wait, where that is known.
     :return: an error that no retry follows, unless it was the ``execution_timeout``, which is one try's.

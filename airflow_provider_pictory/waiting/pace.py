@@ -5,15 +5,15 @@ from __future__ import annotations
 import random
 from collections import deque
 
-from airflow_provider_pictory.waiting.job_wait import LONGEST_RETRY_AFTER
+from airflow_provider_pictory.waiting.job_watch import LONGEST_RETRY_AFTER
 
 
 class Pace:
     """
-    How fast Pictory may be asked, learnt from its answers.
+    How fast Pictory may be asked, learnt from its responses.
 
     Without a 429 there is no limit. A 429 pauses everybody for as long as Pictory says, and from then on
-    requests keep a distance, which every further 429 widens by much and every other answer narrows by little.
+    requests keep a distance, which every further 429 widens much and every other response narrows a little.
     Pictory documents neither its limits nor what a 429 carries, so nothing better is known beforehand.
     """
 
@@ -35,8 +35,8 @@ class Pace:
         self._sent.append(now)
         self.ready_at = max(self.ready_at, now + self._distance)
 
-    def answered(self) -> None:
-        """Note an answer that is no 429."""
+    def responded(self) -> None:
+        """Note a response that is no 429."""
         self._limits_in_a_row = 0
         self._distance *= self.SPEED_UP
         if self._distance < self.SHORTEST_DISTANCE:

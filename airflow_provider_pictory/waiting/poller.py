@@ -22,17 +22,17 @@ if TYPE_CHECKING:
 
     from airflow_provider_pictory.api import VideoJob
     from airflow_provider_pictory.hooks.pictory import PictoryHook
-    from airflow_provider_pictory.waiting.job_wait import JobWatch
+    from airflow_provider_pictory.waiting.job_watch import JobWatch
 
 MAXIMUM_IN_FLIGHT = 50
 # Looks begin together, at moments that are so many seconds apart: the loop then wakes up for many of them at
-# once, sends them together, and often finds their answers together. Nobody minds so small a delay.
+# once, sends them together, and often finds their responses together. Nobody minds so small a delay.
 TICK = 0.05
-# How long after its deadline a wait is still for the last look to come through, in seconds.
-LONGEST_LAST_LOOK = 60.0
-# Looks per second to spread the first looks of many jobs over, after a restart for instance, and the longest
+# How long after its deadline a wait is still for the last poll to come through, in seconds.
+LONGEST_LAST_POLL = 60.0
+# Looks per second to spread the first polls of many jobs over, after a restart for instance, and the longest
 # that one of them may have to wait, in seconds.
-FIRST_LOOKS_PER_SECOND = 50.0
+FIRST_POLLS_PER_SECOND = 50.0
 LONGEST_FIRST_DELAY = 15.0
 
 
@@ -45,7 +45,7 @@ class _Wait:
     context: contextvars.Context = field(default_factory=contextvars.copy_context)
 
     def conclude(self, seen: VideoJob | PictoryError) -> float | None:
-        """Give the seconds until the next look, or ``None`` when this wait is over."""
+        """Return the seconds until the next poll, or ``None`` when this wait is over."""
         if self.ended.done():
             return None
         try:
@@ -60,7 +60,7 @@ class _Wait:
 
 class JobPoller:
     """
-    Looks at jobs for everybody who waits in one event loop with one connection.
+    Polls jobs for everybody who waits in one event loop with one connection.
 
     There is one session, one fetched connection, one schedule in which each job is due at its own time, a
     bounded number of requests in flight and one pace for all. A job is asked about once however many wait
@@ -94,8 +94,8 @@ class JobPoller:
         waits.append(wait)
         # Others may be there who have heard of the end of the job and not left yet.
         if watch.job_id not in self._in_flight:
-            spread = min(len(self._waits) / FIRST_LOOKS_PER_SECOND, LONGEST_FIRST_DELAY)
-            # A handful of jobs is looked at without delay.
+            spread = min(len(self._waits) / FIRST_POLLS_PER_SECOND, LONGEST_FIRST_DELAY)
+            # A handful of jobs is polled without delay.
             delay = random.uniform(0, spread) if spread > 0.2 else 0.0  # noqa: S311  (no secret)
             delay = max(delay, watch.first_pause)
             planned = self._planned.get(watch.job_id)
@@ -103,7 +103,7 @@ class JobPoller:
                 self._plan(watch.job_id, delay)
         try:
             # Looks may hang or have to queue, and a deadline must not wait for them.
-            async with asyncio.timeout(watch.remaining + LONGEST_LAST_LOOK):
+            async with asyncio.timeout(watch.remaining + LONGEST_LAST_POLL):
                 return await wait.ended
         except TimeoutError:
             raise timed_out(watch.job_id, None, "") from None
@@ -116,10 +116,10 @@ class JobPoller:
         """Stop looking and close the session."""
         if self._timer is not None:
             self._timer.cancel()
-        looks = list(self._in_flight.values())
-        for look in looks:
-            look.cancel()
-        await asyncio.gather(*looks, return_exceptions=True)
+        polls = list(self._in_flight.values())
+        for poll in polls:
+            poll.cancel()
+        await asyncio.gather(*polls, return_exceptions=True)
         await self._hook.aclose()
 
     def _plan(self, job_id: str, delay: float) -> None:
@@ -128,9 +128,9 @@ class JobPoller:
             due = math.ceil(due / TICK) * TICK
         self._planned[job_id] = due
         heapq.heappush(self._due, (due, job_id))
-        self._start_due_looks()
+        self._start_due_polls()
 
-    def _start_due_looks(self) -> None:
+    def _start_due_polls(self) -> None:
         while self._due and len(self._in_flight) < MAXIMUM_IN_FLIGHT:
             due, job_id = self._due[0]
             now = self._loop.time()
@@ -145,7 +145,7 @@ class JobPoller:
             del self._planned[job_id]
             if job_id in self._waits and job_id not in self._in_flight:
                 self._pace.sent(now)
-                self._in_flight[job_id] = self._loop.create_task(self._look(job_id))
+                self._in_flight[job_id] = self._loop.create_task(self._poll(job_id))
 
     def _wake_up_at(self, moment: float) -> None:
         """Look at the schedule again then; who wakes up too early sees that, and no timer is made twice."""
@@ -157,9 +157,9 @@ class JobPoller:
 
     def _wake_up(self) -> None:
         self._timer = None
-        self._start_due_looks()
+        self._start_due_polls()
 
-    async def _look(self, job_id: str) -> None:
+    async def _poll(self, job_id: str) -> None:
         sent_at = self._loop.time()
         pauses: list[float] = []
         try:
@@ -171,7 +171,7 @@ class JobPoller:
             if isinstance(seen, PictoryRateLimitedError):
                 self._pace.limited(self._loop.time(), sent_at, seen.retry_after)
             else:
-                self._pace.answered()
+                self._pace.responded()
             for wait in tuple(self._waits.get(job_id, ())):
                 pause = wait.conclude(seen)
                 if pause is not None:
@@ -185,7 +185,7 @@ class JobPoller:
         if pauses:
             self._plan(job_id, min(pauses))
         else:
-            self._start_due_looks()
+            self._start_due_polls()
 
 
 _pollers: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, JobPoller]] = WeakKeyDictionary()

@@ -10,8 +10,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from airflow_provider_pictory.api import MODEL_LIMITS, InvalidRequestError, VideoModel, checks
-from airflow_provider_pictory.api.answers import Answer, AnswerError, read_submission
-from airflow_provider_pictory.api.faults import RefusedValueError
+from airflow_provider_pictory.api.responses import Response, ResponseError, read_submission
+from airflow_provider_pictory.api.validation_errors import RefusedValueError
 from airflow_provider_pictory.api.video_request import WIRE_NAMES
 from tests.api.strategies import HUGE_INTEGER, WRONG_THINGS, any_text, anything
 
@@ -430,8 +430,10 @@ def test_whatever_passes_as_a_job_id_is_one_harmless_path_segment(value):
 @example(7)
 def test_a_submission_and_a_question_for_a_job_know_the_same_ids(value):
     try:
-        accepted = read_submission(Answer(200, json.dumps({"data": {"jobId": value}}, default=str).encode()))
-    except AnswerError:
+        accepted = read_submission(
+            Response(200, json.dumps({"data": {"jobId": value}}, default=str).encode())
+        )
+    except ResponseError:
         return
     assert checks.job_id(accepted) == accepted
 

@@ -1,4 +1,4 @@
-"""A wish for a video is checked as a whole, and becomes the body that Pictory documents."""
+"""The request for a video is checked as a whole, and becomes the body that Pictory documents."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ SETTLING_TIME = "CRASHES_SETTLING_TIME"
 
 # What the gateway is asked to do with a POST; a kill follows all but the last two.
 IN_FLIGHT = ("in-flight-lost", "in-flight-late", "in-flight-created")
-IN_FLIGHT_ALIVE = ("answer-dropped", "cleared-in-flight")
+IN_FLIGHT_ALIVE = ("response-dropped", "cleared-in-flight")
 LONGEST_WAIT_FOR_GATEWAY = 30.0
 # How a record says that a POST is about to be sent.
 INTENDED = {"intended", "intent"}
@@ -58,7 +58,7 @@ class CurrentWish:
 
     @classmethod
     def claim(cls, point: str) -> dict[str, Any] | None:
-        """Give the kill that is due at a point, if there is one, and see to it that nobody else gets it."""
+        """Return the kill that is due at a point, if there is one, and see to it that nobody else gets it."""
         for index, kill in enumerate(cls.kills):
             if kill["point"] == point and cls.try_number >= kill["first_try"]:
                 mark = f"{cls.number}.{index}.{point}"
@@ -152,7 +152,7 @@ def _submit_video(former: Any, self: Any, *args: Any, **kwargs: Any) -> Any:
         reach("before-intent")
         reach("after-intent")
     job_id = former(self, *args, **kwargs)
-    reach("after-answer")
+    reach("after-response")
     if not HAS_LEDGER:
         reach("after-ledger")
     return job_id

@@ -389,7 +389,7 @@ class Harness:
         self._kill_triggerer_when_due(open_runs)
 
     def _tasks(self) -> dict[str, dict[int, tuple[str | None, int]]]:
-        """Give state and try number of all generating tasks, by run and map index."""
+        """Return state and try number of all generating tasks, by run and map index."""
         tasks: dict[str, dict[int, tuple[str | None, int]]] = {}
         for run_id, map_index, state, try_number in self._airflow.query(
             "SELECT run_id, map_index, state, try_number FROM task_instance WHERE task_id = 'generate'"
@@ -436,7 +436,11 @@ class Harness:
             is_due = has_job and state == event.partition("-")[2]
         # What was seen at the beginning of this step is seconds old on a busy machine, and a clear after the
         # task's success asks for another video.
-        if not is_due or self._tasks()[order.run_id][-1][0] not in ("running", "deferred"):
+        state, try_number = self._tasks()[order.run_id][-1]
+        if not is_due or state not in ("running", "deferred"):
+            return
+        if event == "cleared-in-flight" and try_number > 1:
+            # The request that was in flight has been given up, and this try may end well at any moment.
             return
         if event.startswith("cleared"):
             self._airflow.clear(order.dag_id, order.run_id, ["generate"], only_failed=False)
@@ -511,7 +515,7 @@ class Harness:
         )
 
     def _seconds_of(self, order: Order) -> float:
-        """Give the seconds from when a run's first try started, however long it was queued, to its end."""
+        """Return the seconds from when a run's first try started, however long it was queued, to its end."""
         ((first, last),) = self._airflow.query(
             "SELECT MIN(start_date), MAX(end_date) FROM ("
             "SELECT run_id, start_date, end_date FROM task_instance UNION ALL "

@@ -36,10 +36,10 @@ def oldest_plan() -> Plan:
         ("in-flight-late", "deferred", "clear"),
         ("in-flight-created", "deferred", "retry"),
         ("in-flight-created", "submit", "clear"),
-        ("after-answer", "worker", "retry"),
-        ("after-answer", "deferred", "clear"),
+        ("after-response", "worker", "retry"),
+        ("after-response", "deferred", "clear"),
         ("after-ledger", "submit", "retry"),
-        ("answer-dropped", "deferred", "clear"),
+        ("response-dropped", "deferred", "clear"),
     ):
         plan.at_point(point, mode, recovery)
     plan.at_point("in-flight-created", "submit", "retry", is_of_machine=True)

@@ -92,14 +92,14 @@ class Gateway:
         words = f"{request.method} {request.path_qs} {_headers_of_ours(request)}"
         status: object = "left"
         try:
-            response = await self._answer(request)
+            response = await self._response(request)
             status = response.status
             return response
         finally:
             moment = datetime.fromtimestamp(began, UTC).isoformat(timespec="milliseconds")
             self.requests.append(f"{moment} {status} {time.time() - began:.3f}s {words}".rstrip())
 
-    async def _answer(self, request: web.Request) -> web.StreamResponse:
+    async def _response(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()
         if request.method != "POST" or not request.path.endswith(SUBMIT_PATH):
             return await self._pass_on(request, body)
@@ -124,7 +124,7 @@ class Gateway:
             # The harness clears the task now, and writes down that it has.
             cleared = self._folder / "cleared" / request.headers["X-Mark"]
             await self._wait_until_left(request, unless=cleared)
-        elif mishap == "answer-dropped":
+        elif mishap == "response-dropped":
             self._signal(request)
             if request.transport is not None:
                 request.transport.abort()
@@ -140,10 +140,10 @@ class Gateway:
     async def _pass_on(self, request: web.Request, body: bytes) -> web.Response:
         async with self._session.request(
             request.method, f"{self._service}{request.path_qs}", data=body or None, headers=request.headers
-        ) as answer:
-            headers = [(name, value) for name, value in answer.headers.items()]
+        ) as response:
+            headers = [(name, value) for name, value in response.headers.items()]
             kept = [(name, value) for name, value in headers if name.lower() not in DROPPED_HEADERS]
-            response = web.Response(status=answer.status, body=await answer.read())
+            response = web.Response(status=response.status, body=await response.read())
             for name, value in kept:
                 response.headers[name] = value
             return response

@@ -45,11 +45,11 @@ STORM = (
     "truncated-json:rate=0.01,path=/v1/jobs",
     "html-page:rate=0.01,path=/v1/jobs",
     "wrong-shape:rate=0.01,path=/v1/jobs",
-    "slow-answer:rate=0.02,seconds=2,path=/v1/jobs",
-    "dripping-answer:rate=0.005,seconds=0.2,path=/v1/jobs",
-    "no-answer:rate=0.002,path=/v1/jobs",
+    "slow-response:rate=0.02,seconds=2,path=/v1/jobs",
+    "dripping-response:rate=0.005,seconds=0.2,path=/v1/jobs",
+    "no-response:rate=0.002,path=/v1/jobs",
     "drop-before-processing:rate=0.01,path=/v1/jobs",
-    "drop-while-answering:rate=0.01,path=/v1/jobs",
+    "drop-while-responding:rate=0.01,path=/v1/jobs",
     "drop-after-processing:rate=0.01,path=/v1/jobs",
     # Two outages, one of the service and one of what stands in front of it.
     "drop-before-processing:after=70,until=85,path=/v1/jobs",
@@ -91,14 +91,14 @@ def sandbox_process(seed: int, log: IO[str]):
 
 def submit(connection: dict, number: int) -> str:
     """Submit a job past the storm, which is for those that wait."""
-    answer = requests.post(
+    response = requests.post(
         f"{connection['host']}/pictoryapis/v1/aistudio/videos",
         json={"prompt": f"Clip number {number}"},
         headers={"Authorization": connection["password"], "User-Agent": "soak"},
         timeout=30,
     )
-    answer.raise_for_status()
-    return answer.json()["data"]["jobId"]
+    response.raise_for_status()
+    return response.json()["data"]["jobId"]
 
 
 class Measurements:
@@ -123,13 +123,13 @@ class Measurements:
             self.memory.append((time.monotonic() - started, resident_megabytes()))
 
     def growth(self) -> float:
-        """Give the growth in MB from when all jobs wait to the end."""
+        """Return the growth in MB from when all jobs wait to the end."""
         waiting = [size for moment, size in self.memory if moment > SUBMITTING_SECONDS + 15]
         return max(waiting) - waiting[0] if waiting else 0.0
 
 
 def resident_megabytes() -> float:
-    """Give the memory that this process holds now."""
+    """Return the memory that this process holds now."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * resource.getpagesize() / 2**20
 
@@ -201,7 +201,9 @@ def run(arguments: argparse.Namespace, run_report: RunReport) -> bool:
         say(f"wrong: {job_id} is {status}, but its trigger said {event}")
     permitted, limited = counts["requests_permitted"], counts["requests_limited"]
     say("faults: " + ", ".join(f"{kind} {times}" for kind, times in sorted(counts["faults"].items())))
-    ends = collections.Counter(event.get("job", {}).get("status", "doubtful") for event in events.values())
+    ends = collections.Counter(
+        event.get("job", {}).get("status", "inconclusive") for event in events.values()
+    )
     checks = {
         f"{len(events) - len(wrong)} of {len(events)} jobs ended as the service knows": not wrong,
         f"{limited} requests over the budget of {permitted} permitted": limited <= 0.1 * permitted,

@@ -109,7 +109,7 @@ def judge(
 
 
 def nobodys_jobs(submissions: Iterable[Submission], jobs: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Give the jobs that the account paid for though no submission of a wish made them."""
+    """Return the jobs that the account paid for though no submission of a wish made them."""
     known = {submission.job_id for submission in submissions if submission.wish >= 0}
     return [job["job_id"] for job in jobs if not job["is_foreign"] and job["job_id"] not in known]
 
@@ -144,7 +144,7 @@ def _outcome(
 
 
 def _last_words(log: str) -> str:
-    """Give the last exception of a log, which Airflow 3 writes as JSON, or its end where there is none."""
+    """Return the last exception of a log, which Airflow 3 writes as JSON, or its end where there is none."""
     for line in reversed(log.splitlines()):
         with suppress(ValueError, AttributeError, TypeError):
             if details := json.loads(line).get("error_detail"):
@@ -153,7 +153,7 @@ def _last_words(log: str) -> str:
 
 
 def table(judgements: Sequence[Judgement]) -> list[str]:
-    """Give the lines of the table, a row for each point."""
+    """Return the lines of the table, a row for each point."""
     rows = dict.fromkeys(judgement.wish.row for judgement in judgements)
     heads = ("point", "wishes", "planned", "happened", *(str(outcome) for outcome in Outcome), "median s")
     lines = [f"{heads[0]:34}" + "".join(f"{head:>12}" for head in heads[1:])]

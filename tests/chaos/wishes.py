@@ -15,18 +15,18 @@ POINTS = (
     "in-flight-lost",
     "in-flight-late",
     "in-flight-created",
-    "after-answer",
+    "after-response",
     "after-ledger",
     "after-xcom",
     "while-deferring",
     "while-resuming",
     "after-success",
-    "answer-dropped",
+    "response-dropped",
 )
 ONLY_DEFERRED = {"while-deferring", "while-resuming"}
 # Here the gateway hurts the request, and nobody is killed by it.
-MISHAPS = {"answer-dropped", "cleared-in-flight"}
-ON_A_MACHINE = ("in-flight-created", "after-answer", "after-ledger", "while-deferring", "while-resuming")
+MISHAPS = {"response-dropped", "cleared-in-flight"}
+ON_A_MACHINE = ("in-flight-created", "after-response", "after-ledger", "while-deferring", "while-resuming")
 
 # What the harness itself does, and the modes in which there is something to do it to.
 EVENTS = {
@@ -73,7 +73,7 @@ class Wish:
     kills: tuple[Kill, ...] = ()
 
     def mark(self, index: int) -> str:
-        """Give the name of the file that says that a kill has happened."""
+        """Return the name of the file that says that a kill has happened."""
         return f"{self.number}.{index}.{self.kills[index].point}"
 
 
@@ -119,7 +119,7 @@ class Order:
         }
 
     def map_index(self, wish: Wish) -> int:
-        """Give the map index of a wish's task instance."""
+        """Return the map index of a wish's task instance."""
         return self.wishes.index(wish) if self.is_mapped else -1
 
 
@@ -153,7 +153,7 @@ class Plan:
 
 
 def short_plan() -> Plan:
-    """Choose what matters most: the kills around the POST, after the answer, deferring, and the clears."""
+    """Choose what matters most: the kills around the POST, after the response, deferring, and the clears."""
     plan = Plan()
     for point, mode, recovery in (
         ("after-intent", "deferred", "retry"),
@@ -161,12 +161,12 @@ def short_plan() -> Plan:
         ("in-flight-lost", "worker", "clear"),
         ("in-flight-late", "deferred", "clear"),
         ("in-flight-created", "deferred", "retry"),
-        ("after-answer", "worker", "retry"),
-        ("after-answer", "deferred", "clear"),
+        ("after-response", "worker", "retry"),
+        ("after-response", "deferred", "clear"),
         ("after-ledger", "submit", "retry"),
         ("while-deferring", "deferred", "retry"),
         ("while-resuming", "deferred", "clear"),
-        ("answer-dropped", "deferred", "clear"),
+        ("response-dropped", "deferred", "clear"),
     ):
         plan.at_point(point, mode, recovery)
     plan.at_point("in-flight-created", "submit", "clear", is_of_machine=True)

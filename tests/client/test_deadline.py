@@ -40,7 +40,7 @@ def test_a_call_that_takes_too_long_is_left_to_itself():
         ended.set()
 
     started = time.monotonic()
-    with pytest.raises(DeadlineExceededError, match=r"no complete answer within 0\.1 s") as caught:
+    with pytest.raises(DeadlineExceededError, match=r"no complete response within 0\.1 s") as caught:
         call_within(0.1, call)
     assert time.monotonic() - started < 3
     assert isinstance(caught.value, requests.Timeout)

@@ -10,7 +10,7 @@ import pytest
 from airflow_provider_pictory.client.private_hosts import is_private
 from airflow_provider_pictory.exceptions import PictoryConfigurationError, PictoryDownloadError
 from airflow_provider_pictory.hooks.pictory import PictoryHook
-from tests.support.loopback import Loopback, answer
+from tests.support.loopback import Loopback, response
 
 
 @pytest.fixture(autouse=True)
@@ -22,7 +22,7 @@ def no_proxies(monkeypatch):
 
 @pytest.fixture
 def host():
-    with Loopback(answer(b"a secret of the network")) as server:
+    with Loopback(response(b"a secret of the network")) as server:
         yield server
 
 
@@ -32,13 +32,13 @@ def names(monkeypatch):
     known = {}
     ask = socket.getaddrinfo
 
-    def answer_for(name, *arguments, **named):
+    def response_for(name, *arguments, **named):
         if name not in known:
             return ask(name, *arguments, **named)
         addresses = known[name]
         return ask(addresses.pop(0) if len(addresses) > 1 else addresses[0], *arguments, **named)
 
-    monkeypatch.setattr(socket, "getaddrinfo", answer_for)
+    monkeypatch.setattr(socket, "getaddrinfo", response_for)
     return known
 
 
@@ -108,7 +108,7 @@ def test_a_redirect_is_not_followed_into_the_network(open_file, host, names, mon
     monkeypatch.setattr(
         "airflow_provider_pictory.client.private_hosts.is_private", lambda a: a != "127.0.0.1"
     )
-    with Loopback(answer(b"", status, Location=f"http://localhost.example:{host.port}/")) as first:
+    with Loopback(response(b"", status, Location=f"http://localhost.example:{host.port}/")) as first:
         names["localhost.example"] = ["127.0.0.2"]
 
         refusal(open_file, f"http://127.0.0.1:{first.port}/film.mp4")
@@ -190,5 +190,5 @@ def test_a_host_that_hardly_begins_is_not_waited_for(open_file):
             connection.sendall(b"H")
         return False
 
-    with Loopback(drip) as host, pytest.raises(OSError, match=r"no complete answer within 0\.5 s"):
+    with Loopback(drip) as host, pytest.raises(OSError, match=r"no complete response within 0\.5 s"):
         open_file(f"{host.url}/film.mp4", host=host.url, timeout=0.5)

@@ -16,21 +16,21 @@ from airflow_provider_pictory.exceptions import PictoryAPIError, PictoryConfigur
 from airflow_provider_pictory.hooks.pictory import PictoryHook
 from airflow_provider_pictory.sandbox.testing import PictorySandbox
 from tests.support.clients import IN_PROGRESS, JOB_ID, KEY
-from tests.support.loopback import answer, keep_silent, stop_talking
+from tests.support.loopback import keep_silent, response, stop_talking
 
 # A host that exists for nobody (RFC 2606), so that only a proxy can know it.
 NOWHERE = "pictory.invalid"
 
 
 def assert_is_seen(client):
-    assert client.look().status is JobStatus.IN_PROGRESS
+    assert client.poll().status is JobStatus.IN_PROGRESS
 
 
 # Time
 
 
 @pytest.mark.parametrize(
-    "silence", [keep_silent, stop_talking], ids=["before the answer", "within the answer"]
+    "silence", [keep_silent, stop_talking], ids=["before the response", "within the response"]
 )
 def test_a_server_that_falls_silent_is_given_up_after_the_timeout(client, serve, connect, silence):
     server = serve(silence)
@@ -41,7 +41,7 @@ def test_a_server_that_falls_silent_is_given_up_after_the_timeout(client, serve,
 
     assert 0.3 <= time.monotonic() - started < 3
     assert error.status_code is None
-    assert f"No answer from Pictory at {server.url}" in str(error)
+    assert f"No response from Pictory at {server.url}" in str(error)
     assert "imeout" in str(error) or "timed out" in str(error)
     assert len(server.requests) == 1
 
@@ -62,7 +62,7 @@ def test_a_handshake_that_never_ends_is_given_up_after_the_timeout(client, conne
 def test_a_server_that_no_known_authority_vouches_for_is_not_told_the_key(
     client, serve, connect, certificates
 ):
-    server = serve(answer(IN_PROGRESS), tls=certificates.context())
+    server = serve(response(IN_PROGRESS), tls=certificates.context())
     connect(server.url)
 
     error = client.error(PictoryAPIError)
@@ -79,7 +79,7 @@ def test_a_server_of_plain_http_is_recognised_where_the_host_has_no_scheme(clien
 
 
 def test_the_connection_can_name_an_authority_to_trust(client, serve, connect, certificates):
-    server = serve(answer(IN_PROGRESS), tls=certificates.context())
+    server = serve(response(IN_PROGRESS), tls=certificates.context())
     connect(server.url, extra={"verify": str(certificates.authority)})
 
     assert_is_seen(client)
@@ -89,14 +89,14 @@ def test_the_connection_can_name_an_authority_to_trust(client, serve, connect, c
 @pytest.mark.parametrize("value", [False, "false"])
 @pytest.mark.parametrize("scheme", ["https", "HTTPS"])
 def test_the_connection_can_switch_verification_off(client, serve, connect, certificates, value, scheme):
-    server = serve(answer(IN_PROGRESS), tls=certificates.context(certificates.elsewhere))
+    server = serve(response(IN_PROGRESS), tls=certificates.context(certificates.elsewhere))
     connect(server.url.replace("https", scheme), extra={"verify": value})
 
     assert_is_seen(client)
 
 
 def test_a_certificate_for_another_host_is_refused(client, serve, connect, certificates):
-    server = serve(answer(IN_PROGRESS), tls=certificates.context(certificates.elsewhere))
+    server = serve(response(IN_PROGRESS), tls=certificates.context(certificates.elsewhere))
     connect(server.url, extra={"verify": str(certificates.authority)})
 
     client.error(PictoryAPIError)
@@ -107,7 +107,7 @@ def test_a_certificate_for_another_host_is_refused(client, serve, connect, certi
 def test_the_environment_can_name_an_authority_to_trust(
     client, serve, connect, certificates, monkeypatch, variable
 ):
-    server = serve(answer(IN_PROGRESS), tls=certificates.context())
+    server = serve(response(IN_PROGRESS), tls=certificates.context())
     connect(server.url)
     monkeypatch.setenv(variable, str(certificates.authority))
 
@@ -117,7 +117,7 @@ def test_the_environment_can_name_an_authority_to_trust(
 def test_the_connection_wins_over_the_environments_authorities(
     client, serve, connect, certificates, monkeypatch
 ):
-    server = serve(answer(IN_PROGRESS), tls=certificates.context())
+    server = serve(response(IN_PROGRESS), tls=certificates.context())
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificates.elsewhere[0]))
 
     connect(server.url, extra={"verify": str(certificates.authority)})
@@ -129,7 +129,7 @@ def test_the_connection_wins_over_the_environments_authorities(
 
 
 def test_a_server_may_ask_for_a_client_certificate(client, serve, connect, certificates):
-    server = serve(answer(IN_PROGRESS), tls=certificates.context(client_needed=True))
+    server = serve(response(IN_PROGRESS), tls=certificates.context(client_needed=True))
     verify = str(certificates.authority)
 
     connect(server.url, extra={"verify": verify, "cert": [str(path) for path in certificates.client]})
@@ -141,7 +141,7 @@ def test_a_server_may_ask_for_a_client_certificate(client, serve, connect, certi
 
 
 def test_a_client_certificate_and_its_key_may_be_in_one_file(client, serve, connect, certificates, tmp_path):
-    server = serve(answer(IN_PROGRESS), tls=certificates.context(client_needed=True))
+    server = serve(response(IN_PROGRESS), tls=certificates.context(client_needed=True))
     both = tmp_path / "both.pem"
     both.write_bytes(b"".join(path.read_bytes() for path in certificates.client))
     connect(server.url, extra={"verify": str(certificates.authority), "cert": str(both)})
@@ -154,7 +154,7 @@ def test_a_client_certificate_and_its_key_may_be_in_one_file(client, serve, conn
 def test_a_file_that_cannot_be_used_is_the_connections_fault(
     client, serve, connect, tmp_path, extra, content
 ):
-    server = serve(answer(IN_PROGRESS), in_tls_handshake=lambda: None)
+    server = serve(response(IN_PROGRESS), in_tls_handshake=lambda: None)
     path = tmp_path / "file.pem"
     if content is not None:
         path.write_bytes(content)
@@ -174,7 +174,7 @@ def test_an_authority_of_the_environment_that_is_missing_is_named(client, connec
 
 
 def test_without_tls_no_certificate_is_looked_at(client, serve, connect, tmp_path):
-    connect(serve(answer(IN_PROGRESS)).url, extra={"verify": str(tmp_path / "missing.pem")})
+    connect(serve(response(IN_PROGRESS)).url, extra={"verify": str(tmp_path / "missing.pem")})
 
     assert_is_seen(client)
 
@@ -191,7 +191,7 @@ def assert_came_through(proxy, target):
 
 @pytest.mark.parametrize("form", ["{url}", "127.0.0.1:{port}"])
 def test_the_connection_can_name_one_proxy_for_everything(client, serve, connect, form):
-    proxy = serve(answer(IN_PROGRESS))
+    proxy = serve(response(IN_PROGRESS))
     connect(f"http://{NOWHERE}", extra={"proxies": form.format(url=proxy.url, port=proxy.port)})
 
     assert_is_seen(client)
@@ -199,7 +199,7 @@ def test_the_connection_can_name_one_proxy_for_everything(client, serve, connect
 
 
 def test_the_connection_can_name_a_proxy_for_each_scheme(client, serve, connect):
-    proxy, other = serve(answer(IN_PROGRESS)), serve(answer(IN_PROGRESS))
+    proxy, other = serve(response(IN_PROGRESS)), serve(response(IN_PROGRESS))
     connect(f"http://{NOWHERE}:81", extra={"proxies": {"http": proxy.url, "https": other.url}})
 
     assert_is_seen(client)
@@ -208,7 +208,7 @@ def test_the_connection_can_name_a_proxy_for_each_scheme(client, serve, connect)
 
 
 def test_a_proxy_sees_no_key_when_the_target_is_encrypted(client, serve, connect, certificates):
-    proxy = serve(answer(IN_PROGRESS), tunnel_tls=certificates.context())
+    proxy = serve(response(IN_PROGRESS), tunnel_tls=certificates.context())
     connect(f"https://{NOWHERE}", extra={"proxies": proxy.url, "verify": str(certificates.authority)})
 
     assert_is_seen(client)
@@ -219,7 +219,7 @@ def test_a_proxy_sees_no_key_when_the_target_is_encrypted(client, serve, connect
 
 
 def test_certificates_are_checked_through_a_proxy_as_well(client, serve, connect, certificates):
-    proxy = serve(answer(IN_PROGRESS), tunnel_tls=certificates.context(certificates.elsewhere))
+    proxy = serve(response(IN_PROGRESS), tunnel_tls=certificates.context(certificates.elsewhere))
     connect(f"https://{NOWHERE}", extra={"proxies": proxy.url, "verify": str(certificates.authority)})
 
     client.error(PictoryAPIError)
@@ -228,7 +228,7 @@ def test_certificates_are_checked_through_a_proxy_as_well(client, serve, connect
 
 @pytest.mark.parametrize("variable", ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"])
 def test_the_environment_can_name_a_proxy(client, serve, connect, monkeypatch, variable):
-    proxy = serve(answer(IN_PROGRESS))
+    proxy = serve(response(IN_PROGRESS))
     connect(f"http://{NOWHERE}")
     monkeypatch.setenv(variable, proxy.url)
 
@@ -239,7 +239,7 @@ def test_the_environment_can_name_a_proxy(client, serve, connect, monkeypatch, v
 def test_the_environment_can_name_a_proxy_for_encrypted_targets(
     client, serve, connect, certificates, monkeypatch
 ):
-    proxy = serve(answer(IN_PROGRESS), tunnel_tls=certificates.context())
+    proxy = serve(response(IN_PROGRESS), tunnel_tls=certificates.context())
     connect(f"https://{NOWHERE}")
     monkeypatch.setenv("https_proxy", proxy.url)
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
@@ -250,7 +250,7 @@ def test_the_environment_can_name_a_proxy_for_encrypted_targets(
 
 @pytest.mark.parametrize("exempt", ["127.0.0.1", "127.0.0.0/8", "*"])
 def test_the_environment_can_exempt_a_host_from_its_proxy(client, serve, connect, monkeypatch, exempt):
-    server, proxy = serve(answer(IN_PROGRESS)), serve(answer(IN_PROGRESS))
+    server, proxy = serve(response(IN_PROGRESS)), serve(response(IN_PROGRESS))
     connect(server.url)
     monkeypatch.setenv("http_proxy", proxy.url)
     monkeypatch.setenv("no_proxy", exempt)
@@ -260,7 +260,7 @@ def test_the_environment_can_exempt_a_host_from_its_proxy(client, serve, connect
 
 
 def test_the_connection_wins_over_the_environments_proxy(client, serve, connect, monkeypatch):
-    proxy, other = serve(answer(IN_PROGRESS)), serve(answer(IN_PROGRESS))
+    proxy, other = serve(response(IN_PROGRESS)), serve(response(IN_PROGRESS))
     connect(f"http://{NOWHERE}", extra={"proxies": proxy.url})
     monkeypatch.setenv("http_proxy", other.url)
 
@@ -270,26 +270,26 @@ def test_the_connection_wins_over_the_environments_proxy(client, serve, connect,
 
 @pytest.mark.parametrize("form", [{"http": None}, {"http": ""}, '{"http": null}'], ids=repr)
 def test_the_connection_can_do_without_the_environments_proxy(client, serve, connect, monkeypatch, form):
-    server, proxy = serve(answer(IN_PROGRESS)), serve(answer(IN_PROGRESS))
+    server, proxy = serve(response(IN_PROGRESS)), serve(response(IN_PROGRESS))
     connect(server.url, extra={"proxies": form})
     monkeypatch.setenv("http_proxy", proxy.url)
-    client.look()
+    client.poll()
 
     assert (len(server.requests), proxy.connections) == (1, 0)
 
 
 @pytest.mark.parametrize("empty", [None, "", " ", {}, "null"], ids=repr)
 def test_no_proxies_in_the_connection_leave_it_to_the_environment(client, serve, connect, monkeypatch, empty):
-    proxy = serve(answer(IN_PROGRESS))
+    proxy = serve(response(IN_PROGRESS))
     connect(f"http://{NOWHERE}", extra={"proxies": empty})
     monkeypatch.setenv("http_proxy", proxy.url)
-    client.look()
+    client.poll()
 
     assert_came_through(proxy, f"http://{NOWHERE}")
 
 
 def test_a_proxys_own_password_is_used_and_not_shown(client, serve, connect, caplog):
-    proxy = serve(answer(IN_PROGRESS), answer(b"", 407))
+    proxy = serve(response(IN_PROGRESS), response(b"", 407))
     connect(f"http://{NOWHERE}", extra={"proxies": proxy.url.replace("://", "://user:pass-word@")})
 
     assert_is_seen(client)
@@ -305,46 +305,46 @@ def test_a_proxys_own_password_is_used_and_not_shown(client, serve, connect, cap
 def test_a_proxy_that_is_gone_is_trouble_with_the_way_and_not_with_the_key(client, connect):
     connect(f"http://{NOWHERE}", extra={"proxies": "http://127.0.0.1:1"})
 
-    assert "No answer from Pictory" in str(client.error(PictoryAPIError))
+    assert "No response from Pictory" in str(client.error(PictoryAPIError))
 
 
 def test_a_kind_of_proxy_that_is_not_supported_is_refused_before_anything_is_sent(client, serve, connect):
-    server = serve(answer(IN_PROGRESS))
+    server = serve(response(IN_PROGRESS))
     connect(server.url, extra={"proxies": f"socks5://127.0.0.1:{server.port}"})
 
     with pytest.raises(
         PictoryError, match=r"SOCKS|Only http and https proxies work while a task is deferred"
     ):
-        client.look()
+        client.poll()
     assert server.requests == []
 
 
 # Asynchronous only
 
 
-def test_a_look_without_an_answer_is_given_up_alone(serve, connect):
-    server = serve(keep_silent, stop_talking, answer(IN_PROGRESS))
+def test_a_look_without_a_response_is_given_up_alone(serve, connect):
+    server = serve(keep_silent, stop_talking, response(IN_PROGRESS))
     connect(server.url, extra={"timeout": 0.5})
 
-    async def look():
+    async def poll():
         async with PictoryHook() as hook:
             seen = await asyncio.gather(*(hook.aget_job(JOB_ID) for _ in range(20)), return_exceptions=True)
             return [*seen, await hook.aget_job(JOB_ID)]
 
-    *seen, afterwards = asyncio.run(look())
+    *seen, afterwards = asyncio.run(poll())
 
     failed = [error for error in seen if isinstance(error, PictoryAPIError)]
     assert len(failed) == 2
-    assert all("TimeoutError: no complete answer within 0.5 s" in str(error) for error in failed)
+    assert all("TimeoutError: no complete response within 0.5 s" in str(error) for error in failed)
     assert {job.status for job in seen if job not in failed} == {JobStatus.IN_PROGRESS}
     assert afterwards.status is JobStatus.IN_PROGRESS
 
 
-def test_a_look_that_is_cancelled_is_no_look_without_an_answer(serve, connect):
+def test_a_look_that_is_cancelled_is_no_look_without_a_response(serve, connect):
     server = serve(keep_silent)
     connect(server.url, extra={"timeout": 5})
 
-    async def look():
+    async def poll():
         async with PictoryHook() as hook:
             task = asyncio.create_task(hook.aget_job(JOB_ID))
             while not server.requests:  # noqa: ASYNC110  (the server has no event of this loop)
@@ -353,7 +353,7 @@ def test_a_look_that_is_cancelled_is_no_look_without_an_answer(serve, connect):
             await asyncio.gather(task, return_exceptions=True)
             return task.cancelled()
 
-    assert asyncio.run(look())
+    assert asyncio.run(poll())
 
 
 def test_a_transport_does_not_show_the_passwords_of_proxies():

@@ -29,7 +29,7 @@ def test_each_call_has_the_whole_limit_from_its_own_beginning():
             await asyncio.sleep(1.0)
         return await asyncio.gather(*calls)
 
-    overdue = "no complete answer within 5 s"
+    overdue = "no complete response within 5 s"
     assert run_fast(scenario()) == [
         (5.0, overdue),
         (2.0, "ended"),
@@ -57,7 +57,7 @@ def test_a_timer_that_finds_no_call_is_not_set_again():
             pass
         await asyncio.sleep(100.0)
         before = loop.timers
-        assert await call(limit, 60.0) == (105.0, "no complete answer within 5 s")
+        assert await call(limit, 60.0) == (105.0, "no complete response within 5 s")
         return before, loop.timers
 
     # That of the limit and that of the sleep, each time.
@@ -126,7 +126,7 @@ def test_a_call_that_is_slow_to_end_is_cancelled_once():
         limit = TimeLimit(5.0)
         slow = asyncio.create_task(stubborn(limit))
         await asyncio.sleep(1.0)
-        assert await call(limit, 60.0) == (6.0, "no complete answer within 5 s")
+        assert await call(limit, 60.0) == (6.0, "no complete response within 5 s")
         with pytest.raises(TimeoutError):
             await slow
         return asyncio.get_running_loop().time()

@@ -7,11 +7,11 @@ import threading
 import pytest
 import requests
 
-from airflow_provider_pictory.client.tracked_body import WatchedBody
+from airflow_provider_pictory.client.tracked_body import TrackedBody
 
 
 def test_a_body_is_handed_over_piece_by_piece():
-    body = WatchedBody(b"abcdefg")
+    body = TrackedBody(b"abcdefg")
 
     assert len(body) == 7
     assert [body.read(3), body.read(3), body.read(3), body.read(3)] == [b"abc", b"def", b"g", b""]
@@ -19,11 +19,11 @@ def test_a_body_is_handed_over_piece_by_piece():
 
 
 def test_a_body_is_handed_over_at_once():
-    assert WatchedBody(b"abc").read() == b"abc"
+    assert TrackedBody(b"abc").read() == b"abc"
 
 
 def test_a_body_that_nobody_read_was_not_sent_and_is_not_sent_any_more():
-    body = WatchedBody(b"abc")
+    body = TrackedBody(b"abc")
 
     assert body.withhold() is False
     with pytest.raises(requests.RequestException, match="given up before it was sent"):
@@ -33,7 +33,7 @@ def test_a_body_that_nobody_read_was_not_sent_and_is_not_sent_any_more():
 
 @pytest.mark.parametrize("size", [1, 100, -1])
 def test_a_body_whose_first_byte_was_read_may_have_been_sent(size):
-    body = WatchedBody(b"abc")
+    body = TrackedBody(b"abc")
     body.read(size)
 
     assert body.withhold() is True
@@ -44,7 +44,7 @@ def test_a_body_whose_first_byte_was_read_may_have_been_sent(size):
 
 def test_reader_and_withholder_always_agree_on_what_happened():
     for _ in range(200):
-        body, read = WatchedBody(b"abc"), []
+        body, read = TrackedBody(b"abc"), []
         start = threading.Barrier(2)
 
         def send(body=body, read=read, start=start):

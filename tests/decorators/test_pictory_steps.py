@@ -61,18 +61,18 @@ def test_a_resumed_task_does_not_call_the_function_and_still_shows_what_was_aske
     assert {name: getattr(task.operator, name) for name in REQUEST_FIELDS} == asked_for
 
 
-def test_in_doubt_it_defers_again_without_the_function(busy_pictory):
+def test_undecided_it_defers_again_without_the_function(busy_pictory):
     table = Table(PROMPT)
     task = table.task()
     task.execute()
 
-    task.resume({"outcome": "doubtful"})
+    task.resume({"outcome": "inconclusive"})
 
     assert task.deferral.kwargs["request_fields"]["prompt"] == PROMPT
     assert (table.calls, count(busy_pictory, POST)) == (1, 1)
 
 
-def test_when_airflow_gives_up_on_the_trigger_a_last_look_needs_no_function(busy_pictory):
+def test_when_airflow_gives_up_on_the_trigger_a_last_poll_needs_no_function(busy_pictory):
     table = Table(PROMPT)
     task = table.task()
     task.execute()

@@ -50,7 +50,7 @@ class RealAirflow:
     :param dag_files: copied into its DAGs folder.
     :param environment: further variables for all components, such as ``AIRFLOW__...`` settings.
     :param is_busy: whether many tasks run while REST changes something. Tasks then have an API server of
-        their own, ``execution-api``: the one that answers REST stops everything else that it does while it
+        their own, ``execution-api``: the one that responds REST stops everything else that it does while it
         waits for SQLite's lock, which one of the tasks' requests may hold. And all wait for that lock longer.
     :param python: of the environment whose Airflow runs; this process's own without it. The package is the
         one beside these tests, whichever is installed there.
@@ -72,7 +72,7 @@ class RealAirflow:
         self.dags_folder = home / "dags"
         self.database = home / "airflow.db"
         self.fernet_key = base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
-        self.answers: list[str] = []
+        self.responses: list[str] = []
         self._dag_files = list(dag_files)
         self._port = free_port()
         self._execution_port = free_port() if is_busy else self._port
@@ -215,17 +215,17 @@ class RealAirflow:
 
     def request(self, method: str, path: str, body: object = None) -> Any:
         """
-        Call the REST API (v2) and give the document that it answers.
+        Call the REST API (v2) and give the document that it responds.
 
         :raises AssertionError: for anything but a success.
         """
         if "Authorization" not in self._session.headers:
             token = self._session.get(f"{self.url}/auth/token", timeout=30).json()["access_token"]
             self._session.headers["Authorization"] = f"Bearer {token}"
-        answer = self._session.request(method, f"{self.url}/api/v2{path}", json=body, timeout=60)
-        self.answers.append(answer.text)
-        assert answer.ok, f"{method} {path}: HTTP {answer.status_code} {answer.text}"
-        return answer.json() if answer.content else None
+        response = self._session.request(method, f"{self.url}/api/v2{path}", json=body, timeout=60)
+        self.responses.append(response.text)
+        assert response.ok, f"{method} {path}: HTTP {response.status_code} {response.text}"
+        return response.json() if response.content else None
 
     def trigger(self, dag_id: str, conf: Mapping[str, Any] | None = None, run_id: str | None = None) -> str:
         """
@@ -270,7 +270,7 @@ class RealAirflow:
         self.request("PATCH", path, {"new_state": "failed"})
 
     def task_instances(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
-        """Give the task instances of a run as REST shows them, mapped ones in their order."""
+        """Return the task instances of a run as REST shows them, mapped ones in their order."""
         document = self.request("GET", f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances?limit=100")
         return sorted(document["task_instances"], key=lambda it: (it["task_id"], it["map_index"]))
 
@@ -306,7 +306,7 @@ class RealAirflow:
         )
 
     def xcoms(self, dag_id: str, run_id: str, task_id: str, map_index: int = -1) -> dict[str, Any]:
-        """Give all XComs of a task instance as REST shows them, but for those that its links are kept in."""
+        """Return all XComs of a task instance as REST shows them, but for those of its links."""
         path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries"
         entries = self.request("GET", f"{path}?map_index={map_index}")["xcom_entries"]
         return {
@@ -318,7 +318,7 @@ class RealAirflow:
         }
 
     def links(self, dag_id: str, run_id: str, task_id: str, map_index: int = -1) -> dict[str, str | None]:
-        """Give where the buttons of a task instance lead, ``None`` for those that aren't shown."""
+        """Return where the buttons of a task instance lead, ``None`` for those that aren't shown."""
         path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/links?map_index={map_index}"
         return dict(self.request("GET", path)["extra_links"])
 
@@ -342,7 +342,7 @@ class RealAirflow:
             return connection.execute(sql).fetchall()
 
     def log_files(self) -> dict[str, str]:
-        """Give everything that was logged, of components, DAG files and tasks, by the name of the file."""
+        """Return everything that was logged, of components, DAG files and tasks, by the name of the file."""
         folder = self.home / "logs"
         return {
             str(file.relative_to(folder)): file.read_text(errors="replace")
@@ -351,7 +351,7 @@ class RealAirflow:
         }
 
     def tail(self) -> str:
-        """Give the last lines of each log, for the message of a failure."""
+        """Return the last lines of each log, for the message of a failure."""
         tails = []
         for name, text in self.log_files().items():
             if not name.startswith("dag_processor/"):
@@ -425,7 +425,7 @@ class RealAirflow:
 
 
 def _family(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
-    """Give a process and all its descendants, which need not be in its group."""
+    """Return a process and all its descendants, which need not be in its group."""
     try:
         parent = psutil.Process(process.pid)
         return [parent, *parent.children(recursive=True)]
@@ -444,6 +444,6 @@ def _kill(process: subprocess.Popen[bytes], family: Iterable[psutil.Process]) ->
 
 
 def free_port() -> int:
-    """Give a port of this machine that nobody listens on now."""
+    """Return a port of this machine that nobody listens on now."""
     with closing(socket.create_server(("127.0.0.1", 0))) as server:
         return int(server.getsockname()[1])

@@ -16,8 +16,8 @@ PRODUCER = "example_pictory_generate_video"
 CONSUMER = "example_pictory_asset_consumer"
 
 
-@pytest.mark.parametrize("answer", ["Approve", "Reject"])
-def test_what_somebody_approves_is_published_and_nothing_else(airflow, pictory, tmp_path, answer):
+@pytest.mark.parametrize("response", ["Approve", "Reject"])
+def test_what_somebody_approves_is_published_and_nothing_else(airflow, pictory, tmp_path, response):
     run_id = airflow.trigger(APPROVAL, {"folder": str(tmp_path), "prompt": "A lighthouse in a storm"})
     airflow.wait_for_state(APPROVAL, run_id, "wait", "deferred")
     pictory.advance(RENDER_SECONDS)
@@ -27,7 +27,7 @@ def test_what_somebody_approves_is_published_and_nothing_else(airflow, pictory, 
         lambda seen: bool(seen) and seen[0]["state"] in ("deferred", "awaiting_input"),
         120,
     )
-    # Nobody answers within a second, before Airflow has noticed that the worker which asked has ended: it
+    # Nobody responds within a second, before Airflow has noticed that the worker which asked has ended: it
     # would fail the task and ask again.
     ended = re.compile(rf"event with state success .*task_id='approve', run_id='{re.escape(run_id)}'")
     airflow.wait_for(
@@ -39,12 +39,12 @@ def test_what_somebody_approves_is_published_and_nothing_else(airflow, pictory, 
     assert f"[Play it]({video['url']})" in question["body"]
     assert list(tmp_path.iterdir()) == []
 
-    airflow.request("PATCH", path, {"chosen_options": [answer], "params_input": {}})
+    airflow.request("PATCH", path, {"chosen_options": [response], "params_input": {}})
 
     assert airflow.wait_for_run(APPROVAL, run_id) == "success"
     (publish,) = (it for it in airflow.task_instances(APPROVAL, run_id) if it["task_id"] == "publish")
     job_id = only_job(pictory)["job_id"]
-    expected = ("success", [f"{job_id}.mp4"]) if answer == "Approve" else ("skipped", [])
+    expected = ("success", [f"{job_id}.mp4"]) if response == "Approve" else ("skipped", [])
     assert (publish["state"], [file.name for file in tmp_path.iterdir()]) == expected
     assert count(pictory, POST) == 1
 

@@ -19,15 +19,15 @@ TRIGGER = "airflow_provider_pictory.triggers.without_worker.VideoJobTaskTrigger"
 
 @pytest.fixture(autouse=True)
 def _the_key_is_nowhere(airflow):
-    """Whatever a test does, the key shows up in no log file and in no answer of the REST API."""
+    """Whatever a test does, the key shows up in no log file and in no response of the REST API."""
     yield
     leaks = [name for name, text in airflow.log_files().items() if API_KEY in text]
     assert leaks == []
-    assert not any(API_KEY in answer for answer in airflow.answers)
+    assert not any(API_KEY in response for response in airflow.responses)
 
 
 def stored_triggers(airflow):
-    """Give what the database holds about each trigger that is waiting; Airflow doesn't encrypt all of it."""
+    """Return what the database holds about each waiting trigger; Airflow doesn't encrypt all of it."""
     decrypt = Fernet(airflow.fernet_key).decrypt
     return [
         (path, kwargs if kwargs.startswith("{") else decrypt(kwargs.encode()).decode())
@@ -35,7 +35,7 @@ def stored_triggers(airflow):
     ]
 
 
-def test_the_connection_test_answers_with_our_sentence(airflow, pictory):
+def test_the_connection_test_responses_with_our_sentence(airflow, pictory):
     body = {
         "connection_id": "a_new_one",
         "conn_type": "pictory",

@@ -76,9 +76,9 @@ class UserInterface:
         self.session.headers["Authorization"] = f"Bearer {token}"
 
     def call(self, method, path, body=None):
-        answer = self.session.request(method, f"{self.url}/api/v2{path}", json=body, timeout=30)
-        assert answer.ok, answer.text
-        return answer.json()
+        response = self.session.request(method, f"{self.url}/api/v2{path}", json=body, timeout=30)
+        assert response.ok, response.text
+        return response.json()
 
     def wait_for(self, look, is_there, seconds=120):
         give_up_at = time.monotonic() + seconds
@@ -124,7 +124,7 @@ def interface(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def finished(interface, tmp_path_factory):
-    """Give the id of a run of the first example that has succeeded."""
+    """Return the id of a run of the first example that has succeeded."""
     return interface.run(DAG_ID, {"folder": str(tmp_path_factory.mktemp("videos"))})
 
 
@@ -256,8 +256,8 @@ def test_a_port_that_is_taken_is_named_with_the_way_out(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         command = [sys.executable, "scripts/ui.py", "--port", str(port), "--home", str(tmp_path)]
-        answer = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+        response = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
 
-    assert answer.returncode == 1
-    assert f"port {port} can't be used" in answer.stdout
-    assert "make ui PORT=" in answer.stdout
+    assert response.returncode == 1
+    assert f"port {port} can't be used" in response.stdout
+    assert "make ui PORT=" in response.stdout

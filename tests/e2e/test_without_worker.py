@@ -47,7 +47,7 @@ def task_processes(airflow, run_id, task_id):
 
 @pytest.fixture(scope="module")
 def account(connected):
-    """Start a Pictory for all tests of this module, since a run of theirs is looked at by several."""
+    """Start a Pictory for all tests of this module, since a run of theirs is polled by several."""
     with PictorySandbox(render_seconds=RENDER_SECONDS, api_key=API_KEY) as pictory:
         connected.request(
             "PATCH",

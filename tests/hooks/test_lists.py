@@ -15,7 +15,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowTaskTimeout
 
 from airflow_provider_pictory.api import JobStatus, VideoRequest
-from airflow_provider_pictory.api.lists import Baseline, JobListPage, ListedJob, NewestJob, VideoListPage
+from airflow_provider_pictory.api.listings import Baseline, JobListPage, ListedJob, NewestJob, VideoListPage
 from airflow_provider_pictory.client import baseline as looking
 from airflow_provider_pictory.exceptions import (
     PictoryAPIError,
@@ -30,13 +30,13 @@ from airflow_provider_pictory.hooks.pictory import PictoryHook
 from tests.support.clients import IN_PROGRESS, JOB_ID, KEY, assert_keeps_the_key, assert_no_key
 from tests.support.loopback import (
     after,
-    answer,
     cut_short,
     echo,
     hang_up,
     head,
     keep_silent,
     raw,
+    response,
     stop_talking,
 )
 from tests.support.pictory_words import count
@@ -133,7 +133,7 @@ def test_an_account_without_jobs_has_empty_lists(pictory, hook):
 
 @both_lists
 def test_a_page_is_one_get_with_the_raw_key(serve, connect, hook, path, read):
-    server = serve(answer({"items": []}))
+    server = serve(response({"items": []}))
     connect(server.url)
     read(hook)
 
@@ -152,7 +152,7 @@ def test_a_page_is_one_get_with_the_raw_key(serve, connect, hook, path, read):
     ],
 )
 def test_a_page_key_comes_back_as_it_was_whatever_it_holds(serve, connect, hook, path, read, key, quoted):
-    server = serve(answer({"items": [], "nextPageKey": key}))
+    server = serve(response({"items": [], "nextPageKey": key}))
     connect(server.url)
 
     assert read(hook, read(hook).next_page_key).next_page_key == key
@@ -179,7 +179,7 @@ def test_a_page_key_comes_back_as_it_was_whatever_it_holds(serve, connect, hook,
     ],
 )
 def test_a_page_that_is_not_given_is_one_kind_of_error(serve, connect, path, read, status, kind, body):
-    server = serve(answer(body, status))
+    server = serve(response(body, status))
     connect(server.url)
 
     error = error_of(kind, read)
@@ -190,8 +190,8 @@ def test_a_page_that_is_not_given_is_one_kind_of_error(serve, connect, path, rea
 
 @both_lists
 @pytest.mark.parametrize("body", [b"", HTML, b"[]", b'{"items": {}}', b'{"items": ['], ids=range(5))
-def test_an_answer_without_a_list_is_an_error(serve, connect, path, read, body):
-    connect(serve(answer(body)).url)
+def test_a_response_without_a_list_is_an_error(serve, connect, path, read, body):
+    connect(serve(response(body)).url)
 
     assert "can't be read" in str(error_of(PictoryAPIError, read))
 
@@ -201,7 +201,7 @@ def test_an_answer_without_a_list_is_an_error(serve, connect, path, read, body):
 def test_a_page_that_does_not_come_is_an_error(serve, connect, path, read, end):
     connect(serve(end).url)
 
-    assert "No answer from Pictory" in str(error_of(PictoryAPIError, read))
+    assert "No response from Pictory" in str(error_of(PictoryAPIError, read))
 
 
 def test_a_page_key_that_pictory_does_not_know_is_refused(pictory, hook):
@@ -211,7 +211,8 @@ def test_a_page_key_that_pictory_does_not_know_is_refused(pictory, hook):
 
 def test_a_rotated_key_is_used_at_once_also_for_lists(serve, connect, hook):
     server = serve(
-        after(lambda: connect(server.url, NEW_KEY), answer({"message": "Unauthorized"}, 401)), answer(JOBS)
+        after(lambda: connect(server.url, NEW_KEY), response({"message": "Unauthorized"}, 401)),
+        response(JOBS),
     )
     connect(server.url)
 
@@ -252,11 +253,11 @@ def test_a_key_inside_of_a_list_is_not_given_on(serve, connect, hook, path, read
     assert_no_key(repr(read(hook)))
 
 
-# Large answers
+# Large responses
 
 
 def test_large_items_of_other_kinds_are_read_over(serve, connect, hook):
-    connect(serve(answer({"items": [BIG_ITEM] * 10 + [ITEM]})).url)
+    connect(serve(response({"items": [BIG_ITEM] * 10 + [ITEM]})).url)
 
     assert [job.job_id for job in hook.list_jobs().jobs] == ["big"] * 10 + [JOB_ID]
 
@@ -268,14 +269,14 @@ def small_limits(monkeypatch):
 
 
 def test_the_limits_are_far_above_what_is_usual():
-    assert PictoryHook._get.__defaults__ == (module.LARGEST_ANSWER,) == (2**20,)
+    assert PictoryHook._get.__defaults__ == (module.LARGEST_RESPONSE,) == (2**20,)
     assert PictoryHook._send.__defaults__[-1] == module.LARGEST_LIST == 32 * 2**20
 
 
 def sized(document, length, **headers):
-    """Answer with a document filled up with white space to a length."""
+    """Response with a document filled up with white space to a length."""
     body = json.dumps(document).encode().ljust(length)
-    return answer(gzip.compress(body) if headers else body, **headers)
+    return response(gzip.compress(body) if headers else body, **headers)
 
 
 @pytest.mark.parametrize(
@@ -289,18 +290,20 @@ def sized(document, length, **headers):
     ids=["jobs", "videos", "job", "quota"],
 )
 @pytest.mark.parametrize("headers", [{}, {"Content_Encoding": "gzip"}], ids=["plain", "gzip"])
-def test_an_answer_above_its_limit_is_no_answer(serve, connect, small_limits, read, document, limit, headers):
+def test_a_response_above_its_limit_is_no_response(
+    serve, connect, small_limits, read, document, limit, headers
+):
     server = serve(sized(document, limit, **headers), sized(document, limit + 1, **headers))
     connect(server.url)
 
     assert read(PictoryHook())
     error = error_of(PictoryAPIError, read)
 
-    assert f"the answer is larger than {limit:,} bytes" in str(error)
+    assert f"the response is larger than {limit:,} bytes" in str(error)
     assert error.status_code is None
 
 
-def test_an_endless_answer_is_left_at_the_limit(serve, connect, small_limits):
+def test_an_endless_response_is_left_at_the_limit(serve, connect, small_limits):
     sent = []
 
     def pour(_server, connection, _request):
@@ -314,8 +317,8 @@ def test_an_endless_answer_is_left_at_the_limit(serve, connect, small_limits):
     assert len(sent) < 2000
 
 
-def test_the_next_call_works_after_an_answer_above_the_limit(serve, connect, hook, small_limits):
-    connect(serve(sized(JOBS, 60_000), answer(JOBS)).url)
+def test_the_next_call_works_after_a_response_above_the_limit(serve, connect, hook, small_limits):
+    connect(serve(sized(JOBS, 60_000), response(JOBS)).url)
 
     with pytest.raises(PictoryAPIError):
         hook.list_jobs()
@@ -327,7 +330,7 @@ def test_the_next_call_works_after_an_answer_above_the_limit(serve, connect, hoo
 
 @pytest.fixture
 def pauses(monkeypatch):
-    """Note for how long a look at the newest job would have paused, and don't."""
+    """Note for how long a poll of the newest job would have paused, and don't."""
     pauses = []
     monkeypatch.setattr(looking.time, "sleep", pauses.append)
     return pauses
@@ -335,7 +338,7 @@ def pauses(monkeypatch):
 
 @pytest.fixture
 def budget(monkeypatch):
-    """Give a look at the newest job less time, to spare the test's."""
+    """Return a poll of the newest job less time, to spare the test's."""
     monkeypatch.setattr(looking, "NEWEST_JOB_SECONDS", 0.5)
     return 0.5
 
@@ -364,7 +367,7 @@ def test_the_newest_job_is_the_one_submitted_last(pictory, hook):
 
 
 def test_the_newest_job_is_asked_for_with_one_get_with_the_raw_key(serve, connect, hook):
-    server = serve(answer(JOBS, Date=DATE))
+    server = serve(response(JOBS, Date=DATE))
     connect(server.url)
 
     assert hook.newest_job() == NewestJob(Baseline.FOUND, JOB_ID, SERVER_TIME)
@@ -375,7 +378,7 @@ def test_the_newest_job_is_asked_for_with_one_get_with_the_raw_key(serve, connec
 
 def test_no_submission_goes_over_the_connection_of_the_look_before_it(serve, connect, hook):
     """A server that closes a connection in the moment of the POST would leave its outcome unknown."""
-    server = serve(answer(JOBS), answer({"data": {"jobId": JOB_ID}}))
+    server = serve(response(JOBS), response({"data": {"jobId": JOB_ID}}))
     connect(server.url)
     hook.newest_job()
     hook.submit_video(VideoRequest("A red fox"))
@@ -401,7 +404,7 @@ def test_only_the_beginning_of_a_long_list_is_read(serve, connect, hook):
 
 
 def test_a_newest_job_that_is_too_long_is_unknown(serve, connect, hook, capfd):
-    server = serve(answer({"items": [BIG_ITEM, ITEM]}, Date=DATE))
+    server = serve(response({"items": [BIG_ITEM, ITEM]}, Date=DATE))
     connect(server.url)
 
     assert hook.newest_job() == unknown(SERVER_TIME)
@@ -420,10 +423,10 @@ def test_a_newest_job_that_is_too_long_is_unknown(serve, connect, hook, capfd):
         (b'{"items": [{}, {"job_id": "older"}]}', "the first item of the list has no id that can be read"),
     ],
 )
-def test_an_answer_that_does_not_tell_the_newest_job_leaves_it_unknown(
+def test_a_response_that_does_not_tell_the_newest_job_leaves_it_unknown(
     serve, connect, hook, capfd, body, words
 ):
-    server = serve(answer(body, Date=DATE))
+    server = serve(response(body, Date=DATE))
     connect(server.url)
 
     assert hook.newest_job() == unknown(SERVER_TIME)
@@ -433,7 +436,7 @@ def test_an_answer_that_does_not_tell_the_newest_job_leaves_it_unknown(
 
 @pytest.mark.parametrize("status", [201, 204, 300, 304, 400, 401, 402, 403, 404])
 def test_a_refused_look_leaves_the_newest_job_unknown_at_once(serve, connect, hook, pauses, status):
-    server = serve(answer(JOBS if status not in (204, 304) else b"", status, Date=DATE, Location="/login"))
+    server = serve(response(JOBS if status not in (204, 304) else b"", status, Date=DATE, Location="/login"))
     connect(server.url)
 
     assert hook.newest_job() == unknown(SERVER_TIME)
@@ -443,13 +446,13 @@ def test_a_refused_look_leaves_the_newest_job_unknown_at_once(serve, connect, ho
 @pytest.mark.parametrize(
     ("trouble", "pause"),
     [
-        (answer(b"", 500), 0.5),
-        (answer(HTML, 503), 0.5),
-        (answer(JOBS, 502, Retry_After=0), 0.5),
-        (answer(b"", 503, Retry_After=2), 2),
-        (answer(b"", 429), 0.5),
-        (answer(b"", 429, Retry_After="soon"), 0.5),
-        (answer(b"", 429, Retry_After=1), 1),
+        (response(b"", 500), 0.5),
+        (response(HTML, 503), 0.5),
+        (response(JOBS, 502, Retry_After=0), 0.5),
+        (response(b"", 503, Retry_After=2), 2),
+        (response(b"", 429), 0.5),
+        (response(b"", 429, Retry_After="soon"), 0.5),
+        (response(b"", 429, Retry_After=1), 1),
         (hang_up, 0.5),
         (raw(b"nonsense\r\n\r\n"), 0.5),
         (raw(head(200, {"Content-Length": 100}) + b'{"items": [{'), 0.5),
@@ -457,7 +460,7 @@ def test_a_refused_look_leaves_the_newest_job_unknown_at_once(serve, connect, ho
     ids=range(10),
 )
 def test_trouble_that_may_pass_is_given_a_second_chance(serve, connect, hook, pauses, trouble, pause):
-    server = serve(trouble, answer(JOBS, Date=DATE))
+    server = serve(trouble, response(JOBS, Date=DATE))
     connect(server.url)
 
     assert hook.newest_job() == NewestJob(Baseline.FOUND, JOB_ID, SERVER_TIME)
@@ -465,10 +468,10 @@ def test_trouble_that_may_pass_is_given_a_second_chance(serve, connect, hook, pa
 
 
 @pytest.mark.parametrize(
-    "trouble", [answer(b"", 503), answer(b"", 429), hang_up], ids=["503", "429", "nothing"]
+    "trouble", [response(b"", 503), response(b"", 429), hang_up], ids=["503", "429", "nothing"]
 )
 def test_trouble_that_stays_leaves_the_newest_job_unknown(serve, connect, hook, pauses, capfd, trouble):
-    server = serve(answer(b"", 500, Date=DATE), trouble)
+    server = serve(response(b"", 500, Date=DATE), trouble)
     connect(server.url)
 
     assert hook.newest_job() == unknown(SERVER_TIME)
@@ -478,7 +481,7 @@ def test_trouble_that_stays_leaves_the_newest_job_unknown(serve, connect, hook, 
 
 @pytest.mark.parametrize("status", [429, 503])
 def test_a_pause_that_does_not_fit_into_the_budget_is_not_made(serve, connect, hook, pauses, status):
-    server = serve(answer(b"", status, Retry_After=30))
+    server = serve(response(b"", status, Retry_After=30))
     connect(server.url)
 
     assert hook.newest_job() == unknown()
@@ -504,7 +507,7 @@ def test_a_server_that_is_not_there_leaves_the_newest_job_unknown(serve, connect
 
 
 def drip(beginning):
-    """Send the beginning of an answer, and then a byte now and then, for longer than anybody waits."""
+    """Send the beginning of a response, and then a byte now and then, for longer than anybody waits."""
 
     def send(server, connection, _request):
         connection.sendall(head(200, {"Content-Length": 2**20, "Date": DATE}) + beginning)
@@ -536,7 +539,7 @@ def test_the_connections_timeout_counts_where_it_is_shorter(serve, connect, hook
 
 def test_a_second_chance_has_only_what_the_first_has_left_over(serve, connect, hook, monkeypatch):
     monkeypatch.setattr(looking, "NEWEST_JOB_SECONDS", 0.8)
-    server = serve(answer(b"", 500), keep_silent)
+    server = serve(response(b"", 500), keep_silent)
     connect(server.url)
 
     with within(1.8):
@@ -552,7 +555,7 @@ def test_what_came_in_time_counts_although_the_rest_drips(serve, connect, hook, 
 
 
 def test_a_look_that_was_left_does_not_disturb_the_next_call(serve, connect, hook, budget):
-    server = serve(keep_silent, answer(JOBS))
+    server = serve(keep_silent, response(JOBS))
     connect(server.url)
 
     assert hook.newest_job() == unknown()
@@ -603,7 +606,7 @@ def test_a_broken_connection_is_no_trouble_with_the_call(connect, hook, fields):
     ],
     ids=["codes", "cut text", "cut words", "escaped", "as job id"],
 )
-def test_a_key_in_the_answer_to_a_look_is_not_shown(serve, connect, hook, pauses, capfd, status, document):
+def test_a_key_in_the_response_to_a_look_is_not_shown(serve, connect, hook, pauses, capfd, status, document):
     connect(serve(echo(status, document)).url)
 
     if status == 302:

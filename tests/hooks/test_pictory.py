@@ -17,7 +17,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_pictory import __version__
-from airflow_provider_pictory.api import AnswerErrorKind, JobStatus, Quota
+from airflow_provider_pictory.api import JobStatus, Quota, ResponseErrorKind
 from airflow_provider_pictory.exceptions import (
     PictoryAPIError,
     PictoryAuthenticationError,
@@ -38,7 +38,7 @@ from tests.support.clients import (
     assert_keeps_the_key,
     assert_no_key,
 )
-from tests.support.loopback import after, answer, cut_short, echo, hang_up, head, raw
+from tests.support.loopback import after, cut_short, echo, hang_up, head, raw, response
 
 NEW_KEY = "pictai_rotated"
 PATH = f"/pictoryapis/v1/jobs/{JOB_ID}"
@@ -52,10 +52,10 @@ HTML = b"<!DOCTYPE html><html><body>Blocked</body></html>"
 
 
 def test_a_look_is_one_get_with_the_raw_key(client, serve, connect):
-    server = serve(answer(IN_PROGRESS))
+    server = serve(response(IN_PROGRESS))
     connect(server.url)
 
-    job = client.look()
+    job = client.poll()
 
     assert (job.job_id, job.status) == (JOB_ID, JobStatus.IN_PROGRESS)
     assert (server.request.method, server.request.target, server.request.body) == ("GET", PATH, b"")
@@ -63,9 +63,9 @@ def test_a_look_is_one_get_with_the_raw_key(client, serve, connect):
 
 
 def test_the_provider_names_itself(client, serve, connect):
-    server = serve(answer(IN_PROGRESS))
+    server = serve(response(IN_PROGRESS))
     connect(server.url)
-    client.look()
+    client.poll()
 
     assert server.request.header("user-agent") == f"airflow-provider-pictory/{__version__}"
     assert server.request.header("accept") == "application/json"
@@ -83,17 +83,17 @@ def test_the_provider_names_itself(client, serve, connect):
     ],
 )
 def test_every_form_of_the_base_url_leads_to_the_same_path(client, serve, connect, form, path):
-    server = serve(answer(IN_PROGRESS))
+    server = serve(response(IN_PROGRESS))
     connect(form.format(port=server.port))
-    client.look()
+    client.poll()
 
     assert server.request.target == f"{path}{PATH}"
 
 
 def test_host_schema_and_port_may_stand_in_fields_of_their_own(client, serve, connect):
-    server = serve(answer(IN_PROGRESS))
+    server = serve(response(IN_PROGRESS))
     connect("127.0.0.1", schema="http", port=server.port)
-    client.look()
+    client.poll()
 
     assert server.request.target == PATH
 
@@ -106,18 +106,18 @@ def test_host_schema_and_port_may_stand_in_fields_of_their_own(client, serve, co
     ],
 )
 def test_an_unusual_job_id_reaches_the_same_path_from_both_sides(client, serve, connect, job_id):
-    server = serve(answer({"data": {"status": "in-progress"}}))
+    server = serve(response({"data": {"status": "in-progress"}}))
     connect(server.url)
 
-    assert client.look(job_id).job_id == job_id
+    assert client.poll(job_id).job_id == job_id
     assert server.request.target == f"/pictoryapis/v1/jobs/{quote(job_id, safe='')}"
 
 
 def test_white_space_around_a_job_id_is_not_sent(client, serve, connect):
-    server = serve(answer(IN_PROGRESS))
+    server = serve(response(IN_PROGRESS))
     connect(server.url)
 
-    assert client.look(f" {JOB_ID}\n").job_id == JOB_ID
+    assert client.poll(f" {JOB_ID}\n").job_id == JOB_ID
     assert server.request.target == PATH
 
 
@@ -125,7 +125,7 @@ def test_white_space_around_a_job_id_is_not_sent(client, serve, connect):
     "job_id", [None, "None", "", "  ", {"job_id": JOB_ID}, [JOB_ID], 7, "..", "a\nb", "x" * 5000]
 )
 def test_what_is_no_job_id_is_not_asked_for(client, serve, connect, job_id):
-    server = serve(answer(IN_PROGRESS))
+    server = serve(response(IN_PROGRESS))
     connect(server.url)
 
     error = client.error(PictoryInvalidRequestError, job_id)
@@ -138,11 +138,11 @@ IGNORED = "has extras that mean nothing to Pictory's hook and are ignored"
 
 
 def test_unknown_extras_are_named_in_a_warning_and_are_no_headers(client, serve, connect, capfd):
-    server = serve(answer(IN_PROGRESS))
+    server = serve(response(IN_PROGRESS))
     connect(
         server.url, extra={"X-Extra": "x", "Authorization": "y", "headers": {"X-More": "z"}, "timeout": 5}
     )
-    client.look()
+    client.poll()
 
     assert server.request.header("authorization") == KEY
     assert not {"x-extra", "x-more", "headers", "timeout"} & set(server.request.headers)
@@ -153,8 +153,8 @@ def test_unknown_extras_are_named_in_a_warning_and_are_no_headers(client, serve,
 
 
 def test_known_extras_warn_of_nothing(client, serve, connect, capfd):
-    connect(serve(answer(IN_PROGRESS)).url, extra={"timeout": 5, "verify": True, "proxies": {}, "cert": ""})
-    client.look()
+    connect(serve(response(IN_PROGRESS)).url, extra={"timeout": 5, "verify": True, "proxies": {}, "cert": ""})
+    client.poll()
 
     assert IGNORED not in "".join(capfd.readouterr())
 
@@ -163,17 +163,17 @@ def test_a_netrc_file_does_not_replace_the_key(client, serve, connect, monkeypat
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login somebody password else\ndefault login somebody password else\n")
     monkeypatch.setenv("NETRC", str(netrc))
-    server = serve(answer(IN_PROGRESS))
+    server = serve(response(IN_PROGRESS))
     connect(server.url)
-    client.look()
+    client.poll()
 
     assert server.request.header("authorization") == KEY
 
 
 def test_a_login_in_the_connection_is_not_sent(client, serve, connect):
-    server = serve(answer(IN_PROGRESS))
+    server = serve(response(IN_PROGRESS))
     connect(server.url, login="somebody")
-    client.look()
+    client.poll()
 
     assert server.request.header("authorization") == KEY
 
@@ -191,9 +191,9 @@ def test_a_login_in_the_connection_is_not_sent(client, serve, connect):
     ],
 )
 def test_a_job_is_given_however_it_stands(client, serve, connect, data):
-    connect(serve(answer({"job_id": JOB_ID, "success": data["status"] != "failed", "data": data})).url)
+    connect(serve(response({"job_id": JOB_ID, "success": data["status"] != "failed", "data": data})).url)
 
-    assert client.look().status == data["status"]
+    assert client.poll().status == data["status"]
 
 
 @pytest.mark.parametrize(
@@ -218,7 +218,7 @@ def test_a_job_is_given_however_it_stands(client, serve, connect, data):
     ],
 )
 def test_every_other_status_is_one_kind_of_error(client, serve, connect, status, kind, body):
-    server = serve(answer(b"" if status in (204, 304) else body, status))
+    server = serve(response(b"" if status in (204, 304) else body, status))
     connect(server.url)
 
     error = client.error(kind)
@@ -231,7 +231,7 @@ def test_every_other_status_is_one_kind_of_error(client, serve, connect, status,
 
 
 def test_a_403_is_not_blamed_on_the_key(client, serve, connect):
-    connect(serve(answer(HTML, 403)).url)
+    connect(serve(response(HTML, 403)).url)
 
     message = str(client.error(PictoryAPIError))
 
@@ -243,7 +243,7 @@ def test_a_403_is_not_blamed_on_the_key(client, serve, connect):
 @pytest.mark.parametrize("status", [404, 200])
 @pytest.mark.parametrize("document", [NOT_FOUND, {"data": NOT_FOUND}])
 def test_an_unknown_job_is_an_error_of_its_own(client, serve, connect, document, status):
-    connect(serve(answer(document, status)).url)
+    connect(serve(response(document, status)).url)
 
     error = client.error(PictoryJobNotFoundError)
 
@@ -253,7 +253,7 @@ def test_an_unknown_job_is_an_error_of_its_own(client, serve, connect, document,
 
 
 def test_an_unknown_job_whose_id_is_unusual_gets_a_hint(client, serve, connect):
-    connect(serve(answer(NOT_FOUND, 404)).url)
+    connect(serve(response(NOT_FOUND, 404)).url)
 
     assert "Pictory's job ids are UUIDs, this is none" in str(client.error(PictoryJobNotFoundError, "job-1"))
 
@@ -275,14 +275,14 @@ def test_an_unknown_job_whose_id_is_unusual_gets_a_hint(client, serve, connect):
 def test_how_long_pictory_asks_to_wait_is_part_of_the_error(
     client, serve, connect, status, kind, header, seconds
 ):
-    connect(serve(answer(b"", status, Retry_After=header)).url)
+    connect(serve(response(b"", status, Retry_After=header)).url)
 
     assert client.error(kind).retry_after == seconds
 
 
 @pytest.mark.parametrize("form", ["{}", "{}000"])
 def test_a_moment_since_1970_is_no_pause_of_years(client, serve, connect, form):
-    connect(serve(answer(b"", 429, Retry_After=form.format(int(time.time()) + 120))).url)
+    connect(serve(response(b"", 429, Retry_After=form.format(int(time.time()) + 120))).url)
 
     assert 100 < client.error(PictoryRateLimitedError).retry_after <= 120
 
@@ -296,7 +296,7 @@ def test_a_retry_after_that_came_twice_is_read(client, serve, connect):
 
 
 def test_want_of_credits_is_an_error_of_its_own(client, serve, connect):
-    connect(serve(answer({"code": "INSUFFICIENT_CREDITS", "message": "None left"}, 402)).url)
+    connect(serve(response({"code": "INSUFFICIENT_CREDITS", "message": "None left"}, 402)).url)
 
     assert client.error(PictoryInsufficientCreditsError).code == "INSUFFICIENT_CREDITS"
 
@@ -317,8 +317,8 @@ def test_want_of_credits_is_an_error_of_its_own(client, serve, connect):
     ],
     ids=range(10),
 )
-def test_an_answer_that_says_nothing_about_the_job_is_an_error(client, serve, connect, body):
-    connect(serve(answer(body)).url)
+def test_a_response_that_says_nothing_about_the_job_is_an_error(client, serve, connect, body):
+    connect(serve(response(body)).url)
 
     error = client.error(PictoryAPIError)
 
@@ -344,14 +344,14 @@ def test_an_answer_that_says_nothing_about_the_job_is_an_error(client, serve, co
     ],
     ids=range(11),
 )
-def test_what_is_no_http_is_no_answer(client, serve, connect, end):
+def test_what_is_no_http_is_no_response(client, serve, connect, end):
     server = serve(end)
     connect(server.url)
 
     error = client.error(PictoryAPIError)
 
     assert "Pictory" in str(error)
-    # aiohttp asks once more by itself when a connection is dropped, which for a look does no harm.
+    # aiohttp asks once more by itself when a connection is dropped, which for a poll does no harm.
     assert len(server.requests) in (1, 2)
 
 
@@ -362,7 +362,7 @@ def test_a_server_that_is_not_there_is_named(client, serve, connect):
 
     error = client.error(PictoryAPIError)
 
-    assert f"No answer from Pictory at {server.url}" in str(error)
+    assert f"No response from Pictory at {server.url}" in str(error)
     assert str(error).endswith(")")
     assert error.status_code is None
 
@@ -370,7 +370,7 @@ def test_a_server_that_is_not_there_is_named(client, serve, connect):
 def test_a_host_name_that_cannot_be_one_is_named(client, connect):
     connect("http://pictory..invalid")
 
-    assert "No answer from Pictory at http://pictory..invalid" in str(client.error(PictoryAPIError))
+    assert "No response from Pictory at http://pictory..invalid" in str(client.error(PictoryAPIError))
 
 
 # Redirects
@@ -378,8 +378,8 @@ def test_a_host_name_that_cannot_be_one_is_named(client, connect):
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_redirect_is_not_followed_and_the_key_goes_nowhere_else(client, serve, connect, status):
-    other = serve(answer(IN_PROGRESS))
-    server = serve(answer(b"", status, Location=f"{other.url}{PATH}"))
+    other = serve(response(IN_PROGRESS))
+    server = serve(response(b"", status, Location=f"{other.url}{PATH}"))
     connect(server.url)
 
     error = client.error(PictoryRedirectedError)
@@ -420,14 +420,14 @@ def fetched(monkeypatch):
 def test_only_a_refused_key_makes_the_hook_fetch_the_connection_again(
     client, serve, connect, fetched, status, times
 ):
-    connect(serve(answer(IN_PROGRESS, status)).url)
+    connect(serve(response(IN_PROGRESS, status)).url)
     client.look_often(1)
 
     assert fetched == ["pictory_default"] * times
 
 
 def test_a_refused_key_is_asked_for_once_more_and_believed_if_it_is_the_same(client, serve, connect):
-    server = serve(answer(UNAUTHORIZED, 401))
+    server = serve(response(UNAUTHORIZED, 401))
     connect(server.url)
 
     error = client.error(PictoryAuthenticationError)
@@ -439,7 +439,7 @@ def test_a_refused_key_is_asked_for_once_more_and_believed_if_it_is_the_same(cli
 
 def test_a_key_that_was_rotated_is_used_at_once(client, serve, connect):
     server = serve(
-        after(lambda: connect(server.url, NEW_KEY), answer(UNAUTHORIZED, 401)), answer(IN_PROGRESS)
+        after(lambda: connect(server.url, NEW_KEY), response(UNAUTHORIZED, 401)), response(IN_PROGRESS)
     )
     connect(server.url)
 
@@ -450,7 +450,7 @@ def test_a_key_that_was_rotated_is_used_at_once(client, serve, connect):
 
 
 def test_a_rotated_key_that_is_refused_too_ends_it(client, serve, connect):
-    server = serve(after(lambda: connect(server.url, NEW_KEY), answer(UNAUTHORIZED, 401)))
+    server = serve(after(lambda: connect(server.url, NEW_KEY), response(UNAUTHORIZED, 401)))
     connect(server.url)
 
     error = client.error(PictoryAuthenticationError)
@@ -460,18 +460,18 @@ def test_a_rotated_key_that_is_refused_too_ends_it(client, serve, connect):
 
 
 def test_a_connection_that_was_moved_is_followed(client, serve, connect):
-    server, other = serve(answer(UNAUTHORIZED, 401)), serve(answer(IN_PROGRESS))
-    server.answers = [after(lambda: connect(other.url, NEW_KEY), answer(UNAUTHORIZED, 401))]
+    server, other = serve(response(UNAUTHORIZED, 401)), serve(response(IN_PROGRESS))
+    server.responses = [after(lambda: connect(other.url, NEW_KEY), response(UNAUTHORIZED, 401))]
     connect(server.url)
 
-    client.look()
+    client.poll()
 
     assert other.request.header("authorization") == NEW_KEY
 
 
 def test_a_connection_that_was_removed_meanwhile_is_missed(client, serve, connect, monkeypatch):
     server = serve(
-        after(lambda: monkeypatch.delenv("AIRFLOW_CONN_PICTORY_DEFAULT"), answer(UNAUTHORIZED, 401))
+        after(lambda: monkeypatch.delenv("AIRFLOW_CONN_PICTORY_DEFAULT"), response(UNAUTHORIZED, 401))
     )
     connect(server.url)
 
@@ -483,7 +483,9 @@ def only(key):
 
     def send(server, connection, request):
         is_right = request.header("authorization") == key
-        return (answer(IN_PROGRESS) if is_right else answer(UNAUTHORIZED, 401))(server, connection, request)
+        return (response(IN_PROGRESS) if is_right else response(UNAUTHORIZED, 401))(
+            server, connection, request
+        )
 
     return send
 
@@ -503,7 +505,7 @@ def test_after_a_refused_key_the_next_look_starts_afresh(client, serve, connect,
 
 
 def test_many_looks_share_one_connection_in_both_senses(client, serve, connect, monkeypatch):
-    server = serve(answer(IN_PROGRESS))
+    server = serve(response(IN_PROGRESS))
     connect(server.url)
 
     def remove():
@@ -516,7 +518,7 @@ def test_many_looks_share_one_connection_in_both_senses(client, serve, connect, 
 
 
 def test_a_closed_hook_reads_the_connection_again(serve, connect):
-    server = serve(answer(QUOTA))
+    server = serve(response(QUOTA))
     connect(server.url)
     hook = PictoryHook()
     hook.get_quota()
@@ -529,7 +531,7 @@ def test_a_closed_hook_reads_the_connection_again(serve, connect):
 
 
 def test_an_asynchronously_closed_hook_reads_the_connection_again(serve, connect):
-    server = serve(answer(IN_PROGRESS))
+    server = serve(response(IN_PROGRESS))
     connect(server.url)
 
     async def look_twice():
@@ -559,13 +561,13 @@ def transports(monkeypatch):
 
 
 def test_looks_at_the_same_time_share_one_session_which_is_closed_in_the_end(serve, connect, transports):
-    connect(serve(answer(IN_PROGRESS)).url)
+    connect(serve(response(IN_PROGRESS)).url)
 
-    async def look():
+    async def poll():
         async with PictoryHook() as hook:
             return await asyncio.gather(*(hook.aget_job(JOB_ID) for _ in range(20)))
 
-    assert len(asyncio.run(look())) == 20
+    assert len(asyncio.run(poll())) == 20
     assert len(transports) == 1
     assert transports[0].session.closed
 
@@ -574,11 +576,11 @@ def test_looks_at_the_same_time_survive_a_rotated_key(serve, connect, transports
     server = serve(after(lambda: connect(server.url, NEW_KEY), only(NEW_KEY)))
     connect(server.url)
 
-    async def look():
+    async def poll():
         async with PictoryHook() as hook:
             return await asyncio.gather(*(hook.aget_job(JOB_ID) for _ in range(20)))
 
-    assert {job.status for job in asyncio.run(look())} == {JobStatus.IN_PROGRESS}
+    assert {job.status for job in asyncio.run(poll())} == {JobStatus.IN_PROGRESS}
     assert len(transports) == 2
     assert all(transport.session.closed for transport in transports)
 
@@ -586,24 +588,24 @@ def test_looks_at_the_same_time_survive_a_rotated_key(serve, connect, transports
 def test_looks_that_are_refused_at_the_same_time_fetch_the_connection_once_more_for_all(
     serve, connect, fetched
 ):
-    server = serve(answer(UNAUTHORIZED, 401))
+    server = serve(response(UNAUTHORIZED, 401))
     connect(server.url)
 
-    async def look():
+    async def poll():
         async with PictoryHook() as hook:
             return await asyncio.gather(*(hook.aget_job(JOB_ID) for _ in range(20)), return_exceptions=True)
 
-    assert {type(error) for error in asyncio.run(look())} == {PictoryAuthenticationError}
+    assert {type(error) for error in asyncio.run(poll())} == {PictoryAuthenticationError}
     assert len(server.requests) == 20
     assert fetched == ["pictory_default"] * 2
 
 
 def test_while_the_connection_is_read_again_for_one_look_the_others_go_on(serve, connect, monkeypatch):
-    server = serve(answer(IN_PROGRESS), answer(UNAUTHORIZED, 401), answer(IN_PROGRESS))
+    server = serve(response(IN_PROGRESS), response(UNAUTHORIZED, 401), response(IN_PROGRESS))
     connect(server.url)
     original = module.get_async_connection
 
-    async def look():
+    async def poll():
         is_reading, may_read = asyncio.Event(), asyncio.Event()
 
         async def read_slowly(connection_id):
@@ -623,14 +625,14 @@ def test_while_the_connection_is_read_again_for_one_look_the_others_go_on(serve,
             may_read.set()
             return [job, await refused]
 
-    assert {job.status for job in asyncio.run(look())} == {JobStatus.IN_PROGRESS}
+    assert {job.status for job in asyncio.run(poll())} == {JobStatus.IN_PROGRESS}
     assert [request.header("authorization") for request in server.requests] == [KEY, KEY, KEY, NEW_KEY]
 
 
 def test_a_look_can_be_cancelled(serve, connect):
-    connect(serve(answer(IN_PROGRESS)).url)
+    connect(serve(response(IN_PROGRESS)).url)
 
-    async def look():
+    async def poll():
         async with PictoryHook() as hook:
             task = asyncio.create_task(hook.aget_job(JOB_ID))
             await asyncio.sleep(0)
@@ -639,7 +641,7 @@ def test_a_look_can_be_cancelled(serve, connect):
             assert task.cancelled()
             return await hook.aget_job(JOB_ID)
 
-    assert asyncio.run(look()).status is JobStatus.IN_PROGRESS
+    assert asyncio.run(poll()).status is JobStatus.IN_PROGRESS
 
 
 # Connections that can't be used
@@ -670,7 +672,7 @@ def test_a_missing_connection_is_named_with_the_way_to_make_it(client, monkeypat
     ],
 )
 def test_a_connection_that_cannot_be_used_is_not_used(client, serve, connect, fields, words):
-    server = serve(answer(IN_PROGRESS))
+    server = serve(response(IN_PROGRESS))
     connect("127.0.0.1" if "schema" in fields else server.url, **{"password": KEY, **fields})
 
     error = client.error(PictoryConfigurationError)
@@ -712,7 +714,7 @@ def test_a_key_that_the_server_sends_back_is_not_shown(client, serve, connect, s
     connect(serve(echo(status, document)).url)
 
     with pytest.raises(PictoryError) as caught:
-        client.look()
+        client.poll()
     assert_keeps_the_key(caught.value)
 
 
@@ -724,7 +726,7 @@ def test_a_key_in_the_words_of_a_failed_job_is_not_shown(client, serve, connect,
 
     connect(serve(echo(200, said)).url)
 
-    assert_no_key(str(client.look()))
+    assert_no_key(str(client.poll()))
 
 
 @pytest.mark.parametrize(
@@ -738,12 +740,12 @@ def test_a_key_that_the_server_sends_back_in_broken_http_is_not_shown(client, se
     connect(serve(send).url)
 
     with pytest.raises(PictoryError) as caught:
-        client.look()
+        client.poll()
     assert_keeps_the_key(caught.value)
 
 
 def test_a_hook_does_not_show_the_key(serve, connect):
-    connect(serve(answer(QUOTA)).url)
+    connect(serve(response(QUOTA)).url)
     hook = PictoryHook()
     hook.get_quota()
 
@@ -754,7 +756,7 @@ def test_a_hook_does_not_show_the_key(serve, connect):
 
 
 def test_the_quota_is_asked_for_and_read(serve, connect):
-    server = serve(answer(QUOTA))
+    server = serve(response(QUOTA))
     connect(server.url)
 
     assert PictoryHook().get_quota() == Quota(ai_credits_used=690, ai_credits_limit=22000)
@@ -772,7 +774,7 @@ def test_the_quota_is_asked_for_and_read(serve, connect):
     ],
 )
 def test_a_quota_that_is_not_told_is_an_error(serve, connect, status, kind):
-    connect(serve(answer(b"", status)).url)
+    connect(serve(response(b"", status)).url)
 
     with pytest.raises(kind):
         PictoryHook().get_quota()
@@ -800,16 +802,16 @@ def test_a_good_connection_is_told_with_its_credits(requests_mock, connect, used
     ("end", "words"),
     [
         (
-            answer(UNAUTHORIZED, 401),
+            response(UNAUTHORIZED, 401),
             "the API key is wrong or was revoked; put the right one into the connection's",
         ),
-        (answer(HTML, 403), "something in front of Pictory"),
-        (answer(HTML), "a page of HTML"),
-        (answer({"aiCredits": {}}), "there are no AI credits in it"),
-        (answer(b"", 302, Location="/login"), "a redirect to '/login', which is not followed"),
-        (hang_up, "No answer from Pictory at http://127.0.0.1"),
+        (response(HTML, 403), "something in front of Pictory"),
+        (response(HTML), "a page of HTML"),
+        (response({"aiCredits": {}}), "there are no AI credits in it"),
+        (response(b"", 302, Location="/login"), "a redirect to '/login', which is not followed"),
+        (hang_up, "No response from Pictory at http://127.0.0.1"),
     ],
-    ids=[str(kind) for kind in AnswerErrorKind][:6],
+    ids=[str(kind) for kind in ResponseErrorKind][:6],
 )
 def test_a_bad_connection_is_told_with_what_is_wrong(serve, connect, end, words):
     connect(serve(end).url)
@@ -831,7 +833,7 @@ def test_a_broken_connection_is_told_and_not_raised(connect, fields):
 
 
 def test_the_connection_test_tries_a_rotated_key_as_well(serve, connect):
-    server = serve(after(lambda: connect(server.url, NEW_KEY), answer(UNAUTHORIZED, 401)), answer(QUOTA))
+    server = serve(after(lambda: connect(server.url, NEW_KEY), response(UNAUTHORIZED, 401)), response(QUOTA))
     connect(server.url)
 
     assert PictoryHook().test_connection()[0]
@@ -841,12 +843,12 @@ def test_the_connection_test_tries_a_rotated_key_as_well(serve, connect):
 
 
 def test_run_sends_the_key_to_any_path_of_pictorys(serve, connect):
-    server = serve(answer({"items": []}))
+    server = serve(response({"items": []}))
     connect(f"{server.url}/pictoryapis")
 
-    answered = PictoryHook().run("/pictoryapis/v1/jobs", headers={"X-More": "x"})
+    responded = PictoryHook().run("/pictoryapis/v1/jobs", headers={"X-More": "x"})
 
-    assert answered.json() == {"items": []}
+    assert responded.json() == {"items": []}
     assert server.request.target == "/pictoryapis/v1/jobs"
     assert server.request.header("authorization") == KEY
     assert server.request.header("user-agent") == f"airflow-provider-pictory/{__version__}"
@@ -854,8 +856,8 @@ def test_run_sends_the_key_to_any_path_of_pictorys(serve, connect):
 
 
 def test_run_follows_no_redirects_and_keeps_the_time_limit(serve, connect):
-    other = serve(answer({}))
-    server = serve(answer(b"", 307, Location=other.url))
+    other = serve(response({}))
+    server = serve(response(b"", 307, Location=other.url))
     connect(server.url, extra={"timeout": 7})
     hook = PictoryHook()
 
@@ -868,7 +870,7 @@ def test_a_session_of_the_hook_sends_the_key_to_pictory_alone(serve, connect, mo
     netrc = tmp_path / "netrc"
     netrc.write_text("default login somebody password else\n")
     monkeypatch.setenv("NETRC", str(netrc))
-    server, other = serve(answer(QUOTA)), serve(answer(b"video"))
+    server, other = serve(response(QUOTA)), serve(response(b"video"))
     connect(server.url)
 
     with PictoryHook().get_conn() as session:
@@ -881,8 +883,8 @@ def test_a_session_of_the_hook_sends_the_key_to_pictory_alone(serve, connect, mo
 
 
 def test_a_session_loses_the_key_when_it_is_redirected_by_ones_own_wish(serve, connect):
-    other = serve(answer(b"video"))
-    server = serve(answer(b"", 302, Location=f"{other.url}/a.mp4"))
+    other = serve(response(b"video"))
+    server = serve(response(b"", 302, Location=f"{other.url}/a.mp4"))
     connect(server.url)
 
     with PictoryHook().get_conn() as session:
@@ -949,18 +951,18 @@ def in_threads(calls):
 
 
 def test_one_hook_serves_one_event_loop_after_another(serve, connect, transports, caplog):
-    server = serve(answer(IN_PROGRESS))
+    server = serve(response(IN_PROGRESS))
     connect(server.url)
     hook = PictoryHook()
 
-    async def look():
+    async def poll():
         return await asyncio.gather(*(hook.aget_job(JOB_ID) for _ in range(5)))
 
-    async def look_and_close():
+    async def poll_and_close():
         async with hook:
-            return await look()
+            return await poll()
 
-    jobs = [job for call in (look, look, look_and_close, look_and_close) for job in asyncio.run(call())]
+    jobs = [job for call in (poll, poll, poll_and_close, poll_and_close) for job in asyncio.run(call())]
 
     assert {job.status for job in jobs} == {JobStatus.IN_PROGRESS}
     assert len(transports) == 4
@@ -970,11 +972,11 @@ def test_one_hook_serves_one_event_loop_after_another(serve, connect, transports
 
 
 def test_one_hook_serves_the_event_loops_of_several_threads_at_once(serve, connect, transports):
-    connect(serve(answer(IN_PROGRESS)).url)
+    connect(serve(response(IN_PROGRESS)).url)
     hook = PictoryHook()
     all_have_looked, one_has_closed = threading.Barrier(3), threading.Event()
 
-    async def look_and_close():
+    async def poll_and_close():
         async with hook:
             await hook.aget_job(JOB_ID)
             await asyncio.to_thread(all_have_looked.wait, 10)
@@ -987,7 +989,7 @@ def test_one_hook_serves_the_event_loops_of_several_threads_at_once(serve, conne
             await asyncio.to_thread(one_has_closed.wait, 10)
             return await hook.aget_job(JOB_ID)
 
-    jobs = in_threads([look_and_close, look_on, look_on])
+    jobs = in_threads([poll_and_close, look_on, look_on])
 
     assert [job.status for job in jobs[1:]] == [JobStatus.IN_PROGRESS] * 2
     assert len(transports) == 3
@@ -999,18 +1001,18 @@ def test_each_event_loop_of_a_hook_picks_up_a_rotated_key(serve, connect):
     connect(server.url, NEW_KEY)
     hook = PictoryHook()
 
-    async def look():
+    async def poll():
         return await hook.aget_job(JOB_ID)
 
-    asyncio.run(look())
-    server.answers[:] = [only(KEY)]
+    asyncio.run(poll())
+    server.responses[:] = [only(KEY)]
     connect(server.url, KEY)
 
-    assert asyncio.run(look()).status is JobStatus.IN_PROGRESS
+    assert asyncio.run(poll()).status is JobStatus.IN_PROGRESS
 
     async def look_before_and_after():
         await hook.aget_job(JOB_ID)
-        server.answers[:] = [only(NEW_KEY)]
+        server.responses[:] = [only(NEW_KEY)]
         connect(server.url, NEW_KEY)
         async with hook:
             return await hook.aget_job(JOB_ID)

@@ -25,15 +25,14 @@ from airflow_provider_pictory.exceptions import (
     PictoryConfigurationError,
     PictoryInsufficientCreditsError,
     PictoryInvalidRequestError,
-    PictoryLedgerError,
     PictoryRateLimitedError,
-    PictorySubmissionUnknownError,
+    PictoryRecordError,
+    PictorySubmissionIndeterminateError,
 )
 from airflow_provider_pictory.hooks.pictory import SUBMIT_ATTEMPTS, PictoryHook
 from tests.support.clients import IN_PROGRESS, JOB_ID, KEY, assert_keeps_the_key
 from tests.support.loopback import (
     after,
-    answer,
     cut_short,
     echo,
     hang_up,
@@ -41,6 +40,7 @@ from tests.support.loopback import (
     head,
     keep_silent,
     raw,
+    response,
     stop_talking,
 )
 
@@ -73,7 +73,7 @@ def assert_one_post(server, attempts=1):
 
 
 def test_an_accepted_video_gives_its_job_id(serve, connect):
-    server = serve(answer(ACCEPTED))
+    server = serve(response(ACCEPTED))
     connect(server.url)
 
     assert submit() == JOB_ID
@@ -81,7 +81,7 @@ def test_an_accepted_video_gives_its_job_id(serve, connect):
 
 
 def test_what_is_sent_is_what_pictory_documents(serve, connect):
-    server = serve(answer(ACCEPTED))
+    server = serve(response(ACCEPTED))
     connect(server.url)
     submit()
 
@@ -103,7 +103,7 @@ def test_what_is_sent_is_what_pictory_documents(serve, connect):
 
 
 def test_a_long_prompt_in_any_script_arrives_whole(serve, connect):
-    server = serve(answer(ACCEPTED))
+    server = serve(response(ACCEPTED))
     connect(server.url)
     submit(VideoRequest('🦊狐ü\n"' * 1000))
 
@@ -111,7 +111,7 @@ def test_a_long_prompt_in_any_script_arrives_whole(serve, connect):
 
 
 def test_each_call_submits_another_video(serve, connect):
-    server = serve(answer(ACCEPTED), answer({"data": {"jobId": "another"}}))
+    server = serve(response(ACCEPTED), response({"data": {"jobId": "another"}}))
     connect(server.url)
     hook = PictoryHook()
 
@@ -120,7 +120,7 @@ def test_each_call_submits_another_video(serve, connect):
 
 
 def test_a_connection_that_went_stale_meanwhile_is_replaced_before_anything_is_sent(serve, connect):
-    server = serve(raw(head(200, {"Content-Length": 2}) + b"{}"), answer(ACCEPTED))
+    server = serve(raw(head(200, {"Content-Length": 2}) + b"{}"), response(ACCEPTED))
     connect(server.url)
     hook = PictoryHook()
     hook.test_connection()
@@ -144,7 +144,7 @@ def test_a_connection_that_went_stale_meanwhile_is_replaced_before_anything_is_s
     ],
 )
 def test_every_4xx_means_that_nothing_was_submitted(serve, connect, status, kind, body):
-    server = serve(answer(body, status))
+    server = serve(response(body, status))
     connect(server.url)
 
     error = error_of(kind)
@@ -158,7 +158,7 @@ def test_every_4xx_means_that_nothing_was_submitted(serve, connect, status, kind
 def test_a_refused_request_is_told_with_pictorys_words_for_each_field(serve, connect):
     fields = [{"name": "duration", "errors": "must be one of 4s, 6s, 8s"}]
     document = {"code": "INVALID_REQUEST_BODY", "message": "Invalid body", "fields": fields}
-    connect(serve(answer(document, 400)).url)
+    connect(serve(response(document, 400)).url)
 
     assert "INVALID_REQUEST_BODY: Invalid body); duration: must be one of 4s, 6s, 8s" in str(
         error_of(PictoryInvalidRequestError)
@@ -167,7 +167,7 @@ def test_a_refused_request_is_told_with_pictorys_words_for_each_field(serve, con
 
 @pytest.mark.parametrize("status", [200, 400, 402, 403, 429])
 def test_want_of_credits_is_an_error_of_its_own_that_no_retry_mends(serve, connect, status):
-    server = serve(answer(NO_CREDITS, status))
+    server = serve(response(NO_CREDITS, status))
     connect(server.url)
 
     error = error_of(PictoryInsufficientCreditsError)
@@ -178,13 +178,15 @@ def test_want_of_credits_is_an_error_of_its_own_that_no_retry_mends(serve, conne
 
 
 def test_a_rate_limit_tells_how_long_to_wait(serve, connect):
-    connect(serve(answer(b"", 429, Retry_After=7)).url)
+    connect(serve(response(b"", 429, Retry_After=7)).url)
 
     assert error_of(PictoryRateLimitedError).retry_after == 7
 
 
 def test_a_refused_key_is_not_tried_again_even_if_it_was_changed_meanwhile(serve, connect):
-    server = serve(after(lambda: connect(server.url, "pictai_new"), answer({"message": "Unauthorized"}, 401)))
+    server = serve(
+        after(lambda: connect(server.url, "pictai_new"), response({"message": "Unauthorized"}, 401))
+    )
     connect(server.url)
 
     error_of(PictoryAuthenticationError)
@@ -223,7 +225,7 @@ def test_a_server_that_hangs_up_in_the_handshake_was_not_sent_anything(serve, co
 
 
 def test_a_server_that_does_not_speak_tls_was_not_sent_anything(serve, connect):
-    server = serve(answer(ACCEPTED))
+    server = serve(response(ACCEPTED))
     connect(server.url.replace("http:", "https:"), extra={"timeout": 0.5})
 
     assert_not_submitted(error_of(PictoryAPIError))
@@ -231,7 +233,7 @@ def test_a_server_that_does_not_speak_tls_was_not_sent_anything(serve, connect):
 
 
 def test_a_server_without_a_trusted_certificate_was_not_sent_anything(serve, connect, certificates):
-    server = serve(answer(ACCEPTED), tls=certificates.context())
+    server = serve(response(ACCEPTED), tls=certificates.context())
     connect(server.url)
 
     assert_not_submitted(error_of(PictoryAPIError))
@@ -239,7 +241,7 @@ def test_a_server_without_a_trusted_certificate_was_not_sent_anything(serve, con
 
 
 def test_a_proxy_that_gives_no_tunnel_passed_nothing_on(serve, connect):
-    proxy = serve(answer(ACCEPTED))
+    proxy = serve(response(ACCEPTED))
     connect("https://pictory.invalid", extra={"proxies": proxy.url})
 
     assert_not_submitted(error_of(PictoryAPIError))
@@ -257,7 +259,7 @@ def test_a_handshake_that_never_ends_was_not_followed_by_anything(connect):
     "fields", [{"password": ""}, {"password": f"Bearer {KEY}"}, {"extra": {"timeout": 0}}]
 )
 def test_a_connection_that_cannot_be_used_is_not_used(serve, connect, fields):
-    server = serve(answer(ACCEPTED))
+    server = serve(response(ACCEPTED))
     connect(server.url, **fields)
 
     error_of(PictoryConfigurationError)
@@ -265,13 +267,13 @@ def test_a_connection_that_cannot_be_used_is_not_used(serve, connect, fields):
 
 
 def limited(retry_after):
-    return answer({"message": "Too Many Requests"}, 429, Retry_After=retry_after)
+    return response({"message": "Too Many Requests"}, 429, Retry_After=retry_after)
 
 
 def test_a_429_is_submitted_again_after_the_pause_that_pictory_asks_for(
     serve, connect, pauses_before_submitting_again
 ):
-    server = serve(limited(7), limited(20), answer(ACCEPTED))
+    server = serve(limited(7), limited(20), response(ACCEPTED))
     connect(server.url)
 
     assert submit() == JOB_ID
@@ -286,7 +288,7 @@ def test_a_429_is_submitted_again_after_the_pause_that_pictory_asks_for(
 def test_a_429_is_never_submitted_again_without_a_pause(
     serve, connect, pauses_before_submitting_again, header
 ):
-    connect(serve(limited(header), answer(ACCEPTED)).url)
+    connect(serve(limited(header), response(ACCEPTED)).url)
 
     assert submit() == JOB_ID
     assert 1 <= pauses_before_submitting_again[0] < 2
@@ -313,16 +315,16 @@ def test_no_connection_at_first_is_tried_again(connect, pauses_before_submitting
 
 
 def test_an_unknown_outcome_after_a_refusal_ends_it(serve, connect):
-    server = serve(limited(1), answer(b"", 502), answer(ACCEPTED))
+    server = serve(limited(1), response(b"", 502), response(ACCEPTED))
     connect(server.url)
 
-    error_of(PictorySubmissionUnknownError)
+    error_of(PictorySubmissionIndeterminateError)
     assert_one_post(server, attempts=2)
 
 
-def test_an_interruption_after_the_answer_tells_the_job_that_is_paid_for(serve, connect, monkeypatch):
-    """A signal may strike between the answer and the return; tenacity's code stands in for that moment."""
-    server = serve(answer(ACCEPTED))
+def test_an_interruption_after_the_response_tells_the_job_that_is_paid_for(serve, connect, monkeypatch):
+    """A signal may strike between the response and the return; tenacity's code stands in for that moment."""
+    server = serve(response(ACCEPTED))
     connect(server.url)
 
     def interrupt(self, *_):
@@ -330,16 +332,16 @@ def test_an_interruption_after_the_answer_tells_the_job_that_is_paid_for(serve, 
 
     monkeypatch.setattr("tenacity.AttemptManager.__exit__", interrupt)
 
-    error = error_of(PictorySubmissionUnknownError)
+    error = error_of(PictorySubmissionIndeterminateError)
     assert f"accepted the video as job {JOB_ID}, which goes on and is paid for" in str(error)
     assert error.job_id == JOB_ID
     assert isinstance(error.interruption, AirflowTaskTimeout)
     assert_one_post(server)
 
 
-def test_an_interruption_after_the_answer_is_never_taken_for_a_lost_connection(serve, connect):
+def test_an_interruption_after_the_response_is_never_taken_for_a_lost_connection(serve, connect):
     """A user's own alarm may raise an OSError, such as TimeoutError; a video is paid for all the same."""
-    server = serve(answer(ACCEPTED))
+    server = serve(response(ACCEPTED))
     connect(server.url)
 
     class InterruptedOnArrival(list):
@@ -354,7 +356,7 @@ def test_an_interruption_after_the_answer_is_never_taken_for_a_lost_connection(s
     assert_one_post(server)
 
 
-def test_an_answer_that_drips_is_given_up_at_the_total_deadline(serve, connect):
+def test_a_response_that_drips_is_given_up_at_the_total_deadline(serve, connect):
     """Each byte comes well within the time that requests allows between two of them."""
 
     def drip(_server, connection, _request):
@@ -367,10 +369,10 @@ def test_an_answer_that_drips_is_given_up_at_the_total_deadline(serve, connect):
     connect(server.url, extra={"timeout": 0.5})
 
     started = time.monotonic()
-    error = error_of(PictorySubmissionUnknownError)
+    error = error_of(PictorySubmissionIndeterminateError)
 
     assert 0.4 < time.monotonic() - started < 2
-    assert "timed out, no complete answer within 0.5 s" in str(error)
+    assert "timed out, no complete response within 0.5 s" in str(error)
     assert_one_post(server)
 
 
@@ -385,7 +387,7 @@ def test_what_was_given_up_before_it_was_sent_is_not_sent_later(serve, connect, 
 
     monkeypatch.setattr(urllib3.connection.HTTPConnection, "connect", slow_connect)
     monkeypatch.setattr("airflow_provider_pictory.hooks.pictory.SUBMIT_ATTEMPTS", 1)
-    server = serve(answer(ACCEPTED))
+    server = serve(response(ACCEPTED))
     connect(server.url, extra={"timeout": 0.3})
 
     assert_not_submitted(error_of(PictoryAPIError))
@@ -411,7 +413,7 @@ def test_each_attempt_is_told_before_it_is_made_and_with_the_seconds_after_which
     serve, connect, monkeypatch
 ):
     monkeypatch.setattr("airflow_provider_pictory.hooks.pictory._pause_before_submitting_again", lambda _: 0)
-    server = serve(limited(1), answer(ACCEPTED))
+    server = serve(limited(1), response(ACCEPTED))
     connect(server.url, extra={"timeout": 7})
     told = []
 
@@ -423,10 +425,10 @@ def test_each_attempt_is_told_before_it_is_made_and_with_the_seconds_after_which
 
 
 @pytest.mark.parametrize(
-    "error", [PictoryLedgerError("full"), OSError("disk"), KeyboardInterrupt()], ids=repr
+    "error", [PictoryRecordError("full"), OSError("disk"), KeyboardInterrupt()], ids=repr
 )
 def test_what_cannot_be_written_down_is_not_submitted(serve, connect, error):
-    server = serve(answer(ACCEPTED))
+    server = serve(response(ACCEPTED))
     connect(server.url)
 
     def fail(over_at):
@@ -471,52 +473,52 @@ def assert_unknown(error, server):
         "no gzip",
     ],
 )
-def test_an_answer_that_got_lost_may_have_been_a_yes(serve, connect, end):
-    server = serve(end, answer(ACCEPTED))
+def test_a_response_that_got_lost_may_have_been_a_yes(serve, connect, end):
+    server = serve(end, response(ACCEPTED))
     connect(server.url)
 
-    error = error_of(PictorySubmissionUnknownError)
+    error = error_of(PictorySubmissionIndeterminateError)
 
-    assert "the answer was lost" in str(error) or "can't be read" in str(error)
+    assert "the response was lost" in str(error) or "can't be read" in str(error)
     assert_unknown(error, server)
 
 
 @pytest.mark.parametrize(
-    "silence", [keep_silent, stop_talking], ids=["before the answer", "within the answer"]
+    "silence", [keep_silent, stop_talking], ids=["before the response", "within the response"]
 )
-def test_an_answer_that_does_not_come_in_time_may_be_a_yes(serve, connect, silence):
+def test_a_response_that_does_not_come_in_time_may_be_a_yes(serve, connect, silence):
     server = serve(silence)
     connect(server.url, extra={"timeout": 0.2})
 
-    assert_unknown(error_of(PictorySubmissionUnknownError), server)
+    assert_unknown(error_of(PictorySubmissionIndeterminateError), server)
 
 
 @pytest.mark.parametrize("body", [b"", HTML, b'{"message": "Internal error"}'], ids=["-", "html", "json"])
 @pytest.mark.parametrize("status", [408, 425, 499, 500, 501, 502, 503, 504, 520, 599])
 def test_a_server_in_trouble_may_have_accepted_first(serve, connect, status, body):
-    server = serve(answer(body, status, Retry_After=1))
+    server = serve(response(body, status, Retry_After=1))
     connect(server.url)
 
-    error = error_of(PictorySubmissionUnknownError)
+    error = error_of(PictorySubmissionIndeterminateError)
 
     assert f"HTTP {status}" in str(error)
     assert_unknown(error, server)
 
 
 def test_a_server_in_trouble_is_not_even_believed_that_credits_are_missing(serve, connect):
-    server = serve(answer(NO_CREDITS, 500))
+    server = serve(response(NO_CREDITS, 500))
     connect(server.url)
 
-    assert_unknown(error_of(PictorySubmissionUnknownError), server)
+    assert_unknown(error_of(PictorySubmissionIndeterminateError), server)
 
 
 @pytest.mark.parametrize("status", [300, 301, 302, 303, 304, 307, 308])
 def test_a_redirect_is_not_followed(serve, connect, status):
-    other = serve(answer(ACCEPTED))
-    server = serve(answer(b"", status, Location=f"{other.url}/pictoryapis/v1/aistudio/videos"))
+    other = serve(response(ACCEPTED))
+    server = serve(response(b"", status, Location=f"{other.url}/pictoryapis/v1/aistudio/videos"))
     connect(server.url)
 
-    error = error_of(PictorySubmissionUnknownError)
+    error = error_of(PictorySubmissionIndeterminateError)
 
     assert "not followed" in str(error)
     assert_unknown(error, server)
@@ -540,27 +542,29 @@ def test_a_redirect_is_not_followed(serve, connect, status):
     ],
 )
 def test_a_yes_without_a_job_id_is_no_yes(serve, connect, body):
-    server = serve(answer(body))
+    server = serve(response(body))
     connect(server.url)
 
-    assert_unknown(error_of(PictorySubmissionUnknownError), server)
+    assert_unknown(error_of(PictorySubmissionIndeterminateError), server)
 
 
 @pytest.mark.parametrize("status", [201, 202, 204, 206])
 def test_another_yes_than_the_documented_one_is_not_trusted(serve, connect, status):
-    server = serve(answer(b"", status))
+    server = serve(response(b"", status))
     connect(server.url)
 
-    assert_unknown(error_of(PictorySubmissionUnknownError), server)
+    assert_unknown(error_of(PictorySubmissionIndeterminateError), server)
 
 
 @pytest.mark.parametrize("alarm", [AirflowTaskTimeout, KeyboardInterrupt, SystemExit, MemoryError])
-def test_a_task_that_is_ended_while_it_waits_for_the_answer_leaves_the_outcome_unknown(serve, connect, alarm):
+def test_a_task_that_is_ended_while_it_waits_for_the_response_leaves_the_outcome_unknown(
+    serve, connect, alarm
+):
     server = serve(after(ring, keep_silent))
     connect(server.url)
 
     with raising(alarm):
-        error = error_of(PictorySubmissionUnknownError)
+        error = error_of(PictorySubmissionIndeterminateError)
 
     assert alarm.__name__ in str(error)
     assert error.job_id is None
@@ -627,7 +631,7 @@ def test_a_key_that_the_server_sends_back_is_not_shown(serve, connect, status, d
 
 
 def test_watching_a_job_and_submitting_can_share_a_hook(serve, connect):
-    server = serve(answer(ACCEPTED), answer(IN_PROGRESS))
+    server = serve(response(ACCEPTED), response(IN_PROGRESS))
     connect(server.url)
     hook = PictoryHook()
 

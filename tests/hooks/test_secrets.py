@@ -23,7 +23,7 @@ from airflow_provider_pictory.exceptions import PictoryAPIError, PictoryConfigur
 from airflow_provider_pictory.hooks.pictory import PictoryHook
 from airflow_provider_pictory.triggers.pictory import VideoJobTrigger
 from tests.support.clients import IN_PROGRESS, JOB_ID, KEY
-from tests.support.loopback import answer, echo, head, raw
+from tests.support.loopback import echo, head, raw, response
 
 PASSWORD = "Sturgeon/Gr4nite"
 USER = "harbourmaster"
@@ -31,7 +31,7 @@ NOWHERE = "https://pictory.invalid"
 
 
 def chain_of(error):
-    """Give all that a log, a tracker of errors or a user is shown of an error."""
+    """Return all that a log, a tracker of errors or a user is shown of an error."""
     texts = []
     while error is not None:
         texts.append(f"{error} {error!r} {vars(error)!r}")
@@ -101,7 +101,7 @@ def test_a_proxy_that_gives_no_tunnel_is_named_without_its_password(
     error = client.error(PictoryAPIError)
 
     shown = chain_of(error) + caplog.text + "".join(capfd.readouterr())
-    assert "No answer from Pictory" in str(error)
+    assert "No response from Pictory" in str(error)
     for secret in (PASSWORD, USER):
         assert_nothing_of(secret, shown)
 
@@ -129,7 +129,7 @@ def test_nor_do_other_calls_nor_a_trigger_name_it(behind_proxy, caplog, capfd):
             return event
 
     event = asyncio.run(first_event())
-    assert event.payload["outcome"] == "doubtful"
+    assert event.payload["outcome"] == "inconclusive"
     shown.append(json.dumps(event.payload))
 
     text = "\n".join(shown) + caplog.text + "".join(capfd.readouterr())
@@ -182,7 +182,7 @@ def test_a_key_that_comes_back_in_another_form_is_not_shown(client, serve, conne
     if place == "message":
         body = json.dumps({"code": "E1", "message": f"{'x' * 270} {text} is odd"}).encode()
     headers = {"Location": f"/login/{quote(text)}"} if place == "location" else {}
-    connect(serve(answer(body, status, **headers)).url)
+    connect(serve(response(body, status, **headers)).url)
 
     error = client.error(type_of(status))
 
@@ -201,9 +201,9 @@ def test_nor_is_it_in_the_words_of_a_failed_job(client, serve, connect, write):
     form = write(KEY)
     text = form.decode("latin-1") if isinstance(form, bytes) else form
     data = {"status": "failed", "error_code": text, "error_message": f"the key {text} is odd"}
-    connect(serve(answer({"job_id": JOB_ID, "data": data})).url)
+    connect(serve(response({"job_id": JOB_ID, "data": data})).url)
 
-    job = client.look()
+    job = client.poll()
 
     assert_no_form_of_the_key(write, f"{job.error_code} {job.error_message}")
 
@@ -213,12 +213,12 @@ def test_nor_is_it_in_the_words_of_a_failed_job(client, serve, connect, write):
     "body", [b"secret word", b'{"detail": "secret word"}', b'["secret word"]', b'"secret word"']
 )
 def test_who_refuses_the_key_is_quoted_only_in_pictorys_own_form(client, serve, connect, status, body):
-    connect(serve(answer(body, status)).url)
+    connect(serve(response(body, status)).url)
     error = client.error(type_of(status))
     assert "secret word" not in str(error)
     assert f"HTTP {status}" in str(error)
 
-    connect(serve(answer({"message": "Unauthorized"}, status)).url)
+    connect(serve(response({"message": "Unauthorized"}, status)).url)
     assert "(Unauthorized)" in str(client.error(type_of(status)))
 
 
@@ -281,10 +281,10 @@ def test_an_encrypted_key_asks_nobody(connect, certificates, tmp_path, in_one_fi
         "sys.exit(pty.spawn([sys.executable, '-c', 'import asyncio\\n"
         "from airflow_provider_pictory.hooks.pictory import PictoryHook\\n"
         f"print(PictoryHook().test_connection())\\n"
-        "async def look():\\n"
+        "async def poll():\\n"
         "    async with PictoryHook() as hook:\\n"
         f'        await hook.aget_job("{JOB_ID}")\\n'
-        "try:\\n    asyncio.run(look())\\nexcept Exception as error:\\n    print(error)\\n']))\n"
+        "try:\\n    asyncio.run(poll())\\nexcept Exception as error:\\n    print(error)\\n']))\n"
     )
     connect(NOWHERE, extra={"cert": cert})
 
@@ -323,9 +323,9 @@ def test_nothing_of_a_signed_url_is_shown_when_it_can_not_be_opened(connect, mar
 def test_a_signed_url_in_a_jobs_words_loses_its_query(client, serve, connect, mark):
     url = f"https://user:pass-word@bucket.example/a.png?X-Amz-Signature=5f3a{mark}77c1"
     data = {"status": "failed", "error_code": "5001", "error_message": f"can't fetch {url} today"}
-    connect(serve(answer({"job_id": JOB_ID, "data": data})).url)
+    connect(serve(response({"job_id": JOB_ID, "data": data})).url)
 
-    assert client.look().error_message == "can't fetch https://bucket.example/a.png today"
+    assert client.poll().error_message == "can't fetch https://bucket.example/a.png today"
 
 
 # Printable and bounded
@@ -335,11 +335,11 @@ def test_a_signed_url_in_a_jobs_words_loses_its_query(client, serve, connect, ma
 def test_the_words_of_a_job_are_printable_and_bounded(client, serve, connect, status):
     nasty = "\x1b[31mred\x1b[0m \u202e\0\r\n" + "y" * 900_000
     data = {"status": status, "error_code": nasty, "error_message": nasty}
-    connect(serve(answer({"job_id": JOB_ID, "data": data}, 200, Date="x")).url)
+    connect(serve(response({"job_id": JOB_ID, "data": data}, 200, Date="x")).url)
 
     # More than a megabyte is refused as a whole.
     try:
-        words = client.look()
+        words = client.poll()
     except PictoryError as error:
         texts = [str(error)]
     else:
@@ -349,7 +349,7 @@ def test_the_words_of_a_job_are_printable_and_bounded(client, serve, connect, st
         assert len(text) <= 1200
 
 
-def test_the_reason_of_an_odd_answer_is_printable_and_bounded(client, serve, connect):
+def test_the_reason_of_an_odd_response_is_printable_and_bounded(client, serve, connect):
     connect(serve(raw(b"HTTP/1.1 nonsense \x1b[31m" + b"z" * 60_000 + b"\r\n\r\n")).url)
 
     error = client.error(PictoryAPIError)
@@ -359,9 +359,9 @@ def test_the_reason_of_an_odd_answer_is_printable_and_bounded(client, serve, con
 
 
 def test_a_job_that_ends_is_not_changed_by_all_this(client, serve, connect):
-    connect(serve(answer(IN_PROGRESS)).url)
+    connect(serve(response(IN_PROGRESS)).url)
 
-    assert client.look().status == "in-progress"
+    assert client.poll().status == "in-progress"
 
 
 def test_the_key_is_searched_for_in_time(client, serve, connect):

@@ -18,7 +18,7 @@ DASHBOARD = "https://app.pictory.ai/"
 
 
 def links(dag, run, task_id, map_index=-1):
-    """Give a task's links as the UI does: from the stored DAG and the XComs, wherever it ran."""
+    """Return a task's links as the UI does: from the stored DAG and the XComs, wherever it ran."""
     stored = getattr(serialized_objects, "DagSerialization", serialized_objects.SerializedDAG)
     # A scheduler, and so a test that lets one read a DAG, switches them off for its whole process.
     stored._load_operator_extra_links = True

@@ -60,12 +60,12 @@ def _arguments(function):
 
 @pytest.fixture
 def execution_timeout():
-    """Give a timeout that Airflow enforces, long enough for a submission."""
+    """Return a timeout that Airflow enforces, long enough for a submission."""
     return timedelta(seconds=2.5)
 
 
 class SilentServer:
-    """Takes whatever it is sent and never answers."""
+    """Takes whatever it is sent and never responds."""
 
     def __init__(self) -> None:
         self._listening = socket.create_server(("127.0.0.1", 0))

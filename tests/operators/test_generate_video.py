@@ -17,7 +17,7 @@ from airflow_provider_pictory.exceptions import (
     PictoryJobTimedOutError,
     PictoryRateLimitedError,
     PictorySpendingLimitError,
-    PictorySubmissionUnresolvedError,
+    PictorySubmissionPendingError,
 )
 from airflow_provider_pictory.operators.pictory import GenerateVideoOperator
 from airflow_provider_pictory.sensors.pictory import VideoJobSensor
@@ -274,7 +274,7 @@ def test_it_warns_when_the_price_will_be_another_than_asked_for(busy_pictory, ru
 
 @pytest.mark.parametrize("deferrable", [False, True], ids=["on the worker", "deferred"])
 def test_a_failed_job_is_not_paid_for_again(busy_pictory, run_dag, deferrable):
-    busy_pictory.answer_next(
+    busy_pictory.respond_next(
         "/v1/jobs/",
         body={
             "success": False,
@@ -342,7 +342,7 @@ def test_mapped_and_deferred_each_instance_resumes_with_its_own_job(pictory, run
 
 
 @pytest.mark.parametrize(
-    ("answer", "posts"),
+    ("response", "posts"),
     [
         ({"status": 500, "body": {"message": "Internal Server Error"}}, 2),
         ({"status": 500, "body": {"message": "Internal Server Error"}, "is_processed": True}, 1),
@@ -354,15 +354,15 @@ def test_mapped_and_deferred_each_instance_resumes_with_its_own_job(pictory, run
     ],
     ids=["500", "500 though accepted", "504", "no job id", "nothing", "redirect", "408 though accepted"],
 )
-def test_when_nobody_knows_whether_it_was_accepted_the_retry_finds_out(pictory, run_dag, answer, posts):
-    pictory.answer_next("/v1/aistudio/videos", method="POST", **answer)
+def test_when_nobody_knows_whether_it_was_accepted_the_retry_finds_out(pictory, run_dag, response, posts):
+    pictory.respond_next("/v1/aistudio/videos", method="POST", **response)
     with a_dag(retries=2) as dag:
         GenerateVideoOperator(task_id="generate", prompt=PROMPT)
 
     run = run_dag(dag)
 
     error = run.error("generate")
-    assert isinstance(error, PictorySubmissionUnresolvedError)
+    assert isinstance(error, PictorySubmissionPendingError)
     assert "It is not known whether" in str(error)
     assert "finds out what became of it" in str(error)
     assert (run.states["generate"], run.tries("generate")) == ("success", 2)
@@ -389,14 +389,14 @@ def test_a_connection_that_breaks_costs_a_try_and_no_second_video(
 
     run = run_dag(dag)
 
-    assert isinstance(run.error("generate"), PictorySubmissionUnresolvedError)
+    assert isinstance(run.error("generate"), PictorySubmissionPendingError)
     assert (run.states["generate"], run.tries("generate")) == ("success", 2)
     assert run.xcom("generate", "video")["job_id"] == only_job(pictory)["job_id"]
     assert why in run.log
     assert count(pictory, POST) == posts
 
 
-def test_without_retries_a_lost_answer_is_found_again_within_the_only_try(pictory, run_dag):
+def test_without_retries_a_lost_response_is_found_again_within_the_only_try(pictory, run_dag):
     pictory.set_faults(["drop-after-processing:method=POST,count=1"])
     with a_dag(retries=0) as dag:
         GenerateVideoOperator(task_id="generate", prompt=PROMPT)
@@ -449,7 +449,7 @@ def test_a_missing_connection_says_how_to_create_it(pictory, run_dag):
 
 
 def test_too_many_requests_are_retried_as_airflow_is_told_to(busy_pictory, run_dag):
-    busy_pictory.answer_next("/v1/aistudio/videos", method="POST", status=429, headers={"Retry-After": "77"})
+    busy_pictory.respond_next("/v1/aistudio/videos", method="POST", status=429, headers={"Retry-After": "77"})
     with a_dag(retries=1) as dag:
         GenerateVideoOperator(task_id="generate", prompt=PROMPT)
 
@@ -482,7 +482,7 @@ def test_a_server_that_is_not_there_is_tried_again(pictory_at, run_dag, monkeypa
 
 
 def test_lasting_trouble_after_the_acceptance_never_submits_again(busy_pictory, run_dag):
-    busy_pictory.answer_next("/v1/jobs/", status=503, times=1000)
+    busy_pictory.respond_next("/v1/jobs/", status=503, times=1000)
     with a_dag(retries=3, poll_interval=0.03, timeout=0.1, wait_for_completion=True) as dag:
         GenerateVideoOperator(task_id="on_the_worker", prompt=PROMPT)
         GenerateVideoOperator(task_id="deferred", prompt=PROMPT, deferrable=True)
@@ -530,10 +530,10 @@ def test_an_execution_timeout_after_the_acceptance_is_retried_with_the_same_job(
 
 
 @in_tasks_of_airflow_3
-def test_an_execution_timeout_while_pictory_answers_is_retried_and_finds_the_job(
+def test_an_execution_timeout_while_pictory_responses_is_retried_and_finds_the_job(
     pictory, run_dag, execution_timeout
 ):
-    pictory.set_faults(["no-answer:method=POST,is-processed=yes,count=1"])
+    pictory.set_faults(["no-response:method=POST,is-processed=yes,count=1"])
     with a_dag(retries=2, execution_timeout=execution_timeout) as dag:
         GenerateVideoOperator(task_id="generate", prompt=PROMPT)
 

@@ -23,24 +23,24 @@ from airflow_provider_pictory.exceptions import (
     PictoryInvalidRequestError,
     PictoryJobFailedError,
     PictoryJobTimedOutError,
-    PictoryLedgerError,
+    PictoryRecordError,
     PictorySpendingLimitError,
-    PictorySubmissionUnknownError,
-    PictorySubmissionUnresolvedError,
+    PictorySubmissionIndeterminateError,
+    PictorySubmissionPendingError,
 )
 from airflow_provider_pictory.hooks.pictory import PictoryHook
 from airflow_provider_pictory.operators import pictory as operators
 from airflow_provider_pictory.operators.pictory import GenerateVideoOperator
 from airflow_provider_pictory.sandbox.connection import connection_json
 from airflow_provider_pictory.sensors.pictory import VideoJobSensor
-from airflow_provider_pictory.waiting import job_wait
-from airflow_provider_pictory.waiting.events import MOST_DOUBTS
+from airflow_provider_pictory.waiting import job_watch
+from airflow_provider_pictory.waiting.events import MOST_INCONCLUSIVE
 from tests.conftest import API_KEY, RENDER_SECONDS
 from tests.support.bare_tasks import BareTask, until
 from tests.support.pictory_words import JOB, POST, count, only_job
 
 PROMPT = "A paper boat on a rainy street"
-DOUBT = {"outcome": "doubtful", "job_id": "?", "error": "PictoryError", "message": "?"}
+DOUBT = {"outcome": "inconclusive", "job_id": "?", "error": "PictoryError", "message": "?"}
 QUOTA = "GET /pictoryapis/v1/quota"
 DEFERRED_OR_NOT = pytest.mark.parametrize("deferrable", [False, True], ids=["on the worker", "deferred"])
 
@@ -125,7 +125,7 @@ def test_by_default_it_waits_for_an_hour(busy_pictory, arguments):
     assert timedelta(minutes=59) < left < timedelta(minutes=60)
 
 
-def test_in_doubt_it_waits_on_for_the_same_job_until_the_same_deadline(busy_pictory):
+def test_undecided_it_waits_on_for_the_same_job_until_the_same_deadline(busy_pictory):
     video = a_video()
     video.execute()
     first = until(video.trigger)
@@ -139,7 +139,7 @@ def test_in_doubt_it_waits_on_for_the_same_job_until_the_same_deadline(busy_pict
 def test_a_triggerer_that_keeps_failing_alone_ends_the_try_and_a_retry_waits_for_the_same_job(busy_pictory):
     video = a_video(retries=1)
     video.execute()
-    for _ in range(MOST_DOUBTS):
+    for _ in range(MOST_INCONCLUSIVE):
         assert video.resume(DOUBT) is None
 
     with pytest.raises(PictoryError, match="keeps failing") as caught:
@@ -151,7 +151,7 @@ def test_a_triggerer_that_keeps_failing_alone_ends_the_try_and_a_retry_waits_for
     assert count(busy_pictory, POST) == 1
 
 
-def test_in_doubt_it_takes_what_it_finds(pictory):
+def test_undecided_it_takes_what_it_finds(pictory):
     video = a_video()
     video.execute()
 
@@ -170,7 +170,7 @@ def test_an_event_about_another_job_is_not_believed(busy_pictory):
     assert count(busy_pictory, JOB) == 1
 
 
-def test_when_airflow_gives_up_on_the_trigger_a_last_look_finds_the_video(pictory):
+def test_when_airflow_gives_up_on_the_trigger_a_last_poll_finds_the_video(pictory):
     video = a_video()
     video.execute()
 
@@ -188,14 +188,14 @@ def test_when_airflow_gives_up_on_the_trigger_and_the_job_goes_on_the_wait_is_ov
 
 @DEFERRED_OR_NOT
 def test_a_failed_job_keeps_pictorys_own_error(busy_pictory, deferrable):
-    busy_pictory.answer_next(
+    busy_pictory.respond_next(
         "/v1/jobs/", body={"data": {"status": "failed", "error_code": "INSUFFICIENT_CREDITS"}}
     )
 
     with pytest.raises(AirflowFailException, match="the account is out of AI credits"):
         a_video(deferrable=deferrable).run()
 
-    busy_pictory.answer_next("/v1/jobs/", body={"data": {"status": "failed", "error_code": "5002"}})
+    busy_pictory.respond_next("/v1/jobs/", body={"data": {"status": "failed", "error_code": "5002"}})
     with pytest.raises(PictoryJobFailedError, match="5002"):
         a_video(deferrable=deferrable).run()
 
@@ -222,10 +222,10 @@ def test_when_airflow_cannot_give_the_job_id_back_a_retry_goes_on_with_the_job(p
     video = a_video(retries=1)
     video.execute()
 
-    def no_answer(**_):
+    def no_response(**_):
         raise ConnectionError("no API server")
 
-    monkeypatch.setattr(video.instance, "xcom_pull", no_answer)
+    monkeypatch.setattr(video.instance, "xcom_pull", no_response)
     with pytest.raises(ConnectionError, match="no API server"):
         video.resume_after_failure("Trigger timeout")
 
@@ -273,7 +273,7 @@ def test_a_task_that_is_killed_while_waiting_keeps_its_retries_and_its_job(busy_
 
     video = a_video(retries=3, deferrable=False)
     with monkeypatch.context() as patches:
-        patches.setattr(job_wait, "wait_for_job", killed)
+        patches.setattr(job_watch, "wait_for_job", killed)
         with pytest.raises(Killed):
             video.execute()
 
@@ -388,7 +388,7 @@ def test_a_store_that_does_not_work_stops_the_task_before_anything_is_paid(picto
     video = a_video(retries=1)
     setattr(video.variables, {"read": "keys", "write": "set"}[step], broken)
 
-    with pytest.raises(PictoryLedgerError, match=r"can't be .*OSError: no database"):
+    with pytest.raises(PictoryRecordError, match=r"can't be .*OSError: no database"):
         video.execute()
     assert count(pictory, POST) == 0
 
@@ -445,7 +445,7 @@ def test_a_failed_job_fails_a_later_try_as_well(busy_pictory):
 @DEFERRED_OR_NOT
 def test_a_failed_job_is_not_said_to_go_on(busy_pictory, deferrable):
     video = a_video(retries=1, deferrable=deferrable, resubmit_failed=True)
-    busy_pictory.answer_next("/v1/jobs/", body={"data": {"status": "failed", "error_code": "5002"}})
+    busy_pictory.respond_next("/v1/jobs/", body={"data": {"status": "failed", "error_code": "5002"}})
 
     with pytest.raises(PictoryError, match="clear the task that submitted it, which submits and pays again"):
         video.run()
@@ -456,7 +456,7 @@ def test_a_failed_job_is_not_said_to_go_on(busy_pictory, deferrable):
 @DEFERRED_OR_NOT
 def test_where_a_clear_would_submit_no_other_video_the_log_says_so(busy_pictory, deferrable):
     video = a_video(deferrable=deferrable, on_clear="reattach")
-    busy_pictory.answer_next("/v1/jobs/", body={"data": {"status": "failed", "error_code": "5002"}})
+    busy_pictory.respond_next("/v1/jobs/", body={"data": {"status": "failed", "error_code": "5002"}})
 
     with pytest.raises(PictoryJobFailedError):
         video.run()
@@ -549,10 +549,10 @@ def test_a_job_is_waited_for_over_the_connection_that_it_was_submitted_over(
     assert count(busy_pictory, POST) == 1
 
 
-# Without an answer
+# Without a response
 
 
-def test_without_a_retry_left_what_became_of_a_lost_answer_is_found_out_in_place(busy_pictory):
+def test_without_a_retry_left_what_became_of_a_lost_response_is_found_out_in_place(busy_pictory):
     busy_pictory.set_faults(["drop-after-processing:method=POST"])
     video = a_video(wait_for_completion=False)
 
@@ -578,7 +578,7 @@ def test_in_place_it_is_submitted_again_once_where_it_certainly_never_arrived(pi
 def test_in_place_it_is_not_submitted_a_third_time(pictory):
     pictory.set_faults(["drop-before-processing:method=POST"])
 
-    with pytest.raises(PictorySubmissionUnresolvedError):
+    with pytest.raises(PictorySubmissionPendingError):
         a_video().execute()
     assert count(pictory, POST) == 2
 
@@ -586,12 +586,12 @@ def test_in_place_it_is_not_submitted_a_third_time(pictory):
 def test_a_job_that_may_be_it_and_still_runs_is_left_to_a_later_try(busy_pictory):
     busy_pictory.set_faults(["drop-after-processing:method=POST"])
     video = a_video(retries=3, reconcile_timeout=0.1)
-    with pytest.raises(PictorySubmissionUnresolvedError, match="The next try"):
+    with pytest.raises(PictorySubmissionPendingError, match="The next try"):
         video.execute()
     job_id = only_job(busy_pictory)["job_id"]
 
     video.retry()
-    with pytest.raises(PictorySubmissionUnresolvedError, match=job_id):
+    with pytest.raises(PictorySubmissionPendingError, match=job_id):
         video.execute()
     busy_pictory.advance(RENDER_SECONDS)
     video.retry()
@@ -612,14 +612,16 @@ def test_where_the_evidence_settles_nothing_the_author_of_the_dag_decides(
         wait_for_completion=False,
         reconcile_timeout=0.1,
     )
-    with pytest.raises(PictorySubmissionUnresolvedError):
+    with pytest.raises(PictorySubmissionPendingError):
         video.execute()
     # Nothing tells the prompt of a failed job.
     pictory.set_job(only_job(pictory)["job_id"], "failed")
     video.retry()
 
     if on_unknown_submission == "fail":
-        with pytest.raises(PictorySubmissionUnknownError, match="on_unknown_submission='resubmit'") as caught:
+        with pytest.raises(
+            PictorySubmissionIndeterminateError, match="on_unknown_submission='resubmit'"
+        ) as caught:
             video.execute()
         assert all(job["job_id"] in str(caught.value) for job in pictory.jobs())
     else:

@@ -12,16 +12,16 @@ from airflow_provider_pictory.exceptions import (
     PictoryConfigurationError,
     PictoryError,
     PictoryRedirectedError,
-    PictorySubmissionUnknownError,
+    PictorySubmissionIndeterminateError,
 )
 from airflow_provider_pictory.hooks.pictory import PictoryHook
 from airflow_provider_pictory.operators.pictory import GenerateVideoOperator
 from airflow_provider_pictory.sensors.pictory import VideoJobSensor
 from airflow_provider_pictory.transfers.pictory_to_object_storage import PictoryToObjectStorageOperator
-from airflow_provider_pictory.waiting import job_wait
+from airflow_provider_pictory.waiting import job_watch
 from tests.support.bare_tasks import BareTask
 from tests.support.file_hosts import film
-from tests.support.loopback import Loopback, answer
+from tests.support.loopback import Loopback, response
 
 JOB_ID = "4a09edf9-d071-4847-bda5-8dea913d80fe"
 LIST = "/pictoryapis/v1/jobs"
@@ -43,20 +43,20 @@ class Service:
         path = request.target.partition("?")[0]
         if self.redirect:
             status, location = self.redirect
-            return answer(b"", status, Location=location + request.target)(server, connection, request)
+            return response(b"", status, Location=location + request.target)(server, connection, request)
         if request.method == "POST":
             self.jobs += 1
-            return answer({"success": True, "data": {"jobId": self.job_id}})(server, connection, request)
+            return response({"success": True, "data": {"jobId": self.job_id}})(server, connection, request)
         if path in (LIST, "/pictoryapis/v1/aistudio/videos"):
-            return answer({"items": [], "nextPageKey": None})(server, connection, request)
+            return response({"items": [], "nextPageKey": None})(server, connection, request)
         if path == "/film.mp4":
-            return answer(film())(server, connection, request)
+            return response(film())(server, connection, request)
         if unquote(path.removeprefix(f"{LIST}/")) != str(self.job_id):
-            return answer({"error_code": "5000", "error_message": "JOB_NOT_FOUND"}, 404)(
+            return response({"error_code": "5000", "error_message": "JOB_NOT_FOUND"}, 404)(
                 server, connection, request
             )
         data = {"status": "completed", "url": f"{self.server.url}/film.mp4"}
-        return answer({"job_id": self.job_id, "data": data})(server, connection, request)
+        return response({"job_id": self.job_id, "data": data})(server, connection, request)
 
     @property
     def asked(self):
@@ -166,7 +166,7 @@ def test_a_job_survives_a_redirect_that_passes(service_of, connect, deferrable, 
 
 @pytest.mark.parametrize("deferrable", [False, True], ids=["poke", "deferred"])
 def test_a_redirect_that_lasts_is_the_connections_fault(service_of, connect, deferrable, monkeypatch):
-    monkeypatch.setattr(job_wait, "FORBIDDEN_GRACE", 0.3)
+    monkeypatch.setattr(job_watch, "FORBIDDEN_GRACE", 0.3)
     service = service_of()
     service.redirect = (301, "https://api.example")
     connect(service.server.url)
@@ -187,7 +187,7 @@ def test_a_redirect_that_lasts_is_the_connections_fault(service_of, connect, def
 
 @pytest.mark.parametrize("job_id", ODD_IDS, ids=lambda job_id: str(job_id)[:8])
 @pytest.mark.parametrize("deferrable", [False, True], ids=["on the worker", "deferred"])
-def test_whatever_id_a_submission_is_answered_with_can_be_awaited_and_saved(
+def test_whatever_id_a_submission_is_responded_with_can_be_awaited_and_saved(
     service_of, connect, tmp_path, job_id, deferrable
 ):
     service = service_of(job_id)
@@ -218,7 +218,7 @@ def test_an_id_that_nothing_can_be_asked_with_is_kept_and_nothing_is_paid_again(
     connect(service.server.url)
     video = a_video()
 
-    with pytest.raises(PictorySubmissionUnknownError) as caught:
+    with pytest.raises(PictorySubmissionIndeterminateError) as caught:
         video.execute()
 
     error = caught.value

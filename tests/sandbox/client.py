@@ -32,9 +32,9 @@ class Client:
 
     def submitted(self, **fields):
         """Submit and give the job id."""
-        answer = self.submit(**fields)
-        assert answer.status_code == 200, answer.text
-        return answer.json()["data"]["jobId"]
+        response = self.submit(**fields)
+        assert response.status_code == 200, response.text
+        return response.json()["data"]["jobId"]
 
     def job(self, job_id):
         return self.get(f"/v1/jobs/{job_id}")

@@ -1,4 +1,4 @@
-"""The API's paths answer as documented; the examples are those of Pictory's documentation, word for word."""
+"""The API's paths respond as documented; the examples are those of Pictory's documentation, word for word."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ def slow(pictory_sandbox_factory):
 
 
 class TestGenerateVideo:
-    def test_the_answer_is_a_success_with_a_job_id(self, client):
-        answer = client.submit()
+    def test_the_response_is_a_success_with_a_job_id(self, client):
+        response = client.submit()
 
-        assert answer.status_code == 200
-        assert answer.headers["Content-Type"].startswith("application/json")
-        job_id = answer.json()["data"]["jobId"]
+        assert response.status_code == 200
+        assert response.headers["Content-Type"].startswith("application/json")
+        job_id = response.json()["data"]["jobId"]
         assert UUID.fullmatch(job_id)
-        assert answer.json() == {"success": True, "data": {"jobId": job_id}}
+        assert response.json() == {"success": True, "data": {"jobId": job_id}}
 
     def test_two_equal_submissions_are_two_jobs(self, client):
         assert client.submitted() != client.submitted()
         assert client.ai_credits()["used"] == 16
 
     def test_a_broken_rule_is_named_field_by_field_and_costs_nothing(self, client):
-        answer = client.submit(model="veo3.1", duration="5s", aspectRatio="1:1")
+        response = client.submit(model="veo3.1", duration="5s", aspectRatio="1:1")
 
-        assert answer.status_code == 400
-        assert answer.json() == {
+        assert response.status_code == 400
+        assert response.json() == {
             "code": "INVALID_REQUEST_BODY",
             "message": "The request body is invalid.",
             "fields": [
@@ -48,18 +48,18 @@ class TestGenerateVideo:
         assert client.ai_credits()["used"] == 0
 
     def test_more_than_one_source_is_a_400(self, client):
-        answer = client.submit(firstFrameImageUrl=IMAGE, referenceImageUrls=[IMAGE])
+        response = client.submit(firstFrameImageUrl=IMAGE, referenceImageUrls=[IMAGE])
 
-        assert answer.status_code == 400
-        assert answer.json()["code"] == "INVALID_REQUEST_BODY"
+        assert response.status_code == 400
+        assert response.json()["code"] == "INVALID_REQUEST_BODY"
 
     @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"prompt=fox"])
     def test_a_body_that_is_no_json_object_is_a_400(self, client, content):
-        answer = client.session.post(f"{client.api}/v1/aistudio/videos", data=content, timeout=5)
+        response = client.session.post(f"{client.api}/v1/aistudio/videos", data=content, timeout=5)
 
-        assert answer.status_code == 400
-        assert answer.json()["code"] == "INVALID_REQUEST_BODY"
-        assert answer.json()["fields"] == []
+        assert response.status_code == 400
+        assert response.json()["code"] == "INVALID_REQUEST_BODY"
+        assert response.json()["fields"] == []
 
     def test_unknown_fields_are_silently_dropped(self, client):
         job_id = client.submitted(aspect_ratio="1:1", webhookUrl="nonsense")
@@ -70,10 +70,10 @@ class TestGenerateVideo:
         client = client_of(pictory_sandbox_factory(credits=20))
         client.submitted(duration="8s")
 
-        answer = client.submit(duration="5s")
+        response = client.submit(duration="5s")
 
-        assert answer.status_code == 402
-        assert answer.json()["code"] == "INSUFFICIENT_CREDITS"
+        assert response.status_code == 402
+        assert response.json()["code"] == "INSUFFICIENT_CREDITS"
         assert client.ai_credits() == {"used": 12.8, "limit": 20}
 
 
@@ -82,10 +82,10 @@ class TestGetJob:
         client = client_of(slow)
         job_id = client.submitted()
 
-        answer = client.job(job_id)
+        response = client.job(job_id)
 
-        assert answer.status_code == 200
-        assert answer.json() == {"job_id": job_id, "success": True, "data": {"status": "in-progress"}}
+        assert response.status_code == 200
+        assert response.json() == {"job_id": job_id, "success": True, "data": {"status": "in-progress"}}
 
     def test_a_completed_job_shows_what_came_out(self, client):
         job_id = client.submitted(model="pixverse5.5", duration="8s", aspectRatio="16:9")
@@ -130,20 +130,20 @@ class TestGetJob:
         job_id = client.submitted()
         pictory_sandbox.set_job(job_id, "failed", error_code="1001", error_message="CONTENT_REFUSED")
 
-        answer = client.job(job_id)
+        response = client.job(job_id)
 
-        assert answer.status_code == 200
-        assert answer.json() == {
+        assert response.status_code == 200
+        assert response.json() == {
             "job_id": job_id,
             "success": False,
             "data": {"status": "failed", "error_code": "1001", "error_message": "CONTENT_REFUSED"},
         }
 
     def test_an_unknown_job_is_a_404(self, client):
-        answer = client.job("4a09edf9-d071-4847-bda5-8dea913d80fe")
+        response = client.job("4a09edf9-d071-4847-bda5-8dea913d80fe")
 
-        assert answer.status_code == 404
-        assert answer.json() == {
+        assert response.status_code == 404
+        assert response.json() == {
             "job_id": "4a09edf9-d071-4847-bda5-8dea913d80fe",
             "success": False,
             "data": {"error_code": "5000", "error_message": "JOB_NOT_FOUND"},
@@ -333,11 +333,11 @@ class TestClean:
         job_id = client.submitted()
         url = client.data(job_id)["url"]
 
-        answer = client.clean(job_id)
+        response = client.clean(job_id)
 
-        assert answer.status_code == 200
+        assert response.status_code == 200
         expected = {"job_id": job_id, "success": True, "data": {"status": "cleaned"}}
-        assert client.job(job_id).json() == answer.json() == expected
+        assert client.job(job_id).json() == response.json() == expected
         assert requests.get(url, timeout=5).status_code == 404
         assert client.videos().json()["items"] == []
 

@@ -13,7 +13,7 @@ from airflow_provider_pictory.sandbox.background import PictorySandbox
 from tests.sandbox.client import Client
 
 
-def test_it_answers_inside_the_with_statement_and_no_longer_after():
+def test_it_responses_inside_the_with_statement_and_no_longer_after():
     with PictorySandbox() as sandbox:
         url = sandbox.url
         assert requests.get(f"{url}/sandbox/counts", timeout=5).status_code == 200
@@ -88,7 +88,7 @@ def test_each_response_is_dated_by_its_own_time_unless_a_test_says_otherwise(pic
     sandbox = pictory_sandbox_factory()
     sandbox.advance(ahead)
     scripted = "Sat, 01 Jan 2028 00:00:00 GMT"
-    sandbox.answer_next("/v1/quota", headers={"date": scripted})
+    sandbox.respond_next("/v1/quota", headers={"date": scripted})
 
     with Client(sandbox.url, sandbox.api_key) as client:
         dates = [client.get(path).headers["Date"] for path in ("/v1/quota", "/v1/quota", "/nowhere")]

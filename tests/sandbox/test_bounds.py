@@ -9,7 +9,7 @@ import time
 import pytest
 import requests
 
-from airflow_provider_pictory.sandbox import scripted_answers, service, sources, webhooks
+from airflow_provider_pictory.sandbox import scripted_responses, service, sources, webhooks
 from airflow_provider_pictory.sandbox.faults import InvalidFaultError
 from airflow_provider_pictory.sandbox.faults.reading import MOST_FAULTS
 from tests.sandbox.receiver import eventually
@@ -27,44 +27,44 @@ def control(pictory_sandbox):
     return call
 
 
-class TestScriptedAnswers:
+class TestScriptedResponses:
     @pytest.mark.parametrize("times", [10**9, 10**30, 0, -1, True, 1.0, "1"])
     def test_they_cannot_be_given_as_often_as_one_likes(self, client, control, times):
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
-        answer = control("POST", "/answers", {"status": 500, "times": times})
+        response = control("POST", "/responses", {"status": 500, "times": times})
 
-        assert (answer.status_code, "times" in answer.json()["message"]) == (400, True)
+        assert (response.status_code, "times" in response.json()["message"]) == (400, True)
         assert client.get("/v1/quota").status_code == 200
         assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100 * 1024
 
     def test_often_is_free(self, pictory_sandbox, client):
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
-        pictory_sandbox.answer_next("/v1/quota", status=503, times=1_000_000)
+        pictory_sandbox.respond_next("/v1/quota", status=503, times=1_000_000)
 
         assert [client.get("/v1/quota").status_code for _ in range(3)] == [503] * 3
         assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50 * 1024
 
     def test_so_many_and_so_large_ones_wait_and_no_more(self, pictory_sandbox, control, monkeypatch):
-        monkeypatch.setattr(scripted_answers, "MOST_ANSWERS", 3)
-        monkeypatch.setattr(scripted_answers, "MOST_BYTES_OF_ANSWERS", 2**20)
+        monkeypatch.setattr(scripted_responses, "MOST_RESPONSES", 3)
+        monkeypatch.setattr(scripted_responses, "MOST_BYTES_OF_RESPONSES", 2**20)
 
-        with pytest.raises(ValueError, match="at most 3 answers with 1 MB in all"):
-            pictory_sandbox.answer_next(body=b"x" * 2**21)
-        statuses = [control("POST", "/answers", {"path": "/none"}).status_code for _ in range(5)]
+        with pytest.raises(ValueError, match="at most 3 responses of 1 MB in all"):
+            pictory_sandbox.respond_next(body=b"x" * 2**21)
+        statuses = [control("POST", "/responses", {"path": "/none"}).status_code for _ in range(5)]
         assert statuses == [200, 200, 200, 400, 400]
 
     @pytest.mark.parametrize("headers", [{"A": "b\r\nC: d"}, {"A\n": "b"}, {"A": "\0"}])
     def test_a_header_that_is_no_line_is_refused(self, control, headers):
-        assert control("POST", "/answers", {"headers": headers}).status_code == 400
+        assert control("POST", "/responses", {"headers": headers}).status_code == 400
 
     @pytest.mark.parametrize("body", [{"path": "/" + "x" * 2000}, {"a\nb" * 9000: 1}])
     def test_names_and_texts_have_a_length(self, control, body):
-        answer = control("POST", "/answers", body)
+        response = control("POST", "/responses", body)
 
-        assert answer.status_code == 400
-        assert len(answer.json()["message"]) < 300
+        assert response.status_code == 400
+        assert len(response.json()["message"]) < 300
 
 
 class TestFaults:
@@ -72,8 +72,8 @@ class TestFaults:
         assert control("PUT", "/faults", {"faults": ["html-page:path=/x"] * MOST_FAULTS}).status_code == 200
 
         for method, body in (("POST", "html-page"), ("PUT", {"faults": ["html-page"] * (MOST_FAULTS + 1)})):
-            answer = control(method, "/faults", body)
-            assert (answer.status_code, str(MOST_FAULTS) in answer.json()["message"]) == (400, True)
+            response = control(method, "/faults", body)
+            assert (response.status_code, str(MOST_FAULTS) in response.json()["message"]) == (400, True)
         with pytest.raises(InvalidFaultError):
             pictory_sandbox.set_faults("html-page" for _ in iter(int, 1))
         assert len(pictory_sandbox.faults()) == MOST_FAULTS
@@ -107,10 +107,10 @@ class TestJobs:
         client = client_of(sandbox)
         jobs = [client.submitted() for _ in range(3)]
 
-        answer = client.submit()
+        response = client.submit()
 
-        assert answer.status_code == 429
-        assert "none of them has ended" in answer.json()["message"]
+        assert response.status_code == 429
+        assert "none of them has ended" in response.json()["message"]
         assert [job["job_id"] for job in sandbox.jobs()] == jobs
         assert client.ai_credits()["used"] == 3 * 8
         sandbox.advance(60)

@@ -59,7 +59,7 @@ def run(environment, *options):
 
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
-def test_it_says_where_it_is_answers_and_ends_cleanly(environment, tmp_path, end):
+def test_it_says_where_it_is_responses_and_ends_cleanly(environment, tmp_path, end):
     with running({**environment, "TMPDIR": str(tmp_path)}, "--port", "0") as process:
         found = connection(process)
         assert found["conn_type"] == "pictory"

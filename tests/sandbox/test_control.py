@@ -20,7 +20,7 @@ def control(pictory_sandbox):
 
 
 class TestCounts:
-    def test_requests_and_their_answers_are_counted_by_route(self, client, control):
+    def test_requests_and_their_responses_are_counted_by_route(self, client, control):
         job_id = client.submitted()
         client.submit(prompt="")
         client.job(job_id)
@@ -104,10 +104,10 @@ class TestJobs:
     def test_a_wrong_change_is_refused_with_the_reason(self, client, control, body):
         job_id = client.submitted()
 
-        answer = control("POST", f"/jobs/{job_id}", body)
+        response = control("POST", f"/jobs/{job_id}", body)
 
-        assert answer.status_code == 400
-        assert answer.json()["message"]
+        assert response.status_code == 400
+        assert response.json()["message"]
         assert client.data(job_id)["status"] == "completed"
 
     def test_an_unknown_job_can_t_be_changed(self, pictory_sandbox, control):
@@ -116,20 +116,24 @@ class TestJobs:
             pictory_sandbox.set_job("nobody", "failed")
 
 
-class TestScriptedAnswers:
+class TestScriptedResponses:
     def test_they_are_given_as_often_as_asked_and_then_the_truth_is_back(self, client, control):
         script = {"path": "/v1/quota", "status": 429, "headers": {"Retry-After": 7}, "body": {"a": 1}}
-        assert control("POST", "/answers", {**script, "times": 2}).status_code == 200
+        assert control("POST", "/responses", {**script, "times": 2}).status_code == 200
 
         for _ in range(2):
-            answer = client.get("/v1/quota")
-            assert (answer.status_code, answer.json(), answer.headers["Retry-After"]) == (429, {"a": 1}, "7")
+            response = client.get("/v1/quota")
+            assert (response.status_code, response.json(), response.headers["Retry-After"]) == (
+                429,
+                {"a": 1},
+                "7",
+            )
         assert client.get("/v1/quota").status_code == 200
 
     def test_text_goes_over_the_wire_as_it_is(self, pictory_sandbox, client):
-        pictory_sandbox.answer_next("/v1/quota", body='{"truncated": ')
-        pictory_sandbox.answer_next("/v1/quota", body="<html>", headers={"Content-Type": "text/html"})
-        pictory_sandbox.answer_next("/v1/quota", body=b"\xff\x00")
+        pictory_sandbox.respond_next("/v1/quota", body='{"truncated": ')
+        pictory_sandbox.respond_next("/v1/quota", body="<html>", headers={"Content-Type": "text/html"})
+        pictory_sandbox.respond_next("/v1/quota", body=b"\xff\x00")
 
         truncated, page, rubbish = (client.get("/v1/quota") for _ in range(3))
 
@@ -140,8 +144,8 @@ class TestScriptedAnswers:
 
     def test_only_fitting_requests_get_them(self, pictory_sandbox, client):
         job_id = client.submitted()
-        pictory_sandbox.answer_next(f"/pictoryapis/v1/jobs/{job_id}", status=500)
-        pictory_sandbox.answer_next("/v1/aistudio", method="post", status=503)
+        pictory_sandbox.respond_next(f"/pictoryapis/v1/jobs/{job_id}", status=500)
+        pictory_sandbox.respond_next("/v1/aistudio", method="post", status=503)
 
         assert client.videos().status_code == 200
         assert client.job("other").status_code == 404
@@ -149,14 +153,14 @@ class TestScriptedAnswers:
         assert client.job(job_id).status_code == 500
         assert client.job(job_id).status_code == 200
 
-    def test_an_answer_comes_instead_of_what_was_asked_for(self, pictory_sandbox, client):
-        pictory_sandbox.answer_next("/v1/aistudio/videos", body={"success": True, "data": {}})
+    def test_a_response_comes_instead_of_what_was_asked_for(self, pictory_sandbox, client):
+        pictory_sandbox.respond_next("/v1/aistudio/videos", body={"success": True, "data": {}})
 
         assert client.submit().json() == {"success": True, "data": {}}
         assert pictory_sandbox.jobs() == []
 
-    def test_or_only_the_answer_is_lost(self, pictory_sandbox, client):
-        pictory_sandbox.answer_next("/v1/aistudio/videos", status=500, body="lost", is_processed=True)
+    def test_or_only_the_response_is_lost(self, pictory_sandbox, client):
+        pictory_sandbox.respond_next("/v1/aistudio/videos", status=500, body="lost", is_processed=True)
 
         assert client.submit().status_code == 500
         assert len(pictory_sandbox.jobs()) == 1
@@ -165,7 +169,7 @@ class TestScriptedAnswers:
         self, pictory_sandbox, client, control
     ):
         url = client.data(client.submitted())["url"]
-        pictory_sandbox.answer_next(status=502, times=2)
+        pictory_sandbox.respond_next(status=502, times=2)
 
         assert control("GET", "/counts").status_code == 200
         assert requests.get(url, timeout=5).status_code == 502
@@ -173,5 +177,5 @@ class TestScriptedAnswers:
 
     @pytest.mark.parametrize("body", [{"status": "500"}, {"status": 99}, {"delay": 1}, {"headers": []}, []])
     def test_a_wrong_script_is_refused(self, client, control, body):
-        assert control("POST", "/answers", body).status_code == 400
+        assert control("POST", "/responses", body).status_code == 400
         assert client.get("/v1/quota").status_code == 200

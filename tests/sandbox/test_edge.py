@@ -19,10 +19,10 @@ PATHS = [
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("key", ["", "nonsense", "Bearer pictai_sandbox", "PICTAI_x", None])
 def test_a_bad_key_is_a_401_everywhere(client, path, key):
-    answer = client.get(path, headers={"Authorization": key})
+    response = client.get(path, headers={"Authorization": key})
 
-    assert answer.status_code == 401
-    assert answer.json() == {"message": "Unauthorized"}
+    assert response.status_code == 401
+    assert response.json() == {"message": "Unauthorized"}
 
 
 def test_any_key_that_looks_like_one_is_accepted(client):
@@ -41,42 +41,42 @@ def test_with_a_key_of_its_own_only_that_one_is(pictory_sandbox_factory, client_
 @pytest.mark.parametrize("user_agent", ["Python-urllib/3.11", "python-urllib/3.13", None])
 def test_a_client_without_a_name_of_its_own_is_refused_with_a_page(client, user_agent):
     # A header that is merely left out, urllib3 would add itself.
-    answer = client.get(
+    response = client.get(
         "/v1/quota", headers={"User-Agent": SKIP_HEADER if user_agent is None else user_agent}
     )
 
-    assert answer.status_code == 403
-    assert answer.headers["Content-Type"].startswith("text/html")
-    assert answer.text.startswith("<!DOCTYPE html>")
+    assert response.status_code == 403
+    assert response.headers["Content-Type"].startswith("text/html")
+    assert response.text.startswith("<!DOCTYPE html>")
 
 
 def test_the_refusal_comes_before_the_key_is_looked_at(client):
-    answer = client.get(
+    response = client.get(
         "/v1/quota", headers={"User-Agent": "Python-urllib/3.11", "Authorization": "nonsense"}
     )
 
-    assert answer.status_code == 403
+    assert response.status_code == 403
 
 
 @pytest.mark.parametrize("path", ["", "/", "/v1", "/v1/nonsense", "/v1/jobs/a/b", "/v2/quota"])
 def test_an_unknown_path_is_a_404_in_json(client, path):
-    answer = client.get(path)
+    response = client.get(path)
 
-    assert answer.status_code == 404
-    assert answer.json() == {"message": "Not Found"}
+    assert response.status_code == 404
+    assert response.json() == {"message": "Not Found"}
 
 
 @pytest.mark.parametrize(("method", "path"), [("PUT", "/v1/aistudio/videos"), ("POST", "/v1/quota")])
 def test_a_wrong_method_is_a_405_in_json(client, method, path):
-    answer = client.session.request(method, f"{client.api}{path}", timeout=5)
+    response = client.session.request(method, f"{client.api}{path}", timeout=5)
 
-    assert answer.status_code == 405
-    assert answer.json() == {"message": "Method Not Allowed"}
-    assert "GET" in answer.headers["Allow"]
+    assert response.status_code == 405
+    assert response.json() == {"message": "Method Not Allowed"}
+    assert "GET" in response.headers["Allow"]
 
 
 def test_a_body_too_large_is_a_413_in_json(client):
-    answer = client.submit(nonsense="x" * 2_000_000)
+    response = client.submit(nonsense="x" * 2_000_000)
 
-    assert answer.status_code == 413
-    assert "message" in answer.json()
+    assert response.status_code == 413
+    assert "message" in response.json()

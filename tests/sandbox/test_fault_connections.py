@@ -19,7 +19,7 @@ from tests.sandbox.receiver import eventually
 DROPS = (
     FaultKind.DROP_BEFORE_PROCESSING,
     FaultKind.DROP_AFTER_PROCESSING,
-    FaultKind.DROP_WHILE_ANSWERING,
+    FaultKind.DROP_WHILE_RESPONDING,
 )
 
 
@@ -38,7 +38,7 @@ def connected(sandbox):
 
 
 def read_to_the_end(connection):
-    """Give what came, and whether the connection was reset rather than closed."""
+    """Return what came, and whether the connection was reset rather than closed."""
     received = b""
     try:
         while chunk := connection.recv(65536):
@@ -62,7 +62,7 @@ def test_it_ends_by_reset_or_by_closing_before_or_after_the_job_is_there(faulty,
     counts = sandbox.counts()
     assert (counts["jobs_created"], counts["credits_used"]) == (created, 8 * created)
     assert counts["faults"] == {kind: 1}
-    if kind is FaultKind.DROP_WHILE_ANSWERING:
+    if kind is FaultKind.DROP_WHILE_RESPONDING:
         headers, _, body = received.partition(b"\r\n\r\n")
         whole = len(json.dumps({"success": True, "data": {"jobId": sandbox.jobs()[0]["job_id"]}}))
         assert headers.startswith(b"HTTP/1.1 200 ")
@@ -96,16 +96,18 @@ def test_a_download_can_break_off_and_be_resumed(faulty):
     sandbox, client = faulty()
     url = client.data(client.submitted())["url"]
     whole = requests.get(url, timeout=10).content
-    sandbox.set_faults(["drop-while-answering:path=/files,is-reset=no,count=2"])
+    sandbox.set_faults(["drop-while-responding:path=/files,is-reset=no,count=2"])
 
     received = b""
     for _ in range(3):
         with (
-            requests.get(url, headers={"Range": f"bytes={len(received)}-"}, stream=True, timeout=5) as answer,
+            requests.get(
+                url, headers={"Range": f"bytes={len(received)}-"}, stream=True, timeout=5
+            ) as response,
         ):
-            assert answer.status_code == 206
+            assert response.status_code == 206
             try:
-                for chunk in answer.iter_content(4096):
+                for chunk in response.iter_content(4096):
                     received += chunk
             except requests.exceptions.ChunkedEncodingError:
                 pass
@@ -113,8 +115,8 @@ def test_a_download_can_break_off_and_be_resumed(faulty):
     assert received == whole
 
 
-def test_without_an_answer_the_connection_stays_open_until_the_client_gives_up(faulty):
-    sandbox, client = faulty("no-answer:path=/v1/aistudio")
+def test_without_a_response_the_connection_stays_open_until_the_client_gives_up(faulty):
+    sandbox, client = faulty("no-response:path=/v1/aistudio")
 
     for method in (client.session.post, client.session.get):
         with pytest.raises(requests.ReadTimeout):
@@ -123,8 +125,8 @@ def test_without_an_answer_the_connection_stays_open_until_the_client_gives_up(f
     assert client.get("/v1/quota").status_code == 200
 
 
-def test_a_request_without_an_answer_ends_when_its_client_has_gone(faulty):
-    sandbox, client = faulty("no-answer:count=3")
+def test_a_request_without_a_response_ends_when_its_client_has_gone(faulty):
+    sandbox, client = faulty("no-response:count=3")
     before = len(asyncio.all_tasks(sandbox._loop))
 
     for _ in range(3):
@@ -136,24 +138,24 @@ def test_a_request_without_an_answer_ends_when_its_client_has_gone(faulty):
     eventually(lambda: len(asyncio.all_tasks(sandbox._loop)) <= before)
 
 
-def test_without_an_answer_the_service_can_have_acted(faulty):
-    sandbox, client = faulty("no-answer:is-processed=yes")
+def test_without_a_response_the_service_can_have_acted(faulty):
+    sandbox, client = faulty("no-response:is-processed=yes")
 
     with pytest.raises(requests.ReadTimeout):
         client.session.post(f"{client.api}/v1/aistudio/videos", json={"prompt": "A fox"}, timeout=0.1)
     assert len(sandbox.jobs()) == 1
 
 
-def test_a_dripping_answer_never_lets_a_single_read_time_out(faulty):
-    sandbox, client = faulty("dripping-answer:seconds=0.01")
+def test_a_dripping_response_never_lets_a_single_read_time_out(faulty):
+    sandbox, client = faulty("dripping-response:seconds=0.01")
 
     with connected(sandbox) as connection:
         connection.settimeout(1)
         connection.sendall(submission(sandbox))
         begin, pieces = time.perf_counter(), []
-        answer = http.client.HTTPResponse(connection)
-        answer.begin()
-        while piece := answer.read1(65536):
+        response = http.client.HTTPResponse(connection)
+        response.begin()
+        while piece := response.read1(65536):
             pieces.append(piece)
 
     assert time.perf_counter() - begin > 0.01 * 70
@@ -163,7 +165,7 @@ def test_a_dripping_answer_never_lets_a_single_read_time_out(faulty):
     assert client.submit().status_code == 200
 
 
-@pytest.mark.parametrize("fault", ["no-answer", "slow-answer:seconds=60", "dripping-answer:seconds=60"])
+@pytest.mark.parametrize("fault", ["no-response", "slow-response:seconds=60", "dripping-response:seconds=60"])
 def test_nothing_that_waits_holds_up_the_end(fault):
     with PictorySandbox(faults=[fault]) as sandbox, connected(sandbox) as connection:
         connection.sendall(submission(sandbox))

@@ -84,11 +84,11 @@ class TestOverHttp:
     def test_faults_are_set_shown_added_and_cleared(self, client, control):
         assert control("GET").json()["faults"] == []
 
-        answer = control("PUT", {"faults": ["server-error:count=1", {"kind": "slow-answer"}], "seed": 7})
-        assert answer.json() == control("GET").json()
-        assert answer.json()["seed"] == 7
-        assert answer.json()["faults"][0] == {**SERVER_ERROR, "count": 1, "times": 0}
-        assert [it["kind"] for it in answer.json()["faults"]] == ["server-error", "slow-answer"]
+        response = control("PUT", {"faults": ["server-error:count=1", {"kind": "slow-response"}], "seed": 7})
+        assert response.json() == control("GET").json()
+        assert response.json()["seed"] == 7
+        assert response.json()["faults"][0] == {**SERVER_ERROR, "count": 1, "times": 0}
+        assert [it["kind"] for it in response.json()["faults"]] == ["server-error", "slow-response"]
 
         assert control("PUT", {"faults": ["server-error:count=1"]}).json()["seed"] == 7
         for fault in ("html-page:count=1", {"kind": "cdn-refusal"}):
@@ -120,10 +120,10 @@ class TestOverHttp:
     def test_a_wrong_one_is_refused_with_the_reason_and_changes_nothing(self, control, method, body):
         control("POST", "server-error")
 
-        answer = control(method, body)
+        response = control(method, body)
 
-        assert answer.status_code == 400
-        assert answer.json()["message"]
+        assert response.status_code == 400
+        assert response.json()["message"]
         assert [it["kind"] for it in control("GET").json()["faults"]] == ["server-error"]
 
     @pytest.mark.parametrize("content", [b"", b"{", b"\xff", b"[" * 100_000])

@@ -90,20 +90,22 @@ def test_all_requests_for_the_api_or_those_that_were_chosen(narrowed, befallen):
 
 
 def test_the_first_fault_that_happens_is_the_one_though_it_can_be_late_as_well():
-    injector = Harness("slow-answer:seconds=2", "html-page:count=1", "server-error", "slow-answer").injector
+    injector = Harness(
+        "slow-response:seconds=2", "html-page:count=1", "server-error", "slow-response"
+    ).injector
 
     first, second = (injector.on_request("GET", JOB) for _ in range(2))
 
     assert (first.fault.kind, first.delay) == (FaultKind.HTML_PAGE, 3)
     assert (second.fault.kind, second.delay) == (FaultKind.SERVER_ERROR, 3)
     assert injector.times == {
-        FaultKind.SLOW_ANSWER: 4,
+        FaultKind.SLOW_RESPONSE: 4,
         FaultKind.HTML_PAGE: 1,
         FaultKind.SERVER_ERROR: 1,
     }
 
 
-MIXTURE = ("server-error:rate=0.2", "html-page:rate=0.2", "slow-answer:rate=0.2", "job-fails:rate=0.5")
+MIXTURE = ("server-error:rate=0.2", "html-page:rate=0.2", "slow-response:rate=0.2", "job-fails:rate=0.5")
 
 
 def decisions(harness):

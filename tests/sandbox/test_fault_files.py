@@ -61,11 +61,11 @@ def test_an_expired_one_is_refused_as_a_file_store_does(faulty, code, word):
     url = client.data(client.submitted())["url"]
     sandbox.advance(1)
 
-    answer = requests.get(url, timeout=5)
+    response = requests.get(url, timeout=5)
 
-    assert answer.status_code == code
-    assert answer.headers["Content-Type"].startswith("application/xml")
-    assert word in answer.text
+    assert response.status_code == code
+    assert response.headers["Content-Type"].startswith("application/xml")
+    assert word in response.text
 
 
 def test_a_query_can_t_be_left_out_changed_or_used_for_another_video(faulty):

@@ -30,9 +30,9 @@ class TestFates:
 
         sandbox.advance(20)
 
-        answer = client.job(job_id)
-        assert (answer.status_code, answer.json()["success"]) == (200, False)
-        assert answer.json()["data"] == {"status": "failed", "error_code": "7", "error_message": "NO"}
+        response = client.job(job_id)
+        assert (response.status_code, response.json()["success"]) == (200, False)
+        assert response.json()["data"] == {"status": "failed", "error_code": "7", "error_message": "NO"}
         assert client.ai_credits()["used"] == 0
         assert [line["type"] for line in client.get("/v1/aicredits/usage").json()] == ["debit", "credit"]
         (job,) = sandbox.jobs()
@@ -122,10 +122,10 @@ class TestAppearance:
         sandbox, client = faulty("job-unknown-at-first:seconds=5")
         job_id = client.submitted()
 
-        answer = client.job(job_id)
+        response = client.job(job_id)
 
-        assert answer.status_code == 404
-        assert answer.json()["data"] == {"error_code": "5000", "error_message": "JOB_NOT_FOUND"}
+        assert response.status_code == 404
+        assert response.json()["data"] == {"error_code": "5000", "error_message": "JOB_NOT_FOUND"}
         assert listed(client) == [job_id]
         sandbox.advance(5)
         assert client.data(job_id)["status"] == "completed"
@@ -151,7 +151,7 @@ class TestAppearance:
         sandbox.advance(1)
         assert prompts(client)[0] == "The late one"
 
-    def test_it_appears_though_its_submission_got_no_answer(self, faulty):
+    def test_it_appears_though_its_submission_got_no_response(self, faulty):
         sandbox, client = faulty("job-appears-late:seconds=5", "drop-after-processing:method=POST")
         with pytest.raises(requests.ConnectionError):
             client.submit(prompt="The lost one")
@@ -187,10 +187,10 @@ class TestAppearance:
 
 
 class TestLooks:
-    def test_each_question_for_a_job_is_counted_whatever_the_answer(self, faulty):
+    def test_each_question_for_a_job_is_counted_whatever_the_response(self, faulty):
         sandbox, client = faulty("server-error:path=/v1/jobs,count=1", "rate-limit:path=/v1/jobs,budget=3")
         job_id = client.submitted()
-        assert (sandbox.jobs()[0]["looks"], sandbox.jobs()[0]["first_look"]) == (0, None)
+        assert (sandbox.jobs()[0]["polls"], sandbox.jobs()[0]["first_poll"]) == (0, None)
 
         statuses = []
         for _ in range(4):
@@ -199,9 +199,9 @@ class TestLooks:
 
         assert statuses == [500, 200, 200, 429]
         (job,) = sandbox.jobs()
-        assert job["looks"] == 4
-        assert job["first_look"] == "2027-01-15T08:00:00.250Z"
-        assert job["last_look"] == "2027-01-15T08:00:01.000Z"
+        assert job["polls"] == 4
+        assert job["first_poll"] == "2027-01-15T08:00:00.250Z"
+        assert job["last_poll"] == "2027-01-15T08:00:01.000Z"
 
     def test_lists_and_unknown_jobs_are_no_looks(self, faulty):
         sandbox, client = faulty()
@@ -210,7 +210,7 @@ class TestLooks:
         client.job("nobody")
         client.clean(job_id)
 
-        assert sandbox.jobs()[0]["looks"] == 0
+        assert sandbox.jobs()[0]["polls"] == 0
 
 
 class TestLaggingLists:

@@ -65,8 +65,8 @@ def test_every_kind_is_explained_with_all_its_parameters(kind):
             ),
         ),
         (
-            "slow-answer:seconds=2,rate=0.5,count=3,after=10,until=40",
-            Fault(FaultKind.SLOW_ANSWER, seconds=2, rate=0.5, count=3, after=10, until=40),
+            "slow-response:seconds=2,rate=0.5,count=3,after=10,until=40",
+            Fault(FaultKind.SLOW_RESPONSE, seconds=2, rate=0.5, count=3, after=10, until=40),
         ),
         ("job-fails:error-message=a=b: c", Fault(FaultKind.JOB_FAILS, error_message="a=b: c")),
         ("foreign-jobs:per-second=2", Fault(FaultKind.FOREIGN_JOBS, per_second=2.0, same_prompt=True)),
@@ -98,9 +98,12 @@ def test_text_is_read(text, fault):
         ("server-error:path=v1", "path must be"),
         ("server-error:method=GET /", "method must be"),
         ("server-error:retry-after=soon", "retry-after must be seconds, date or none, not 'soon'"),
-        ("slow-answer:status=500", "slow-answer has no parameter 'status', only seconds, path, method, rate"),
-        ("slow-answer:seconds=inf", "not inf"),
-        ("slow-answer:seconds=-1", "not -1.0"),
+        (
+            "slow-response:status=500",
+            "slow-response has no parameter 'status', only seconds, path, method, rate",
+        ),
+        ("slow-response:seconds=inf", "not inf"),
+        ("slow-response:seconds=-1", "not -1.0"),
         ("job-fails:path=/v1", "job-fails has no parameter 'path'"),
         ("rate-limit:budget=1.5", "budget must be a whole number from 1 up, not '1.5'"),
         ("rate-limit:budget=" + "9" * 5000, "budget must be"),
@@ -165,13 +168,13 @@ def test_a_switch_is_asked_for_in_the_words_of_its_form():
         {"kind": None},
         {"kind": []},
         {"kind": "nonsense"},
-        {"kind": "slow-answer", "seconds": "1"},
-        {"kind": "slow-answer", "seconds": True},
-        {"kind": "slow-answer", "seconds": math.nan},
-        {"kind": "slow-answer", "seconds": 10**400},
-        {"kind": "slow-answer", "times": 1},
-        {"kind": "slow-answer", "count": 1.0},
-        {"kind": "slow-answer", "path": []},
+        {"kind": "slow-response", "seconds": "1"},
+        {"kind": "slow-response", "seconds": True},
+        {"kind": "slow-response", "seconds": math.nan},
+        {"kind": "slow-response", "seconds": 10**400},
+        {"kind": "slow-response", "times": 1},
+        {"kind": "slow-response", "count": 1.0},
+        {"kind": "slow-response", "path": []},
         {"kind": "server-error", "has_body": "yes"},
         {"kind": "server-error", "retry_after": 1},
         {"kind": "server-error", "retry_after": "soon"},
@@ -192,7 +195,9 @@ def test_several_faults_are_a_list_of_them(forms):
 
 
 def test_null_stands_for_the_default():
-    assert read_fault({"kind": "slow-answer", "rate": None, "seconds": None}) == Fault(FaultKind.SLOW_ANSWER)
+    assert read_fault({"kind": "slow-response", "rate": None, "seconds": None}) == Fault(
+        FaultKind.SLOW_RESPONSE
+    )
 
 
 def read_or_refused(form):

@@ -40,10 +40,10 @@ def test_all_files_are_there_without_a_key_and_come_from_one_rendering(pictory_s
     data = client.data(client.submitted())
 
     for name, content_type in CONTENT_TYPES.items():
-        answer = requests.get(data[name], timeout=10)
-        assert answer.status_code == 200
-        assert answer.headers["Content-Type"] == content_type
-        assert int(answer.headers["Content-Length"]) == len(answer.content) > 1000
+        response = requests.get(data[name], timeout=10)
+        assert response.status_code == 200
+        assert response.headers["Content-Type"] == content_type
+        assert int(response.headers["Content-Length"]) == len(response.content) > 1000
     assert pictory_sandbox.counts()["jobs_rendered"] == 1
 
 
@@ -51,9 +51,9 @@ def test_many_at_once_get_the_same_rendering(pictory_sandbox, client):
     url = client.data(client.submitted())["url"]
 
     with ThreadPoolExecutor(8) as threads:
-        answers = list(threads.map(lambda _: requests.get(url, timeout=10).content, range(8)))
+        responses = list(threads.map(lambda _: requests.get(url, timeout=10).content, range(8)))
 
-    assert len(set(answers)) == 1
+    assert len(set(responses)) == 1
     assert pictory_sandbox.counts()["jobs_rendered"] == 1
 
 
@@ -73,10 +73,10 @@ def test_a_part_can_be_asked_for(client):
     url = client.data(client.submitted())["url"]
     whole = requests.get(url, timeout=10).content
 
-    answer = requests.get(url, headers={"Range": "bytes=100-199"}, timeout=10)
-    assert answer.status_code == 206
-    assert answer.content == whole[100:200]
-    assert answer.headers["Content-Range"] == f"bytes 100-199/{len(whole)}"
+    response = requests.get(url, headers={"Range": "bytes=100-199"}, timeout=10)
+    assert response.status_code == 206
+    assert response.content == whole[100:200]
+    assert response.headers["Content-Range"] == f"bytes 100-199/{len(whole)}"
 
     assert requests.get(url, headers={"Range": "bytes=99999999-"}, timeout=10).status_code == 416
 
@@ -85,13 +85,13 @@ def test_a_part_can_be_asked_for(client):
 def test_head_tells_size_and_type(client):
     url = client.data(client.submitted())["url"]
 
-    answer = requests.head(url, timeout=10)
+    response = requests.head(url, timeout=10)
 
-    assert answer.status_code == 200
-    assert answer.content == b""
-    assert answer.headers["Content-Type"] == "video/mp4"
-    assert answer.headers["Accept-Ranges"] == "bytes"
-    assert int(answer.headers["Content-Length"]) == len(requests.get(url, timeout=10).content)
+    assert response.status_code == 200
+    assert response.content == b""
+    assert response.headers["Content-Type"] == "video/mp4"
+    assert response.headers["Accept-Ranges"] == "bytes"
+    assert int(response.headers["Content-Length"]) == len(requests.get(url, timeout=10).content)
 
 
 @pytest.mark.usefixtures("quick_rendering")
@@ -116,7 +116,7 @@ def test_unknown_files_are_a_404(pictory_sandbox, client):
     assert pictory_sandbox.counts()["jobs_rendered"] == 0
 
 
-def test_the_api_answers_fast_while_a_video_is_rendered(client):
+def test_the_api_responses_fast_while_a_video_is_rendered(client):
     url = client.data(client.submitted(duration="10s"))["url"]
     client.ai_credits()
     waits = []

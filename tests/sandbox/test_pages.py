@@ -14,7 +14,7 @@ from tests.sandbox.test_command import connection, environment, running
 __all__ = ["environment"]
 
 STEERING = [
-    ("POST", "/sandbox/answers", {"status": 500}),
+    ("POST", "/sandbox/responses", {"status": 500}),
     ("POST", "/sandbox/jobs/{job_id}", {"status": "failed"}),
     ("PUT", "/sandbox/faults", {"faults": ["html-page"]}),
     ("POST", "/sandbox/faults", "html-page"),
@@ -78,16 +78,16 @@ def test_a_page_cannot_submit_either_but_may_show_the_files(pictory_sandbox, cli
     page = {"Origin": "https://evil.example"}
     url = client.data(client.submitted())["url"]
 
-    answer = client.session.post(
+    response = client.session.post(
         f"{client.api}/v1/aistudio/videos", json={"prompt": PROMPT}, headers=page, timeout=5
     )
 
-    assert answer.status_code == 403
+    assert response.status_code == 403
     assert len(pictory_sandbox.jobs()) == 1
     assert requests.get(url, headers={**page, "Range": "bytes=0-9"}, timeout=30).status_code == 206
 
 
-def test_the_api_answers_under_any_name_since_a_tunnel_has_its_own(client):
+def test_the_api_responses_under_any_name_since_a_tunnel_has_its_own(client):
     assert client.get("/v1/quota", headers={"Host": "tunnel.example"}).status_code == 200
 
 

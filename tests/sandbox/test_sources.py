@@ -21,7 +21,7 @@ LANDSCAPE = (640, 360)
 
 
 class FileHost:
-    """A server of some files, each an answer under its path."""
+    """A server of some files, each a response under its path."""
 
     def __init__(self):
         self.files: dict[str, tuple[int, dict[str, str], bytes]] = {}
@@ -165,10 +165,10 @@ def test_a_video_of_somebody_else_s_is_gone_on_from_as_well(client, host):
 
 
 @pytest.mark.parametrize(
-    ("name", "answer", "words"),
+    ("name", "response", "words"),
     [
-        ("firstFrameImageUrl", {"status": 404}, "firstFrameImageUrl answered HTTP 404"),
-        ("extendVideoUrl", {"status": 403}, "extendVideoUrl answered HTTP 403"),
+        ("firstFrameImageUrl", {"status": 404}, "firstFrameImageUrl responded with HTTP 404"),
+        ("extendVideoUrl", {"status": 403}, "extendVideoUrl responded with HTTP 403"),
         ("firstFrameImageUrl", {"content": b"<html>no picture</html>"}, "firstFrameImageUrl can't be read"),
         ("extendVideoUrl", {"content": saved(a_picture())[:500]}, "extendVideoUrl can't be read"),
         ("extendVideoUrl", {"content": b""}, "extendVideoUrl can't be read"),
@@ -181,9 +181,9 @@ def test_a_video_of_somebody_else_s_is_gone_on_from_as_well(client, host):
     ],
 )
 def test_a_source_that_cannot_be_used_fails_the_job_and_gives_the_credits_back(
-    pictory_sandbox, client, host, name, answer, words
+    pictory_sandbox, client, host, name, response, words
 ):
-    data = client.data(client.submitted(**{name: host.give("/source", **answer)}))
+    data = client.data(client.submitted(**{name: host.give("/source", **response)}))
 
     assert data == {"status": "failed", "error_code": "5003", "error_message": f"SOURCE_NOT_USABLE: {words}"}
     assert client.ai_credits()["used"] == 0
@@ -277,17 +277,17 @@ def test_a_source_is_fetched_up_to_its_limits_only(client, host, monkeypatch):
     ]
 
 
-def test_a_host_that_never_answers_fails_the_job_in_the_end(client, host, monkeypatch):
+def test_a_host_that_never_responses_fails_the_job_in_the_end(client, host, monkeypatch):
     monkeypatch.setattr(sources, "_TIME_LIMIT", sources.aiohttp.ClientTimeout(total=0.3))
     url = host.give("/sun.png", saved(a_picture()))
     host.delay = 1.0
 
     data = client.data(client.submitted(firstFrameImageUrl=url))
 
-    assert data["error_message"].endswith("firstFrameImageUrl didn't answer in 0.3 s")
+    assert data["error_message"].endswith("firstFrameImageUrl didn't respond in 0.3 s")
 
 
-def test_while_a_source_is_fetched_the_job_is_in_progress_and_everything_else_answers_fast(
+def test_while_a_source_is_fetched_the_job_is_in_progress_and_everything_else_responses_fast(
     pictory_sandbox, client, host, monkeypatch
 ):
     monkeypatch.setattr(sources, "_PATIENCE", 0.2)

@@ -17,7 +17,7 @@ from airflow_provider_pictory.saving.content import Content
 from airflow_provider_pictory.saving.download import Downloader
 from airflow_provider_pictory.saving.file_host import FileHost
 from tests.support.file_hosts import film, gives, longer
-from tests.support.loopback import answer, hang_up, head, keep_silent, raw
+from tests.support.loopback import hang_up, head, keep_silent, raw, response
 
 LOG = logging.getLogger("tests.download")
 FILM = longer(film(), 400_000)
@@ -141,14 +141,14 @@ def test_a_part_of_a_file_of_another_size_is_not_mixed_in(serve):
     "said", ["bytes 5-9/400000", "items 1-2/3", "", pytest.param(f"bytes 5-9/{'9' * 5000}", id="endless")]
 )
 def test_a_part_that_was_not_asked_for_is_not_mixed_in(serve, said):
-    wrong = answer(b"12345", 206, Content_Range=said)
+    wrong = response(b"12345", 206, Content_Range=said)
     host = serve(gives(FILM, cuts_after=100_000), wrong, gives(FILM))
 
     assert fetch(host) == FILM
 
 
 def test_a_part_of_another_file_of_the_same_size_is_not_mixed_in_by_a_host_that_does_not_heed_if_range(serve):
-    other = answer(OTHER[100_000:], 206, Content_Range="bytes 100000-399999/400000", ETag='"two"')
+    other = response(OTHER[100_000:], 206, Content_Range="bytes 100000-399999/400000", ETag='"two"')
     host = serve(gives(FILM, cuts_after=100_000), other, gives(OTHER, tag='"two"'))
 
     assert fetch(host) == OTHER
@@ -156,7 +156,7 @@ def test_a_part_of_another_file_of_the_same_size_is_not_mixed_in_by_a_host_that_
 
 
 def test_a_part_without_the_tag_of_its_file_is_believed(serve):
-    rest = answer(
+    rest = response(
         FILM[100_000:],
         206,
         Content_Range="bytes 100000-399999/400000",
@@ -173,12 +173,12 @@ def test_a_file_shorter_than_its_declared_length_is_given_up(serve):
 
     said = failure(host)
 
-    assert "answered 416, so the file is shorter than the host had said" in said or "broke off" in said
+    assert "responded 416, so the file is shorter than the host had said" in said or "broke off" in said
     assert "400,000 bytes" in said
 
 
 def test_a_page_instead_of_a_video_is_given_up_before_all_of_it_came(serve):
-    host = serve(answer(b"<!DOCTYPE html>" + bytes(100_000), Content_Type="text/html"))
+    host = serve(response(b"<!DOCTYPE html>" + bytes(100_000), Content_Type="text/html"))
 
     said = failure(host)
 
@@ -188,13 +188,13 @@ def test_a_page_instead_of_a_video_is_given_up_before_all_of_it_came(serve):
 
 
 def test_a_page_that_passes_is_ridden_out(serve, pauses):
-    host = serve(answer(b"<!DOCTYPE html>", Content_Type="text/html"), gives(FILM))
+    host = serve(response(b"<!DOCTYPE html>", Content_Type="text/html"), gives(FILM))
 
     assert fetch(host) == FILM
     assert pauses == [1.0]
 
 
-def test_a_compressed_answer_is_not_taken_for_the_file(serve):
+def test_a_compressed_response_is_not_taken_for_the_file(serve):
     host = serve(gives(FILM, Content_Encoding="gzip"))
 
     assert "compressed the file, though it was asked not to" in failure(host)
@@ -202,27 +202,27 @@ def test_a_compressed_answer_is_not_taken_for_the_file(serve):
 
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504])
 def test_what_may_pass_is_ridden_out_with_the_pause_that_was_asked_for(serve, pauses, status):
-    host = serve(answer(status=status), answer(status=status, Retry_After="9"), hang_up, gives(FILM))
+    host = serve(response(status=status), response(status=status, Retry_After="9"), hang_up, gives(FILM))
 
     assert fetch(host) == FILM
     assert pauses == [1.0, 9.0, 4.0]
 
 
 def test_no_pause_is_longer_than_a_minute(serve, pauses):
-    assert fetch(serve(answer(status=503, Retry_After="7200"), gives(FILM))) == FILM
+    assert fetch(serve(response(status=503, Retry_After="7200"), gives(FILM))) == FILM
     assert pauses == [60.0]
 
 
 @pytest.mark.parametrize("status", [400, 401, 402, 451])
 def test_a_refusal_that_no_attempt_mends_ends_it_at_once(serve, status):
-    host = serve(answer(status=status))
+    host = serve(response(status=status))
 
-    assert failure(host) == f"{host.url}/film.mp4 answered {status}"
+    assert failure(host) == f"{host.url}/film.mp4 responded {status}"
     assert len(host.requests) == 1
 
 
 def test_each_expiry_brings_a_fresh_url_as_long_as_each_url_brings_something(serve):
-    hosts = [serve(gives(FILM, cuts_after=100_000), answer(status=403)) for _ in range(4)]
+    hosts = [serve(gives(FILM, cuts_after=100_000), response(status=403)) for _ in range(4)]
 
     fetched = fetch(None, *[f"{host.url}/film" for host in hosts])
 
@@ -232,36 +232,36 @@ def test_each_expiry_brings_a_fresh_url_as_long_as_each_url_brings_something(ser
 
 @pytest.mark.parametrize("status", [403, 404])
 def test_a_file_that_is_not_there_yet_is_waited_for(serve, pauses, status):
-    host = serve(*[answer(status=status)] * 3, gives(FILM))
+    host = serve(*[response(status=status)] * 3, gives(FILM))
 
     assert fetch(host) == FILM
     assert pauses == [1.0, 2.0, 4.0]
 
 
 def test_a_file_that_does_not_come_is_asked_for_under_a_fresh_url_for_as_long(serve, pauses):
-    host = serve(answer(status=404))
+    host = serve(response(status=404))
 
     said = failure(None, *[f"{host.url}/{number}.mp4" for number in range(3)])
 
     assert [request.target for request in host.requests] == ["/0.mp4"] * 5 + ["/1.mp4"] * 5
     assert pauses == [1.0, 2.0, 4.0, 8.0] * 2
-    assert f"{host.url}/1.mp4 answered 404, so the URL has expired or its file isn't there yet" in said
+    assert f"{host.url}/1.mp4 responded 404, so the URL has expired or its file isn't there yet" in said
     assert "it expired twice in a row" in said
 
 
 def test_a_file_that_is_there_late_under_the_fresh_url_comes(serve, pauses):
-    late = serve(*[answer(status=403)] * 2, gives(FILM))
+    late = serve(*[response(status=403)] * 2, gives(FILM))
 
-    assert fetch(None, f"{serve(answer(status=403)).url}/old", f"{late.url}/new") == FILM
+    assert fetch(None, f"{serve(response(status=403)).url}/old", f"{late.url}/new") == FILM
 
 
 def test_two_expired_urls_in_a_row_end_it(serve):
-    host = serve(gives(FILM, cuts_after=100_000), answer(status=403), answer(status=410), gives(FILM))
+    host = serve(gives(FILM, cuts_after=100_000), response(status=403), response(status=410), gives(FILM))
 
     said = failure(host)
 
     assert said == (
-        f"{host.url}/film.mp4 answered 410, so the URL has expired, though Pictory had just given that URL: "
+        f"{host.url}/film.mp4 responded 410, so the URL has expired, though Pictory had just given that URL: "
         "it expired twice in a row"
     )
 
@@ -269,7 +269,7 @@ def test_two_expired_urls_in_a_row_end_it(serve):
 def test_a_host_that_cannot_be_reached_is_named_without_its_secrets(pauses):
     said = failure(None, *["http://user:very-secret@127.0.0.1:9/film.mp4?signature=very-secret"] * 5)
 
-    assert "no answer from http://127.0.0.1:9/film.mp4 (ConnectionError" in said
+    assert "no response from http://127.0.0.1:9/film.mp4 (ConnectionError" in said
     assert pauses == [1.0, 2.0, 4.0, 8.0]
 
 
@@ -336,7 +336,7 @@ def test_pauses_are_real(monkeypatch, serve):
     monkeypatch.setattr(file_host, "FIRST_PAUSE", 0.1)
     started = time.monotonic()
 
-    assert fetch(serve(answer(status=503), gives(FILM))) == FILM
+    assert fetch(serve(response(status=503), gives(FILM))) == FILM
     assert time.monotonic() - started >= 0.1
 
 
@@ -344,7 +344,7 @@ def test_pauses_are_real(monkeypatch, serve):
 
 
 def endless(_server, connection, _request):
-    """Give a video that has no length and no end."""
+    """Return a video that has no length and no end."""
     connection.sendall(head(200, {"Content-Type": "video/mp4"}) + FILM)
     while True:
         connection.sendall(bytes(100_000))
@@ -365,7 +365,7 @@ def test_a_file_without_an_end_is_given_up_at_the_limit(serve):
 
 
 def drips(beginning, drop):
-    """Give something now and then for ever."""
+    """Return something now and then for ever."""
 
     def send(server, connection, _request):
         connection.sendall(beginning)
@@ -424,12 +424,12 @@ def test_no_broken_connection_is_followed_by_another_one_for_ever(serve, monkeyp
 
 @pytest.mark.parametrize("target", ["http://[::1/x", "http://", "http://127.0.0.1:99999999/", "http://a..b/"])
 def test_a_redirect_to_no_url_is_an_error_of_ours(serve, target):
-    assert "no answer from" in failure(serve(answer(status=302, Location=target)))
+    assert "no response from" in failure(serve(response(status=302, Location=target)))
 
 
 def test_the_type_of_what_came_is_quoted_in_one_short_line(serve):
     kind = "text/html;" + "x" * 60_000 + "\x1b[31m"
-    said = failure(serve(answer(b"<!DOCTYPE html>", Content_Type=kind)))
+    said = failure(serve(response(b"<!DOCTYPE html>", Content_Type=kind)))
 
     assert len(said) < 300
     assert said.isprintable()

@@ -138,7 +138,7 @@ def test_a_password_before_the_host_is_not_repeated():
 
 
 def test_a_name_that_is_too_long_is_named_as_the_path():
-    with pytest.raises(PictoryStorageError, match=r"^/tmp/a+\.mp4 can't be looked at: OSError: "):
+    with pytest.raises(PictoryStorageError, match=r"^/tmp/a+\.mp4 can't be polled: OSError: "):
         find_destination(f"/tmp/{'a' * 300}.mp4", None, "")
 
 

@@ -73,9 +73,9 @@ def test_job_id_and_connection_are_templates(pictory, run_dag):
 
 def test_a_failed_look_is_ridden_out_however_it_waits(pictory, run_dag):
     job_id = submit()
-    pictory.answer_next("/v1/jobs", status=503)
-    pictory.answer_next("/v1/jobs", status=429, headers={"Retry-After": "0"})
-    pictory.answer_next("/v1/jobs", body="not JSON")
+    pictory.respond_next("/v1/jobs", status=503)
+    pictory.respond_next("/v1/jobs", status=429, headers={"Retry-After": "0"})
+    pictory.respond_next("/v1/jobs", body="not JSON")
     with a_dag() as dag:
         for way, arguments in WAYS.items():
             VideoJobSensor(task_id=way, job_id=job_id, poke_interval=0.05, **arguments)

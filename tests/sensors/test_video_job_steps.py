@@ -27,12 +27,17 @@ from airflow_provider_pictory.exceptions import (
     PictoryJobTimedOutError,
 )
 from airflow_provider_pictory.sensors.pictory import VideoJobSensor
-from airflow_provider_pictory.waiting.events import MOST_DOUBTS, doubtful_event, ended_event, wait_for_event
+from airflow_provider_pictory.waiting.events import (
+    MOST_INCONCLUSIVE,
+    ended_event,
+    inconclusive_event,
+    wait_for_event,
+)
 from tests.conftest import RENDER_SECONDS
 from tests.support.bare_tasks import BareTask, until
 from tests.support.pictory_words import JOB, count, submit
 
-DOUBT = {"outcome": "doubtful", "job_id": "?", "error": "PictoryError", "message": "?"}
+DOUBT = {"outcome": "inconclusive", "job_id": "?", "error": "PictoryError", "message": "?"}
 WAYS = pytest.mark.parametrize("way", ["deferred", "poke", "in the triggerer"])
 DEFERRED_OR_POKING = pytest.mark.parametrize("deferrable", [True, False], ids=["deferred", "poke"])
 
@@ -58,11 +63,11 @@ def after_the_triggerer(wait):
     trigger = {"pictory_conn_id": sensor.pictory_conn_id, "deadline": deadline}
     outcome = asyncio.run(
         wait_for_event(
-            job_id=str(sensor.job_id), poll_interval=0.05, first_look=None, log=sensor.log, **trigger
+            job_id=str(sensor.job_id), poll_interval=0.05, first_poll=None, log=sensor.log, **trigger
         )
     )
     if isinstance(outcome, Exception):
-        event = doubtful_event(str(sensor.job_id), outcome, deadline)
+        event = inconclusive_event(str(sensor.job_id), outcome, deadline)
     else:
         event = ended_event(outcome)
     return wait._resume("execute_complete", {"event": event})
@@ -142,13 +147,13 @@ def test_a_job_that_has_ended_already_needs_no_deferral(pictory):
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "response",
     [{"status": 503}, {"status": 429}, {"status": 403}, {"body": "not JSON"}],
     ids=["503", "429", "403", "unreadable"],
 )
-def test_a_first_look_that_fails_does_not_keep_it_from_waiting(busy_pictory, answer):
+def test_a_first_poll_that_fails_does_not_keep_it_from_waiting(busy_pictory, response):
     job_id = submit()
-    busy_pictory.answer_next("/v1/jobs", **answer)
+    busy_pictory.respond_next("/v1/jobs", **response)
     wait = a_wait(job_id)
 
     wait.execute()
@@ -157,8 +162,8 @@ def test_a_first_look_that_fails_does_not_keep_it_from_waiting(busy_pictory, ans
 
 
 def test_by_default_it_looks_as_often_as_pictory_asks_for(busy_pictory, pauses):
-    busy_pictory.answer_next("/v1/jobs", body={"data": {"status": "in-progress"}}, times=5)
-    busy_pictory.answer_next("/v1/jobs", body={"data": {"status": "cleaned"}})
+    busy_pictory.respond_next("/v1/jobs", body={"data": {"status": "in-progress"}}, times=5)
+    busy_pictory.respond_next("/v1/jobs", body={"data": {"status": "cleaned"}})
     wait = a_wait(submit(), deferrable=False)
 
     with pytest.raises(Exception, match="was deleted at Pictory"):
@@ -172,8 +177,8 @@ def test_by_default_it_looks_as_often_as_pictory_asks_for(busy_pictory, pauses):
 
 @pytest.mark.parametrize("poke_interval", [3, 3.0, timedelta(seconds=3)], ids=str)
 def test_a_users_poke_interval_is_kept_to_exactly(busy_pictory, pauses, poke_interval):
-    busy_pictory.answer_next("/v1/jobs", body={"data": {"status": "in-progress"}}, times=3)
-    busy_pictory.answer_next("/v1/jobs", body={"data": {"status": "cleaned"}})
+    busy_pictory.respond_next("/v1/jobs", body={"data": {"status": "in-progress"}}, times=3)
+    busy_pictory.respond_next("/v1/jobs", body={"data": {"status": "cleaned"}})
     wait = a_wait(submit(), deferrable=False, poke_interval=poke_interval)
 
     with pytest.raises(Exception, match="was deleted at Pictory"):
@@ -184,8 +189,8 @@ def test_a_users_poke_interval_is_kept_to_exactly(busy_pictory, pauses, poke_int
 
 
 def test_airflows_exponential_backoff_still_works_while_poking(busy_pictory, pauses):
-    busy_pictory.answer_next("/v1/jobs", body={"data": {"status": "in-progress"}}, times=4)
-    busy_pictory.answer_next("/v1/jobs", body={"data": {"status": "cleaned"}})
+    busy_pictory.respond_next("/v1/jobs", body={"data": {"status": "in-progress"}}, times=4)
+    busy_pictory.respond_next("/v1/jobs", body={"data": {"status": "cleaned"}})
     wait = a_wait(submit(), deferrable=False, poke_interval=10, exponential_backoff=True, max_wait=35)
 
     with pytest.raises(Exception, match="was deleted at Pictory"):
@@ -197,7 +202,7 @@ def test_airflows_exponential_backoff_still_works_while_poking(busy_pictory, pau
 
 @DEFERRED_OR_POKING
 @pytest.mark.parametrize("poke_interval", [0, timedelta(0)], ids=str)
-def test_an_interval_of_nothing_is_refused_before_the_first_look(pictory, deferrable, poke_interval):
+def test_an_interval_of_nothing_is_refused_before_the_first_poll(pictory, deferrable, poke_interval):
     wait = a_wait(str(uuid.uuid4()), deferrable=deferrable, poke_interval=poke_interval)
 
     with pytest.raises(PictoryInvalidRequestError, match="poke_interval: got 0"):
@@ -212,7 +217,7 @@ def test_an_interval_of_nothing_is_refused_before_the_first_look(pictory, deferr
     [None, "None", "", "  ", {"job_id": "4a09edf9"}, ["4a09edf9"], 7, "..", "a\nb", "{'job_id': '4a09edf9'}"],
     ids=repr,
 )
-def test_what_cannot_be_a_job_id_is_refused_before_the_first_look(pictory, job_id, deferrable):
+def test_what_cannot_be_a_job_id_is_refused_before_the_first_poll(pictory, job_id, deferrable):
     with pytest.raises(PictoryInvalidRequestError, match="job_id: got "):
         a_wait(job_id, deferrable=deferrable).execute()
 
@@ -238,7 +243,7 @@ def test_soft_fail_and_never_fail_skip_with_our_own_words_when_there_is_no_video
         "out of credits": f"Pictory job {job_id} failed .* out of AI credits",
     }
     if outcome == "trouble":
-        busy_pictory.answer_next("/v1/jobs", status=503, times=99)
+        busy_pictory.respond_next("/v1/jobs", status=503, times=99)
     elif outcome == "out of credits":
         busy_pictory.set_job(job_id, "failed", error_code="INSUFFICIENT_CREDITS")
     else:
@@ -271,7 +276,7 @@ def test_what_is_set_up_wrongly_fails_under_soft_fail_and_skips_only_under_never
     elif fault == "unknown UUID":
         job_id = str(uuid.uuid4())
     elif fault == "403":
-        busy_pictory.answer_next("/v1/jobs", status=403, times=99)
+        busy_pictory.respond_next("/v1/jobs", status=403, times=99)
     else:
         # As after a misspelt name in a template.
         job_id = "{{ unrendered }}"
@@ -312,14 +317,14 @@ def test_a_resumed_task_believes_an_ended_job_without_asking(busy_pictory):
     assert count(busy_pictory, JOB) == looks
 
 
-def test_a_failed_first_look_is_left_to_the_trigger_to_tell(busy_pictory, capfd):
-    busy_pictory.answer_next("/v1/jobs", status=503)
+def test_a_failed_first_poll_is_left_to_the_trigger_to_tell(busy_pictory, capfd):
+    busy_pictory.respond_next("/v1/jobs", status=503)
     a_deferred_wait()
 
     assert "says nothing about the job" not in "".join(capfd.readouterr())
 
 
-def test_a_resumed_task_in_doubt_asks_once_and_takes_the_truth(busy_pictory):
+def test_a_resumed_task_undecided_asks_once_and_takes_the_truth(busy_pictory):
     wait = a_deferred_wait()
     busy_pictory.advance(RENDER_SECONDS)
     looks = count(busy_pictory, JOB)
@@ -329,7 +334,7 @@ def test_a_resumed_task_in_doubt_asks_once_and_takes_the_truth(busy_pictory):
     assert count(busy_pictory, JOB) == looks + 1
 
 
-def test_a_resumed_task_in_doubt_waits_on_until_the_same_deadline(busy_pictory):
+def test_a_resumed_task_undecided_waits_on_until_the_same_deadline(busy_pictory):
     wait = a_deferred_wait(poke_interval=7)
     first = until(wait.trigger)
 
@@ -340,35 +345,35 @@ def test_a_resumed_task_in_doubt_waits_on_until_the_same_deadline(busy_pictory):
 
 
 @pytest.mark.parametrize(
-    "answer", [{"status": 503}, {"status": 429}, {"body": "not JSON"}], ids=["503", "429", "unreadable"]
+    "response", [{"status": 503}, {"status": 429}, {"body": "not JSON"}], ids=["503", "429", "unreadable"]
 )
-def test_a_resumed_task_in_doubt_that_gets_no_answer_waits_on(busy_pictory, answer):
+def test_a_resumed_task_undecided_that_gets_no_response_waits_on(busy_pictory, response):
     wait = a_deferred_wait()
     first = until(wait.trigger)
-    busy_pictory.answer_next("/v1/jobs", **answer)
+    busy_pictory.respond_next("/v1/jobs", **response)
 
     assert wait.resume(DOUBT) is None
 
     assert until(wait.trigger) == first
 
 
-def test_a_resumed_task_in_doubt_that_gets_no_answer_in_time_says_so(busy_pictory):
+def test_a_resumed_task_undecided_that_gets_no_response_in_time_says_so(busy_pictory):
     wait = a_deferred_wait(timeout=0.2)
     wait.run_trigger()
-    busy_pictory.answer_next("/v1/jobs", status=503)
+    busy_pictory.respond_next("/v1/jobs", status=503)
 
     with pytest.raises(
-        PictoryJobTimedOutError, match="whether it has ended is unknown: the last look failed"
+        PictoryJobTimedOutError, match="whether it has ended is unknown: the last poll failed"
     ):
         wait.resume(DOUBT)
 
 
 def test_a_triggerer_that_keeps_failing_alone_ends_the_wait_with_its_words(busy_pictory):
     wait = a_deferred_wait()
-    event = doubtful_event(
+    event = inconclusive_event(
         "4a09edf9-d071-4847-bda5-8dea913d80fe", PictoryError("There is no connection here")
     )
-    for _ in range(MOST_DOUBTS):
+    for _ in range(MOST_INCONCLUSIVE):
         assert wait.resume(event) is None
 
     with pytest.raises(
@@ -379,7 +384,7 @@ def test_a_triggerer_that_keeps_failing_alone_ends_the_wait_with_its_words(busy_
 
 
 @pytest.mark.parametrize("error", ["Trigger timeout", "Trigger failure"])
-def test_when_airflow_gives_up_on_the_trigger_a_last_look_finds_the_video(busy_pictory, error):
+def test_when_airflow_gives_up_on_the_trigger_a_last_poll_finds_the_video(busy_pictory, error):
     wait = a_deferred_wait()
     busy_pictory.advance(RENDER_SECONDS)
 
@@ -394,7 +399,7 @@ def test_when_airflow_gives_up_with_time_left_a_retry_may_wait_on(busy_pictory):
     assert not isinstance(caught.value, AirflowFailException)
 
 
-def test_when_airflow_gives_up_on_the_trigger_a_last_look_finds_the_failure(busy_pictory):
+def test_when_airflow_gives_up_on_the_trigger_a_last_poll_finds_the_failure(busy_pictory):
     wait = a_deferred_wait()
     busy_pictory.set_job(wait.trigger.job_id, "failed", error_code="5002", error_message="Unsafe")
 
@@ -461,7 +466,7 @@ def test_the_shorter_limit_ends_the_wait_however_it_waits_and_is_named(
         resolved(job_id, way, soft_fail=True, **arguments)
 
 
-def test_in_doubt_it_waits_on_until_the_same_execution_timeout(busy_pictory):
+def test_undecided_it_waits_on_until_the_same_execution_timeout(busy_pictory):
     wait = a_deferred_wait(execution_timeout=timedelta(seconds=90), timeout=600)
     first = until(wait.trigger)
 
@@ -474,7 +479,7 @@ def test_in_doubt_it_waits_on_until_the_same_execution_timeout(busy_pictory):
 def test_a_sensor_started_in_the_triggerer_names_its_execution_timeout(busy_pictory):
     job_id = submit()
     arguments = {"execution_timeout": timedelta(seconds=0.4), "timeout": 60}
-    event = doubtful_event(job_id, PictoryError("?"), "2026-01-01T00:00:00+00:00")
+    event = inconclusive_event(job_id, PictoryError("?"), "2026-01-01T00:00:00+00:00")
 
     with pytest.raises(PictoryExecutionTimeoutError, match=r"its execution_timeout of 0.4 s"):
         a_wait(job_id, **arguments)._resume("execute_complete", {"event": event})
@@ -494,7 +499,7 @@ def test_airflows_alarm_in_the_middle_of_a_poke_names_the_job_and_the_limit(
     if place == "pause":
         monkeypatch.setattr(time, "sleep", alarm)
     else:
-        monkeypatch.setattr("airflow_provider_pictory.outcome.look", alarm)
+        monkeypatch.setattr("airflow_provider_pictory.outcome.poll", alarm)
     wait = a_wait(job_id, deferrable=False, execution_timeout=timedelta(minutes=5), **softly)
 
     with pytest.raises(

@@ -63,7 +63,7 @@ def account(account_at):
 
 @pytest.fixture
 def clock():
-    # A real server's answers carry the real date.
+    # A real server's responses carry the real date.
     clock = Clock(time.time())
     with passing(clock):
         yield clock

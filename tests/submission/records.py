@@ -10,7 +10,7 @@ from airflow_provider_pictory.submission.fingerprint import RequestFingerprint
 from airflow_provider_pictory.submission.record import RecordState, SubmissionRecord, TaskPlace
 
 if TYPE_CHECKING:
-    from airflow_provider_pictory.api.lists import NewestJob
+    from airflow_provider_pictory.api.listings import NewestJob
 
 PROMPT = "A paper boat on a rainy street"
 PLACE = TaskPlace("videos", "manual__2026-01-01", "generate")

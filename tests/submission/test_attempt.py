@@ -42,7 +42,7 @@ RUNNING, COMPLETED, JOB_FAILED, CLEANED = (
     for status in (JobStatus.IN_PROGRESS, JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CLEANED)
 )
 UNKNOWN_JOB = PictoryJobNotFoundError("Pictory knows no such job", status_code=404)
-OUT_OF_ORDER = PictoryAPIError("Pictory answered HTTP 503", status_code=503)
+OUT_OF_ORDER = PictoryAPIError("Pictory responded with HTTP 503", status_code=503)
 
 
 def decision(record, attempt, polled=None, fingerprint=SAME, **policy):

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_pictory.api import JobStatus
-from airflow_provider_pictory.api.lists import ListedVideo
+from airflow_provider_pictory.api.listings import ListedVideo
 from airflow_provider_pictory.submission.evidence import (
     Candidate,
     Found,
@@ -15,7 +15,7 @@ from airflow_provider_pictory.submission.evidence import (
     Undecidable,
     Videos,
     Wait,
-    weigh,
+    conclude,
 )
 from tests.submission.records import PROMPT, WINDOW, a_fingerprint
 
@@ -47,8 +47,8 @@ OF_ANOTHER_KIND = made("/presentation.pptx")
 MAYBE_OF_ANOTHER_KIND = made("/presentation.pptx", JUST_NOW)
 
 
-def weighed(*candidates, is_complete=True, is_settled=True, is_in_order=False, without_job=()):
-    return weigh(
+def concluded(*candidates, is_complete=True, is_settled=True, is_in_order=False, without_job=()):
+    return conclude(
         OURS,
         candidates,
         Videos(VIDEOS, tuple(without_job)),
@@ -66,9 +66,9 @@ def weighed(*candidates, is_complete=True, is_settled=True, is_in_order=False, w
     ids=["no newer job", "another video", "another kind", "both"],
 )
 def test_it_never_arrived_where_all_newer_jobs_are_certainly_for_something_else(candidates):
-    assert isinstance(weighed(*candidates), NotSubmitted)
-    assert isinstance(weighed(*candidates, is_complete=False), Undecidable)
-    assert isinstance(weighed(*candidates, is_settled=False), Wait)
+    assert isinstance(concluded(*candidates), NotSubmitted)
+    assert isinstance(concluded(*candidates, is_complete=False), Undecidable)
+    assert isinstance(concluded(*candidates, is_settled=False), Wait)
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_it_never_arrived_where_all_newer_jobs_are_certainly_for_something_else(
     ids=lambda it: "" if not isinstance(it, tuple) else "+".join(one.job_id for one in it),
 )
 def test_newer_jobs_are_weighed(candidates, kind, named):
-    evidence = weighed(*candidates)
+    evidence = concluded(*candidates)
 
     assert (type(evidence), list(evidence.job_ids)) == (kind, named)
 
@@ -106,7 +106,7 @@ def test_newer_jobs_are_weighed(candidates, kind, named):
 @pytest.mark.parametrize("is_complete", [True, False])
 @pytest.mark.parametrize("is_settled", [True, False])
 def test_a_video_of_its_prompt_and_settings_is_proof_at_once(is_complete, is_settled):
-    evidence = weighed(made("/ours.mp4"), RUNNING, is_complete=is_complete, is_settled=is_settled)
+    evidence = concluded(made("/ours.mp4"), RUNNING, is_complete=is_complete, is_settled=is_settled)
 
     assert evidence == Found(("/ours.mp4",))
 
@@ -125,25 +125,25 @@ def test_a_video_of_its_prompt_and_settings_is_proof_at_once(is_complete, is_set
     ],
 )
 def test_in_order_a_match_counts_once_all_older_jobs_are_known(older, evidence):
-    assert weighed(older, made("/ours.mp4"), is_in_order=True) == evidence
-    assert weighed(made("/ours-too.mp4"), older, made("/ours.mp4"), is_in_order=True).job_ids[0] == (
+    assert concluded(older, made("/ours.mp4"), is_in_order=True) == evidence
+    assert concluded(made("/ours-too.mp4"), older, made("/ours.mp4"), is_in_order=True).job_ids[0] == (
         "/ours-too.mp4"
     )
 
 
 def test_only_what_others_decide_takes_longer_than_the_window():
-    assert weighed(is_settled=False).is_bounded
-    assert weighed(MAYBE_OF_ANOTHER_KIND).is_bounded
-    assert not weighed(RUNNING).is_bounded
+    assert concluded(is_settled=False).is_bounded
+    assert concluded(MAYBE_OF_ANOTHER_KIND).is_bounded
+    assert not concluded(RUNNING).is_bounded
 
 
 def test_a_completed_job_of_which_no_url_is_known_may_still_be_it():
-    assert isinstance(weighed(Candidate("a", JobStatus.COMPLETED, None, JUST_NOW)), Wait)
+    assert isinstance(concluded(Candidate("a", JobStatus.COMPLETED, None, JUST_NOW)), Wait)
 
 
 @pytest.mark.parametrize(("path", "kind"), [("/ours.mp4", Undecidable), ("/other.mp4", NotSubmitted)])
 def test_a_video_of_its_prompt_that_belongs_to_no_known_job_speaks_against_never_arrived(path, kind):
-    assert isinstance(weighed(without_job=[VIDEOS[path]]), kind)
+    assert isinstance(concluded(without_job=[VIDEOS[path]]), kind)
 
 
 statuses = st.sampled_from([*JobStatus, "pondering", None])
@@ -178,7 +178,7 @@ switches = st.fixed_dictionaries({"is_complete": st.booleans(), "is_settled": st
 
 @given(newer_jobs(), switches)
 def test_it_never_arrived_only_if_each_newer_job_speaks_against_it(candidates, given_switches):
-    evidence = weighed(*candidates, **given_switches)
+    evidence = concluded(*candidates, **given_switches)
 
     if isinstance(evidence, NotSubmitted):
         assert given_switches == {"is_complete": True, "is_settled": True}
@@ -196,14 +196,14 @@ def test_it_never_arrived_only_if_each_newer_job_speaks_against_it(candidates, g
 def test_found_are_all_completed_jobs_whose_listed_videos_match_in_the_order_given(
     candidates, given_switches
 ):
-    evidence = weighed(*candidates, **given_switches)
+    evidence = concluded(*candidates, **given_switches)
 
     assert (evidence.job_ids if isinstance(evidence, Found) else ()) == matching(candidates)
 
 
 @given(newer_jobs(), switches)
 def test_in_order_found_are_the_oldest_of_them(candidates, given_switches):
-    evidence = weighed(*candidates, is_in_order=True, **given_switches)
+    evidence = concluded(*candidates, is_in_order=True, **given_switches)
     found = evidence.job_ids if isinstance(evidence, Found) else ()
 
     assert found == matching(candidates)[: len(found)]
@@ -213,7 +213,7 @@ def test_in_order_found_are_the_oldest_of_them(candidates, given_switches):
 
 @given(newer_jobs(), switches)
 def test_nothing_is_given_up_while_time_may_tell_and_it_always_says_something(candidates, given_switches):
-    evidence = weighed(*candidates, **given_switches)
+    evidence = concluded(*candidates, **given_switches)
     unfinished = {it.job_id for it in candidates if it.status in (JobStatus.IN_PROGRESS, "pondering", None)}
 
     if isinstance(evidence, Found):
@@ -227,7 +227,7 @@ def test_nothing_is_given_up_while_time_may_tell_and_it_always_says_something(ca
 
 @given(newer_jobs().flatmap(lambda it: st.tuples(st.just(it), st.permutations(it))), switches)
 def test_the_order_of_the_jobs_matters_to_nothing_but_their_order(orders, given_switches):
-    one, other = (weighed(*candidates, **given_switches) for candidates in orders)
+    one, other = (concluded(*candidates, **given_switches) for candidates in orders)
 
     assert type(one) is type(other)
     assert getattr(one, "words", "") == getattr(other, "words", "")
@@ -238,5 +238,5 @@ def test_the_order_of_the_jobs_matters_to_nothing_but_their_order(orders, given_
 def test_more_jobs_never_make_it_certain_that_it_never_arrived(candidates, more):
     more = [Candidate(f"more-{it.job_id}", it.status, it.url, it.completed_at) for it in more]
 
-    if not isinstance(weighed(*candidates), NotSubmitted):
-        assert not isinstance(weighed(*candidates, *more), NotSubmitted)
+    if not isinstance(concluded(*candidates), NotSubmitted):
+        assert not isinstance(concluded(*candidates, *more), NotSubmitted)

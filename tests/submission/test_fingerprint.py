@@ -10,7 +10,7 @@ from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
 from airflow_provider_pictory.api import InvalidRequestError, VideoRequest
-from airflow_provider_pictory.api.lists import ListedVideo
+from airflow_provider_pictory.api.listings import ListedVideo
 from airflow_provider_pictory.submission.fingerprint import RequestFingerprint
 from tests.submission.records import PROMPT, a_fingerprint
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from airflow_provider_pictory.exceptions import PictorySubmissionUnresolvedError
+from airflow_provider_pictory.exceptions import PictorySubmissionPendingError
 from airflow_provider_pictory.hooks.pictory import PictoryHook
 from airflow_provider_pictory.submission.forgetting import forget_job
 from airflow_provider_pictory.submission.late import LATEST, LATEST_END, report_late_jobs_of_another
@@ -33,8 +33,8 @@ def make_our_task(request, make_task):
 def task(make_our_task, day_long_pictory):
     """A task whose first POST never seemed to arrive, and that sent another one."""
     task = make_our_task()
-    day_long_pictory.answer_next(POST, method="POST", status=502)
-    task.fails(PictorySubmissionUnresolvedError)
+    day_long_pictory.respond_next(POST, method="POST", status=502)
+    task.fails(PictorySubmissionPendingError)
     task.retry()
     return task
 
@@ -211,8 +211,8 @@ def test_a_job_that_was_taken_for_another_identical_one_is_no_late_one(
     task, day_long_pictory, log, make_our_task
 ):
     twin = make_our_task(task_id="twin")
-    day_long_pictory.answer_next(POST, method="POST", status=502, is_processed=True)
-    twin.fails(PictorySubmissionUnresolvedError)
+    day_long_pictory.respond_next(POST, method="POST", status=502, is_processed=True)
+    twin.fails(PictorySubmissionPendingError)
     theirs = day_long_pictory.jobs()[-1]["job_id"]
     day_long_pictory.set_job(theirs, "completed")
     assert twin.retry().job_id == theirs

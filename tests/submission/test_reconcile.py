@@ -9,13 +9,13 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_pictory.api import VideoRequest
-from airflow_provider_pictory.api.lists import Baseline, NewestJob
+from airflow_provider_pictory.api.listings import Baseline, NewestJob
 from airflow_provider_pictory.exceptions import (
     PictoryAuthenticationError,
     PictoryError,
-    PictoryLedgerError,
-    PictorySubmissionUnknownError,
-    PictorySubmissionUnresolvedError,
+    PictoryRecordError,
+    PictorySubmissionIndeterminateError,
+    PictorySubmissionPendingError,
 )
 from airflow_provider_pictory.submission.account_lists import MOST_PAGES_WITHOUT_BASELINE
 from airflow_provider_pictory.submission.reconcile import (
@@ -291,13 +291,13 @@ def cannot_tell(account):
     """Tell whether nothing is concluded."""
     try:
         account.find_out()
-    except (PictorySubmissionUnknownError, PictorySubmissionUnresolvedError):
+    except (PictorySubmissionIndeterminateError, PictorySubmissionPendingError):
         return True
     return False
 
 
 def unknown(account, **arguments):
-    with pytest.raises(PictorySubmissionUnknownError) as raised:
+    with pytest.raises(PictorySubmissionIndeterminateError) as raised:
         account.find_out(**arguments)
     assert isinstance(raised.value, AirflowFailException)
     message = str(raised.value)
@@ -386,7 +386,7 @@ def test_a_newer_job_is_left_alone_by_a_later_try_too(account_at):
     account.intend(place=OTHER_PLACE)
     newer = account.post()
     account.end(newer, "completed")
-    with pytest.raises(PictorySubmissionUnresolvedError, match=older):
+    with pytest.raises(PictorySubmissionPendingError, match=older):
         account.find_out()
     account.end(older, "completed")
 
@@ -501,11 +501,11 @@ def test_a_later_try_takes_up_the_candidates_of_the_one_before(account_at):
     account.intend()
     job_id = account.post()
 
-    with pytest.raises(PictorySubmissionUnresolvedError):
+    with pytest.raises(PictorySubmissionPendingError):
         account.find_out()
     account.post()
 
-    with pytest.raises(PictorySubmissionUnresolvedError):
+    with pytest.raises(PictorySubmissionPendingError):
         account.find_out()
     assert account.record().candidates == (job_id,)
     assert account.find_out() == job_id
@@ -525,7 +525,7 @@ def test_a_candidate_that_vanished_is_waited_for(account):
     account.intend()
     record = account.record().but(candidates=("00000000-0000-4000-8000-000000000000",))
 
-    with pytest.raises(PictorySubmissionUnresolvedError, match="00000000-0000-4000-8000-000000000000"):
+    with pytest.raises(PictorySubmissionPendingError, match="00000000-0000-4000-8000-000000000000"):
         account.find_out(record)
 
 
@@ -538,7 +538,7 @@ def test_candidates_that_cannot_be_written_down_stop_it(account, monkeypatch):
 
     monkeypatch.setattr(account.variables, "set", refuse)
 
-    with pytest.raises(PictoryLedgerError, match="the disk is full"):
+    with pytest.raises(PictoryRecordError, match="the disk is full"):
         account.find_out()
 
 
@@ -550,7 +550,7 @@ def test_a_job_that_outlasts_the_timeout_is_left_to_a_later_try(account_at):
     account.intend()
     job_id = account.post()
 
-    with pytest.raises(PictorySubmissionUnresolvedError, match=job_id) as raised:
+    with pytest.raises(PictorySubmissionPendingError, match=job_id) as raised:
         account.find_out(timeout=120.0)
 
     assert not isinstance(raised.value, AirflowFailException)
@@ -566,7 +566,7 @@ def test_a_timeout_below_the_settling_time_comes_to_an_end_over_several_tries(ac
     for _ in range(9):
         try:
             account.find_out(timeout=60.0)
-        except PictorySubmissionUnresolvedError:
+        except PictorySubmissionPendingError:
             account.time.sleep(60)
         else:
             break
@@ -585,7 +585,7 @@ TROUBLES = [
     "wrong-shape",
     "drop-before-processing",
     "drop-after-processing",
-    "drop-while-answering",
+    "drop-while-responding",
 ]
 on_each_route = pytest.mark.parametrize(
     ("path", "trouble"),
@@ -614,7 +614,7 @@ def test_failing_to_look_is_never_nothing_there(account, trouble, path):
     account.post()
     account.sandbox.set_faults([fault(trouble, path=path, method="GET")])
 
-    with pytest.raises(PictorySubmissionUnresolvedError, match=r"isn't known yet"):
+    with pytest.raises(PictorySubmissionPendingError, match=r"isn't known yet"):
         account.find_out()
     assert not account.owners
 
@@ -632,7 +632,7 @@ def test_now_and_then_a_failing_look_does_not_harm(account, trouble):
 def test_a_refused_key_ends_it_at_once_and_a_later_try_finds_out(account):
     account.intend()
     job_id = account.post()
-    account.sandbox.answer_next("/v1/jobs", status=401, times=2, body={"message": f"{API_KEY} is no key"})
+    account.sandbox.respond_next("/v1/jobs", status=401, times=2, body={"message": f"{API_KEY} is no key"})
 
     with pytest.raises(PictoryAuthenticationError):
         account.find_out()
@@ -651,7 +651,7 @@ def test_a_network_that_refuses_ends_it_and_airflow_may_try_again(account):
 
 
 def listed_once(account, *items):
-    account.sandbox.answer_next(
+    account.sandbox.respond_next(
         "/v1/jobs", method="GET", body={"items": list(items), "nextPageKey": None}, times=1
     )
 
@@ -703,14 +703,14 @@ def test_an_id_that_cannot_be_asked_for_is_no_fault_of_the_users(account):
 
     try:
         assert account.find_out() == job_id
-    except PictorySubmissionUnresolvedError as error:
+    except PictorySubmissionPendingError as error:
         assert "project/7 of 9" in str(error)  # noqa: PT017  (either is right)
 
 
 def test_a_listed_video_with_its_prompt_but_without_a_url_speaks_against_never_arrived(account):
     account.intend()
     account.post()
-    account.sandbox.answer_next(
+    account.sandbox.respond_next(
         "/v1/aistudio/videos", method="GET", body={"items": [{"prompt": PROMPT}]}, times=50
     )
 
@@ -726,7 +726,7 @@ def test_a_video_with_its_prompt_under_a_url_of_no_job_speaks_against_never_arri
         "url": "https://cdn.example/4711.mp4",
         "createdDate": "2100-01-01T00:00:00Z",
     }
-    account.sandbox.answer_next("/v1/aistudio/videos", method="GET", body={"items": [elsewhere]}, times=50)
+    account.sandbox.respond_next("/v1/aistudio/videos", method="GET", body={"items": [elsewhere]}, times=50)
 
     assert cannot_tell(account)
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_pictory.api.lists import Baseline
+from airflow_provider_pictory.api.listings import Baseline
 from airflow_provider_pictory.submission.fingerprint import RequestFingerprint
 from airflow_provider_pictory.submission.record import (
     MOST_EARLIER_JOBS,
@@ -234,11 +234,11 @@ def test_the_name_of_a_variable_says_all_that_others_ask(record):
 
 @pytest.mark.parametrize("number", range(64))
 def test_whatever_a_jobs_digest_ends_with_the_job_is_known_by_it(number):
-    claimed, answered = accepted(f"job-{number}", is_claimed=True), accepted(f"job-{number}")
+    claimed, responded = accepted(f"job-{number}", is_claimed=True), accepted(f"job-{number}")
 
-    for record in (claimed, answered):
+    for record in (claimed, responded):
         assert RecordName.read(str(RecordName.of(record))) == RecordName.of(record)
-    assert RecordName.of(claimed).job == RecordName.of(answered).job
+    assert RecordName.of(claimed).job == RecordName.of(responded).job
 
 
 @pytest.mark.parametrize(

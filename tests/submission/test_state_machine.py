@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from airflow_provider_pictory.api import JobStatus, VideoJob, VideoRequest
-from airflow_provider_pictory.api.lists import (
+from airflow_provider_pictory.api.listings import (
     Baseline,
     JobListPage,
     ListedJob,
@@ -34,8 +34,8 @@ from airflow_provider_pictory.exceptions import (
     PictoryJobError,
     PictoryJobNotFoundError,
     PictoryRateLimitedError,
-    PictorySubmissionUnknownError,
-    PictorySubmissionUnresolvedError,
+    PictorySubmissionIndeterminateError,
+    PictorySubmissionPendingError,
 )
 from airflow_provider_pictory.submission import clock as submission_clock
 from airflow_provider_pictory.submission.forgetting import forget_job
@@ -173,11 +173,11 @@ class Try:
         self._live_on()
         return result
 
-    def call(self, answer):
+    def call(self, response):
         """Make a call that may fail."""
         if next(self.calls) in self.plan.failing_calls:
-            raise PictoryAPIError("Pictory answered HTTP 503", status_code=503)
-        return self.step(answer)
+            raise PictoryAPIError("Pictory responded with HTTP 503", status_code=503)
+        return self.step(response)
 
     def info(self, message, *arguments):
         self.lines.append(message % arguments)
@@ -212,7 +212,7 @@ class Hook:
         return WINDOW
 
     def newest_job(self):
-        def answer():
+        def response():
             if not self._try.plan.baseline_is_read:
                 return NewestJob()
             jobs = self._service.visible(self._moment_shown())
@@ -221,7 +221,7 @@ class Hook:
                 return NewestJob(Baseline.EMPTY, None, server_time)
             return NewestJob(Baseline.FOUND, jobs[0].job_id, server_time)
 
-        return self._try.step(answer)
+        return self._try.step(response)
 
     def submit_video(self, request, *, before_attempt):
         for number, attempt in enumerate(self._try.plan.attempts, 1):
@@ -248,7 +248,7 @@ class Hook:
         if attempt.outcome == "refused":
             raise PictoryAPIError("Refused", status_code=403)
         if attempt.outcome == "never-connected":
-            raise PictoryAPIError("No answer")
+            raise PictoryAPIError("No response")
         if attempt.outcome != "lost":
             job_id = self._service.create(
                 request.payload["prompt"],
@@ -264,10 +264,10 @@ class Hook:
             self._clock.now += attempt.takes
             return job_id
         self._clock.now += SECONDS_PER_CALL
-        raise PictorySubmissionUnknownError("It is not known whether Pictory accepted the video.")
+        raise PictorySubmissionIndeterminateError("It is not known whether Pictory accepted the video.")
 
     def list_jobs(self, page_key=None):
-        def answer():
+        def response():
             jobs = self._service.visible(moment := self._moment_shown())
             if page_key is not None:
                 before = tuple(json.loads(page_key))
@@ -286,10 +286,10 @@ class Hook:
                 json.dumps([last.posted_at, last.job_id]) if last else None,
             )
 
-        return self._try.call(answer)
+        return self._try.call(response)
 
     def list_videos(self, page_key=None):
-        def answer():
+        def response():
             moment = self._moment_shown()
             return VideoListPage(
                 tuple(
@@ -301,17 +301,17 @@ class Hook:
                 )
             )
 
-        return self._try.call(answer)
+        return self._try.call(response)
 
     def get_job(self, job_id):
-        def answer():
+        def response():
             job = self._service.jobs.get(job_id)
             if job is None or job.visible_at > self._clock.now:
                 raise PictoryJobNotFoundError("Pictory knows no such job", status_code=404)
             status = job.status_at(self._clock.now)
             return VideoJob(job_id, status, url=job.url if status == JobStatus.COMPLETED else None)
 
-        return self._try.call(answer)
+        return self._try.call(response)
 
     def _moment_shown(self):
         return self._clock.now - min(next(self._try.lags), self._service.lag)
@@ -722,7 +722,7 @@ class OneWishOnePaidJob(RuleBasedStateMachine):
         """Insist, in the moment of a submission, that it isn't one too many."""
         wish = a_try.wish
         same = [other for other in self.wishes if WISHES[other.number] == WISHES[wish.number]]
-        # Of identical wishes whose answers were lost, one may adopt what the other one submitted.
+        # Of identical wishes whose responses were lost, one may adopt what the other one submitted.
         most = sum(other.has_tried + other.more_videos_wanted for other in same)
         ours = [
             job
@@ -809,10 +809,10 @@ class OneWishOnePaidJob(RuleBasedStateMachine):
             return
         for _ in range(5):
             end = self.start(wish, "retry", calm)
-            if not isinstance(end, PictorySubmissionUnresolvedError):
+            if not isinstance(end, PictorySubmissionPendingError):
                 break
             self.clock.now += LONGEST_RENDERING
-        if isinstance(end, PictorySubmissionUnknownError):
+        if isinstance(end, PictorySubmissionIndeterminateError):
             assert "on_unknown_submission='resubmit'" in str(end)
             return
         if isinstance(end, PictoryJobError):

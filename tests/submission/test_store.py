@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
-from airflow_provider_pictory.exceptions import PictoryLedgerError, PictorySubmissionUnresolvedError
+from airflow_provider_pictory.exceptions import PictoryRecordError, PictorySubmissionPendingError
 from airflow_provider_pictory.submission.clock import Clock
 from airflow_provider_pictory.submission.record import CloseReason, RecordState
 from airflow_provider_pictory.submission.store import STATE_KEY, RecordStore
@@ -31,7 +31,7 @@ with_task_state = pytest.mark.skipif(not has_task_state(), reason="this Airflow 
 
 
 class FragileState(TaskState):
-    """Airflow's store of task state, behind something that may answer in its place."""
+    """Airflow's store of task state, behind something that may response in its place."""
 
     def __init__(self):
         super().__init__()
@@ -136,7 +136,7 @@ def test_task_state_that_hides_something_for_a_while_is_not_taken_for_nothing(
     variables.texts.clear()
     state.hidden = hidden
 
-    with suppress(PictoryLedgerError):
+    with suppress(PictoryRecordError):
         assert store_of(state).read() == record
 
 
@@ -144,7 +144,7 @@ def test_task_state_that_hides_something_for_a_while_is_not_taken_for_nothing(
 def test_task_state_that_hides_everything_is_trouble(variables, state):
     state.hidden = 1000
 
-    with pytest.raises(PictoryLedgerError, match=r"just written can't be read.*nothing was submitted"):
+    with pytest.raises(PictoryRecordError, match=r"just written can't be read.*nothing was submitted"):
         store_of(state).read()
     assert store_of(state, has_earlier_tries=False).read() is None, "nor is there anything to hide yet"
 
@@ -157,7 +157,7 @@ def test_what_is_no_record_is_trouble(variables, state, text, where):
     else:
         state.get = lambda key: text or "-"
 
-    with pytest.raises(PictoryLedgerError, match="can't be understood") as raised:
+    with pytest.raises(PictoryRecordError, match="can't be understood") as raised:
         store_of(state).read()
     message = str(raised.value)
     assert f"{RECORD_PREFIX}{PLACE.digest}* and task state '{STATE_KEY}'" in message
@@ -208,7 +208,7 @@ def test_variables_that_fail_stop_the_task_and_airflow_may_try_again(error, can_
             lambda: store.read_claims([JOB_ID]),
             lambda: store.claim(an_intent(), JOB_ID, Clock(lambda: NOW, lambda: 0.0, lambda _: None)),
         ):
-            with pytest.raises(PictoryLedgerError, match=type(error).__name__) as raised:
+            with pytest.raises(PictoryRecordError, match=type(error).__name__) as raised:
                 act()
             assert raised.value.__cause__ is error
             assert not isinstance(raised.value, AirflowFailException)
@@ -224,7 +224,7 @@ def test_task_state_that_fails_stops_the_task_though_there_may_be_a_variable(
         written(None, an_intent(now=NOW))
     state.error = error
 
-    with pytest.raises(PictoryLedgerError, match=r"nothing was submitted.*later try") as raised:
+    with pytest.raises(PictoryRecordError, match=r"nothing was submitted.*later try") as raised:
         store_of(state).read()
     assert raised.value.__cause__ is error
 
@@ -251,7 +251,7 @@ def refuse(*arguments):
 def test_an_intent_needs_its_variable_since_that_is_how_others_know_of_it(variables, state, monkeypatch):
     monkeypatch.setattr(variables, "set", refuse)
 
-    with pytest.raises(PictoryLedgerError, match=r"can't be written.*the disk is full"):
+    with pytest.raises(PictoryRecordError, match=r"can't be written.*the disk is full"):
         written(state, an_intent(now=NOW))
     assert STATE_KEY not in state.texts
 
@@ -280,7 +280,7 @@ def test_a_job_is_recorded_in_task_state_alone_if_need_be(variables, state, monk
 
 
 def test_what_cannot_become_json_is_not_written(variables):
-    with pytest.raises(PictoryLedgerError, match="can't be written"):
+    with pytest.raises(PictoryRecordError, match="can't be written"):
         written(None, an_intent(newest_job_id="\ud800"))
 
 
@@ -311,13 +311,13 @@ def test_a_record_that_cannot_be_kept_elsewhere_keeps_its_variable(variables, st
     record = store.write(accepted())
     state.error = OSError("out of reach")
 
-    with pytest.raises(PictoryLedgerError, match="can't be written"):
+    with pytest.raises(PictoryRecordError, match="can't be written"):
         store.retire(record, is_needed=False)
     assert len(variables.texts) == 1
 
 
 @pytest.mark.parametrize("with_state", [pytest.param(True, marks=with_task_state), False])
-def test_of_a_refused_submission_nothing_stays_in_doubt(variables, state, with_state):
+def test_of_a_refused_submission_nothing_stays_undecided(variables, state, with_state):
     state = state if with_state else None
     store = store_of(state)
     store.read()
@@ -336,7 +336,7 @@ def test_another_try_that_has_written_is_noticed(variables):
     store.insist_on_no_other_try()
     written(None, accepted())
 
-    with pytest.raises(PictoryLedgerError, match="Another try of this task has taken over"):
+    with pytest.raises(PictoryRecordError, match="Another try of this task has taken over"):
         store.insist_on_no_other_try()
 
 
@@ -468,8 +468,8 @@ def test_a_running_job_is_gone_on_with_whichever_store_was_emptied(task, which, 
 @with_task_state
 @either
 def test_a_lost_response_is_found_out_whichever_store_was_emptied(task, which, day_long_pictory):
-    day_long_pictory.answer_next("/v1/aistudio/videos", method="POST", status=502, is_processed=True)
-    task.fails(PictorySubmissionUnresolvedError)
+    day_long_pictory.respond_next("/v1/aistudio/videos", method="POST", status=502, is_processed=True)
+    task.fails(PictorySubmissionPendingError)
     empty(task, which)
     (job,) = day_long_pictory.jobs()
     day_long_pictory.set_job(job["job_id"], "completed")
@@ -485,7 +485,7 @@ def test_a_404_of_a_proxy_pays_nothing(task, hidden, day_long_pictory):
     task.variables.texts.clear()
     task.state.hidden = hidden
     task.instance.retry()
-    with suppress(PictoryLedgerError):
+    with suppress(PictoryRecordError):
         assert task.run().job_id == job_id
 
     assert count(day_long_pictory, POST) == 1
@@ -502,14 +502,14 @@ def test_variables_out_of_reach_pay_nothing(task, trouble, day_long_pictory, mon
             patches.setattr(task.variables, "keys", refuse)
         else:
             patches.setattr(task.variables, "get", lambda key, default: HTML)
-        task.fails(PictoryLedgerError)
+        task.fails(PictoryRecordError)
     assert task.run().job_id == job_id
     assert count(day_long_pictory, POST) == 1
 
 
 @with_task_state
 def test_a_refused_submission_leaves_no_doubt_in_either_store(task, day_long_pictory, clock):
-    day_long_pictory.answer_next("/v1/aistudio/videos", method="POST", status=403)
+    day_long_pictory.respond_next("/v1/aistudio/videos", method="POST", status=403)
     with pytest.raises(Exception, match="nothing is paid"):
         task.run()
 
@@ -520,12 +520,12 @@ def test_a_refused_submission_leaves_no_doubt_in_either_store(task, day_long_pic
 
 
 def test_a_post_that_waited_for_others_has_its_window_from_when_it_was_sent(task, day_long_pictory, clock):
-    """Between the look at the newest job and the POST that was lost, refusals were waited out for minutes."""
-    day_long_pictory.answer_next(
+    """Between the poll of the newest job and the POST that was lost, refusals were waited out for minutes."""
+    day_long_pictory.respond_next(
         "/v1/aistudio/videos", method="POST", status=429, headers={"Retry-After": "50"}, times=2
     )
-    day_long_pictory.answer_next("/v1/aistudio/videos", method="POST", status=502, is_processed=False)
-    task.fails(PictorySubmissionUnresolvedError)
+    day_long_pictory.respond_next("/v1/aistudio/videos", method="POST", status=502, is_processed=False)
+    task.fails(PictorySubmissionPendingError)
     waited = sum(clock.slept)
     assert waited >= 60
     task.retry()

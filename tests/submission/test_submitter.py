@@ -21,11 +21,11 @@ from airflow_provider_pictory.exceptions import (
     PictoryJobExpiredError,
     PictoryJobFailedError,
     PictoryJobNotFoundError,
-    PictoryLedgerError,
     PictoryRateLimitedError,
+    PictoryRecordError,
     PictorySpendingLimitError,
-    PictorySubmissionUnknownError,
-    PictorySubmissionUnresolvedError,
+    PictorySubmissionIndeterminateError,
+    PictorySubmissionPendingError,
 )
 from airflow_provider_pictory.hooks.pictory import PictoryHook
 from airflow_provider_pictory.sandbox.connection import connection_json
@@ -77,12 +77,12 @@ def ended(status, **error):
     return end
 
 
-def lose_the_answer(account):
-    account.answer_next(POST, method="POST", status=502, is_processed=True)
+def lose_the_response(account):
+    account.respond_next(POST, method="POST", status=502, is_processed=True)
 
 
 def lose_the_submission(account):
-    account.answer_next(POST, method="POST", status=502)
+    account.respond_next(POST, method="POST", status=502)
 
 
 # The first try
@@ -126,9 +126,9 @@ def test_neither_the_key_nor_the_prompt_is_written_down(task, variables):
 
 def test_an_intent_is_written_before_the_post_with_all_that_resolves_it(task, account, clock):
     earlier = PictoryHook().submit_video(WHALE)
-    lose_the_answer(account)
+    lose_the_response(account)
     task.instance.max_tries = 1
-    task.fails(PictorySubmissionUnresolvedError)
+    task.fails(PictorySubmissionPendingError)
 
     record = task.record
     assert record["state"] == "intent"
@@ -141,14 +141,14 @@ def test_an_intent_is_written_before_the_post_with_all_that_resolves_it(task, ac
 
 def test_an_empty_account_is_recorded_as_empty(make_task, account):
     task = make_task(retries=1)
-    lose_the_answer(account)
-    task.fails(PictorySubmissionUnresolvedError)
+    lose_the_response(account)
+    task.fails(PictorySubmissionPendingError)
 
     assert task.record["baseline"] == "empty"
 
 
 def test_a_newest_job_that_cannot_be_read_does_not_stop_the_submission(task, account):
-    account.answer_next(JOB_LIST, method="GET", status=500, times=2)
+    account.respond_next(JOB_LIST, method="GET", status=500, times=2)
     task.run()
 
     assert task.record["baseline"] == "unknown"
@@ -256,7 +256,7 @@ def test_a_retry_says_that_the_video_was_deleted_and_how_to_have_it_again(task, 
 def test_a_retry_never_submits_because_the_job_is_unknown(task, account, clock):
     job_id = task.run().job_id
     clock.now += 2 * MINUTE
-    account.answer_next(f"/v1/jobs/{job_id}", status=404, body=UNKNOWN_JOB)
+    account.respond_next(f"/v1/jobs/{job_id}", status=404, body=UNKNOWN_JOB)
     task.instance.retry()
     error = task.fails(PictoryJobNotFoundError)
 
@@ -267,10 +267,10 @@ def test_a_retry_never_submits_because_the_job_is_unknown(task, account, clock):
     assert posts(account) == 1
 
 
-def test_a_404_of_whatever_answers_there_now_is_an_error_with_the_way_out(task, account, clock):
+def test_a_404_of_whatever_responses_there_now_is_an_error_with_the_way_out(task, account, clock):
     job_id = task.run().job_id
     clock.now += 2 * MINUTE
-    account.answer_next(f"/v1/jobs/{job_id}", status=404, body="<h1>Nothing here</h1>")
+    account.respond_next(f"/v1/jobs/{job_id}", status=404, body="<h1>Nothing here</h1>")
     task.instance.retry()
     error = task.fails(PictoryJobNotFoundError)
 
@@ -280,7 +280,7 @@ def test_a_404_of_whatever_answers_there_now_is_an_error_with_the_way_out(task, 
 def test_a_job_may_be_unknown_for_two_minutes_after_it_was_accepted(task, account, clock):
     job_id = task.run().job_id
     clock.now += 2 * MINUTE - 5
-    account.answer_next(f"/v1/jobs/{job_id}", status=404, body=UNKNOWN_JOB)
+    account.respond_next(f"/v1/jobs/{job_id}", status=404, body=UNKNOWN_JOB)
 
     assert task.retry().job_id == job_id
 
@@ -288,7 +288,7 @@ def test_a_job_may_be_unknown_for_two_minutes_after_it_was_accepted(task, accoun
 @pytest.mark.parametrize("status", [403, 408, 429, 500, 503])
 def test_a_look_that_fails_says_nothing_about_the_job(task, account, log, status):
     job_id = task.run().job_id
-    account.answer_next(f"/v1/jobs/{job_id}", status=status)
+    account.respond_next(f"/v1/jobs/{job_id}", status=status)
 
     assert task.retry().job_id == job_id
     assert posts(account) == 1
@@ -297,7 +297,7 @@ def test_a_look_that_fails_says_nothing_about_the_job(task, account, log, status
 
 def test_a_key_that_is_refused_when_looking_is_an_error_that_submits_nothing(task, account):
     job_id = task.run().job_id
-    account.answer_next(f"/v1/jobs/{job_id}", status=401)
+    account.respond_next(f"/v1/jobs/{job_id}", status=401)
     task.instance.retry()
     task.fails(PictoryAuthenticationError)
 
@@ -395,8 +395,8 @@ def test_on_clear_reattach_gives_the_error_of_a_job_without_a_video(task, accoun
 def test_a_clear_with_an_unknown_outcome_finds_the_job_and_goes_on_with_it(make_task, account, on_clear):
     task = make_task(retries=1)
     task.rules["on_clear"] = on_clear
-    lose_the_answer(account)
-    task.fails(PictorySubmissionUnresolvedError)
+    lose_the_response(account)
+    task.fails(PictorySubmissionPendingError)
     (job_id,) = job_ids(account)
     account.set_job(job_id, "completed")
     submitted = task.clear()
@@ -408,8 +408,8 @@ def test_a_clear_with_an_unknown_outcome_finds_the_job_and_goes_on_with_it(make_
 def test_on_clear_new_resolves_an_unknown_outcome_before_it_submits_another_video(make_task, account):
     task = make_task(retries=1)
     task.rules["on_clear"] = "new"
-    lose_the_answer(account)
-    task.fails(PictorySubmissionUnresolvedError)
+    lose_the_response(account)
+    task.fails(PictorySubmissionPendingError)
     (first,) = job_ids(account)
     account.set_job(first, "completed")
     second = task.clear().job_id
@@ -458,7 +458,7 @@ def test_a_second_clear_after_the_second_end_submits_a_third_video(task, account
 
 def test_a_clear_that_cannot_find_out_whether_the_job_runs_submits_nothing(task, account, clock):
     job_id = task.run().job_id
-    account.answer_next(f"/v1/jobs/{job_id}", status=503, times=5)
+    account.respond_next(f"/v1/jobs/{job_id}", status=503, times=5)
     task.instance.clear()
     error = task.fails(PictoryAPIError)
 
@@ -469,7 +469,7 @@ def test_a_clear_that_cannot_find_out_whether_the_job_runs_submits_nothing(task,
 
 def test_a_clear_looks_until_it_knows_whether_the_job_runs(task, account):
     job_id = task.run().job_id
-    account.answer_next(f"/v1/jobs/{job_id}", status=503, times=4)
+    account.respond_next(f"/v1/jobs/{job_id}", status=503, times=4)
 
     assert task.clear().job_id == job_id
 
@@ -477,7 +477,7 @@ def test_a_clear_looks_until_it_knows_whether_the_job_runs(task, account):
 def test_a_clear_never_submits_because_the_job_is_unknown(task, account, clock):
     job_id = task.run().job_id
     clock.now += 2 * MINUTE
-    account.answer_next(f"/v1/jobs/{job_id}", status=404, body=UNKNOWN_JOB)
+    account.respond_next(f"/v1/jobs/{job_id}", status=404, body=UNKNOWN_JOB)
     task.instance.clear()
     error = task.fails(PictoryJobNotFoundError)
 
@@ -487,7 +487,7 @@ def test_a_clear_never_submits_because_the_job_is_unknown(task, account, clock):
 
 def test_a_clear_soon_after_the_acceptance_takes_an_unknown_job_for_running(task, account):
     job_id = task.run().job_id
-    account.answer_next(f"/v1/jobs/{job_id}", status=404, body=UNKNOWN_JOB, times=2)
+    account.respond_next(f"/v1/jobs/{job_id}", status=404, body=UNKNOWN_JOB, times=2)
 
     assert task.clear().job_id == job_id
 
@@ -510,8 +510,8 @@ def test_a_run_that_was_deleted_and_made_again_has_a_life_of_its_own(make_task, 
 
 def test_a_new_life_resolves_what_the_former_left_unknown(make_task, account):
     task = make_task(retries=1)
-    lose_the_answer(account)
-    task.fails(PictorySubmissionUnresolvedError)
+    lose_the_response(account)
+    task.fails(PictorySubmissionPendingError)
     (job_id,) = job_ids(account)
     account.set_job(job_id, "completed")
     task.instance.make_again()
@@ -549,7 +549,7 @@ def test_a_refused_submission_lets_the_next_try_submit_at_once(
 ):
     task = make_task(retries=1)
     body = {"code": "INSUFFICIENT_CREDITS"} if status == 402 else ""
-    account.answer_next(POST, method="POST", status=status, body=body, times=times)
+    account.respond_next(POST, method="POST", status=status, body=body, times=times)
     task.fails(kind)
     assert task.variables.texts == {}
     assert not task.submission.is_under_way
@@ -577,7 +577,7 @@ def test_a_submission_that_was_never_connected_lets_the_next_try_submit_at_once(
 
 
 def test_a_refusal_that_passes_is_ridden_out_with_an_intent_before_each_post(task, account):
-    account.answer_next(POST, method="POST", status=429, times=2)
+    account.respond_next(POST, method="POST", status=429, times=2)
     job_id = task.run().job_id
 
     assert posts(account) == 3
@@ -587,7 +587,7 @@ def test_a_refusal_that_passes_is_ridden_out_with_an_intent_before_each_post(tas
 def test_a_refusal_does_not_forget_the_jobs_before_it(task, account):
     first = task.run().job_id
     ended("completed")(task)
-    account.answer_next(POST, method="POST", status=400)
+    account.respond_next(POST, method="POST", status=400)
     task.instance.clear()
     task.fails(PictoryInvalidRequestError)
     assert task.recorded_jobs == [first]
@@ -600,7 +600,7 @@ def test_a_refusal_does_not_forget_the_jobs_before_it(task, account):
 
 def test_a_ledger_that_cannot_be_read_stops_the_task_before_anything_is_paid(task, account, variables):
     variables.is_readable = False
-    error = task.fails(PictoryLedgerError)
+    error = task.fails(PictoryRecordError)
 
     assert not isinstance(error, AirflowFailException), "the database may be back for a retry"
     assert "nothing was submitted" in str(error)
@@ -612,7 +612,7 @@ def test_a_record_that_cannot_be_understood_stops_the_task_before_anything_is_pa
     task, account, variables, text
 ):
     variables.texts[f"{RECORD_PREFIX}{task.place.digest}_1_00_pending"] = text
-    error = task.fails(PictoryLedgerError)
+    error = task.fails(PictoryRecordError)
 
     assert "can't be understood" in str(error)
     assert "delete the record to submit again" in str(error)
@@ -625,7 +625,7 @@ def test_a_database_that_fails_shows_no_password_of_its_own(task, variables, mon
 
     monkeypatch.setattr(variables, "keys", fail)
 
-    error = task.fails(PictoryLedgerError)
+    error = task.fails(PictoryRecordError)
 
     assert "ConnectionError" in str(error)
     assert "hunter22secret" not in str(error)
@@ -633,7 +633,7 @@ def test_a_database_that_fails_shows_no_password_of_its_own(task, variables, mon
 
 def test_a_ledger_that_cannot_be_written_stops_the_task_before_anything_is_paid(task, account, variables):
     variables.unwritable = "pictory_submission"
-    error = task.fails(PictoryLedgerError)
+    error = task.fails(PictoryRecordError)
 
     assert "can't be written" in str(error)
     assert "ConnectionError: no database" in str(error)
@@ -642,14 +642,14 @@ def test_a_ledger_that_cannot_be_written_stops_the_task_before_anything_is_paid(
 
 
 def test_a_ledger_that_cannot_be_written_between_two_posts_stops_the_second(task, account, variables):
-    account.answer_next(POST, method="POST", status=429)
+    account.respond_next(POST, method="POST", status=429)
     variables.unwritable, variables.writes_left = "pictory_submission", 1
-    task.fails(PictoryLedgerError)
+    task.fails(PictoryRecordError)
 
     assert posts(account) == 1
 
 
-def test_a_ledger_that_cannot_be_written_after_the_answer_does_not_stop_the_task(
+def test_a_ledger_that_cannot_be_written_after_the_response_does_not_stop_the_task(
     task, account, variables, log
 ):
     variables.unwritable, variables.writes_left = "", 1
@@ -732,10 +732,10 @@ def test_airflows_own_traces_tell_a_delivery_from_a_crash_right_before_it(task, 
 # An unknown outcome
 
 
-def test_a_lost_answer_with_a_retry_left_is_left_to_the_retry(make_task, account, clock):
+def test_a_lost_response_with_a_retry_left_is_left_to_the_retry(make_task, account, clock):
     task = make_task(retries=1)
-    lose_the_answer(account)
-    error = task.fails(PictorySubmissionUnresolvedError)
+    lose_the_response(account)
+    error = task.fails(PictorySubmissionPendingError)
 
     assert not isinstance(error, AirflowFailException)
     assert error.retry_after == pytest.approx(3 * MINUTE + 30, abs=5)
@@ -744,10 +744,10 @@ def test_a_lost_answer_with_a_retry_left_is_left_to_the_retry(make_task, account
     assert clock.slept == []
 
 
-def test_the_retry_finds_the_job_of_a_lost_answer(make_task, account, clock):
+def test_the_retry_finds_the_job_of_a_lost_response(make_task, account, clock):
     task = make_task(retries=1)
-    lose_the_answer(account)
-    task.fails(PictorySubmissionUnresolvedError)
+    lose_the_response(account)
+    task.fails(PictorySubmissionPendingError)
     (job_id,) = job_ids(account)
     account.set_job(job_id, "completed")
     submitted = task.retry()
@@ -762,15 +762,15 @@ def test_the_retry_finds_the_job_of_a_lost_answer(make_task, account, clock):
 def test_the_retry_submits_again_what_certainly_never_arrived(make_task, account, log):
     task = make_task(retries=1)
     lose_the_submission(account)
-    task.fails(PictorySubmissionUnresolvedError)
+    task.fails(PictorySubmissionPendingError)
     job_id = task.retry().job_id
 
     assert job_ids(account) == [job_id] == task.recorded_jobs
     assert any("never arrived" in line for line in log.infos)
 
 
-def test_a_lost_answer_without_a_retry_left_is_resolved_in_place(task, account, clock, log):
-    lose_the_answer(account)
+def test_a_lost_response_without_a_retry_left_is_resolved_in_place(task, account, clock, log):
+    lose_the_response(account)
     clock_sleep = clock.sleep
 
     def sleep(seconds):
@@ -792,10 +792,10 @@ def test_a_lost_submission_without_a_retry_left_is_submitted_again_in_place(task
     assert job_ids(account) == [job_id] == task.recorded_jobs
 
 
-def test_a_second_lost_answer_in_one_try_is_left_to_the_next(task, account):
+def test_a_second_lost_response_in_one_try_is_left_to_the_next(task, account):
     lose_the_submission(account)
     lose_the_submission(account)
-    task.fails(PictorySubmissionUnresolvedError)
+    task.fails(PictorySubmissionPendingError)
 
     assert posts(account) == 2
 
@@ -803,8 +803,8 @@ def test_a_second_lost_answer_in_one_try_is_left_to_the_next(task, account):
 @pytest.mark.parametrize("request_now", [WHALE, PictoryInvalidRequestError("Nothing was submitted: no")])
 def test_an_unknown_outcome_is_resolved_whatever_the_request_is_now(make_task, account, request_now):
     task = make_task(retries=1)
-    lose_the_answer(account)
-    task.fails(PictorySubmissionUnresolvedError)
+    lose_the_response(account)
+    task.fails(PictorySubmissionPendingError)
     (job_id,) = job_ids(account)
     account.set_job(job_id, "completed")
     task.request = request_now
@@ -815,11 +815,11 @@ def test_an_unknown_outcome_is_resolved_whatever_the_request_is_now(make_task, a
 
 def test_an_outcome_that_is_still_unknown_may_be_taken_up_by_a_retry(make_task, account):
     task = make_task(retries=2)
-    lose_the_answer(account)
-    task.fails(PictorySubmissionUnresolvedError)
+    lose_the_response(account)
+    task.fails(PictorySubmissionPendingError)
     (job_id,) = job_ids(account)
     task.instance.retry()
-    error = task.fails(PictorySubmissionUnresolvedError)
+    error = task.fails(PictorySubmissionPendingError)
     account.set_job(job_id, "completed")
 
     assert job_id in str(error)
@@ -830,11 +830,11 @@ def test_an_outcome_that_is_still_unknown_may_be_taken_up_by_a_retry(make_task, 
 def test_reconcile_timeout_bounds_the_wait_for_jobs_that_may_be_it(make_task, account, clock):
     task = make_task(retries=2)
     task.rules["reconcile_timeout"] = 60
-    lose_the_answer(account)
-    task.fails(PictorySubmissionUnresolvedError)
+    lose_the_response(account)
+    task.fails(PictorySubmissionPendingError)
     clock.now += HOUR
     task.instance.retry()
-    task.fails(PictorySubmissionUnresolvedError)
+    task.fails(PictorySubmissionPendingError)
 
     assert sum(clock.slept) == pytest.approx(60, abs=1)
 
@@ -842,10 +842,10 @@ def test_reconcile_timeout_bounds_the_wait_for_jobs_that_may_be_it(make_task, ac
 def test_an_account_that_cannot_be_asked_is_not_an_account_without_the_job(make_task, account):
     task = make_task(retries=2)
     lose_the_submission(account)
-    task.fails(PictorySubmissionUnresolvedError)
-    account.answer_next(JOB_LIST, method="GET", status=503, times=1000)
+    task.fails(PictorySubmissionPendingError)
+    account.respond_next(JOB_LIST, method="GET", status=503, times=1000)
     task.instance.retry()
-    error = task.fails(PictorySubmissionUnresolvedError)
+    error = task.fails(PictorySubmissionPendingError)
 
     assert "the account can't be asked" in str(error)
     assert posts(account) == 1
@@ -854,8 +854,8 @@ def test_an_account_that_cannot_be_asked_is_not_an_account_without_the_job(make_
 def unresolvable(make_task, account):
     """Make a task with an outcome that no evidence settles: of a failed job nothing tells its prompt."""
     task = make_task(retries=1)
-    lose_the_answer(account)
-    task.fails(PictorySubmissionUnresolvedError)
+    lose_the_response(account)
+    task.fails(PictorySubmissionPendingError)
     account.set_job(job_ids(account)[0], "failed")
     return task
 
@@ -863,7 +863,7 @@ def unresolvable(make_task, account):
 def test_what_no_evidence_settles_is_never_submitted_again(make_task, account):
     task = unresolvable(make_task, account)
     task.instance.retry()
-    error = task.fails(PictorySubmissionUnknownError)
+    error = task.fails(PictorySubmissionIndeterminateError)
 
     assert isinstance(error, AirflowFailException)
     for job_id in job_ids(account):
@@ -897,8 +897,8 @@ def test_on_clear_new_submits_what_no_evidence_settles(make_task, account, log):
 def test_on_unknown_submission_resubmit_does_not_submit_what_the_evidence_finds(make_task, account):
     task = make_task(retries=1)
     task.rules["on_unknown_submission"] = "resubmit"
-    lose_the_answer(account)
-    task.fails(PictorySubmissionUnresolvedError)
+    lose_the_response(account)
+    task.fails(PictorySubmissionPendingError)
     (job_id,) = job_ids(account)
     account.set_job(job_id, "completed")
 
@@ -910,12 +910,12 @@ def test_a_connection_that_leads_elsewhere_now_cannot_tell(
     make_task, account, connect, pictory_sandbox_factory
 ):
     task = make_task(retries=1)
-    lose_the_answer(account)
-    task.fails(PictorySubmissionUnresolvedError)
+    lose_the_response(account)
+    task.fails(PictorySubmissionPendingError)
     other = pictory_sandbox_factory(api_key=API_KEY)
     connect(other.url, API_KEY)
     task.instance.retry()
-    error = task.fails(PictorySubmissionUnknownError)
+    error = task.fails(PictorySubmissionIndeterminateError)
 
     assert account.url in str(error)
     assert other.url in str(error)
@@ -928,8 +928,8 @@ def test_an_unknown_outcome_is_resolved_over_the_connection_that_was_recorded(
     make_task, account, monkeypatch, pictory_sandbox_factory
 ):
     task = make_task(retries=1)
-    lose_the_answer(account)
-    task.fails(PictorySubmissionUnresolvedError)
+    lose_the_response(account)
+    task.fails(PictorySubmissionPendingError)
     (job_id,) = job_ids(account)
     account.set_job(job_id, "completed")
     other = pictory_sandbox_factory(api_key="pictai_other")
@@ -943,7 +943,7 @@ def test_an_unknown_outcome_is_resolved_over_the_connection_that_was_recorded(
 def test_a_job_of_another_task_is_not_taken_for_a_lost_one(make_task, account):
     task, other = make_task(retries=1), make_task(task_id="same_film")
     lose_the_submission(account)
-    task.fails(PictorySubmissionUnresolvedError)
+    task.fails(PictorySubmissionPendingError)
     theirs = other.run().job_id
     account.set_job(theirs, "completed")
     ours = task.retry().job_id
@@ -958,9 +958,9 @@ def test_the_earlier_job_of_the_same_task_is_not_taken_for_a_lost_one(make_task,
     ended("completed")(task)
     # So the earlier job is among those that may be newer.
     account.add_fault("lagging-lists:seconds=100,count=1")
-    lose_the_answer(account)
+    lose_the_response(account)
     task.instance.clear()
-    task.fails(PictorySubmissionUnresolvedError)
+    task.fails(PictorySubmissionPendingError)
     second = job_ids(account)[-1]
     account.set_job(second, "completed")
 
@@ -972,7 +972,7 @@ def test_a_crash_after_the_job_id_was_written_down_leaves_no_job_for_others_to_t
 ):
     task, other = make_task(), make_task(task_id="same_film", retries=1)
     lose_the_submission(account)
-    other.fails(PictorySubmissionUnresolvedError)
+    other.fails(PictorySubmissionPendingError)
     write, seen = variables.set, []
 
     def crash_after_the_second_write(key, value, description=None):
@@ -994,11 +994,11 @@ def test_a_job_deleted_before_its_video_was_seen_in_the_list_is_not_taken_for_on
     make_task, account, clock
 ):
     task = make_task(retries=1)
-    lose_the_answer(account)
-    task.fails(PictorySubmissionUnresolvedError)
+    lose_the_response(account)
+    task.fails(PictorySubmissionPendingError)
     (job_id,) = job_ids(account)
     account.set_job(job_id, "completed")
-    account.answer_next(POST, method="GET", status=503)
+    account.respond_next(POST, method="GET", status=503)
     clock.now += HOUR
     sleep = clock.sleep
 
@@ -1009,7 +1009,7 @@ def test_a_job_deleted_before_its_video_was_seen_in_the_list_is_not_taken_for_on
 
     clock.sleep = delete_meanwhile
     task.instance.retry()
-    error = task.fails(PictorySubmissionUnknownError)
+    error = task.fails(PictorySubmissionIndeterminateError)
 
     assert job_id in str(error)
     assert posts(account) == 1
@@ -1019,7 +1019,7 @@ def test_a_job_deleted_before_its_video_was_seen_in_the_list_is_not_taken_for_on
 
 
 class InterruptedHook(PictoryHook):
-    """Is interrupted while the answer to its submission is on its way."""
+    """Is interrupted while the response to its submission is on its way."""
 
     def __init__(self, job_id=None):
         super().__init__()
@@ -1027,7 +1027,7 @@ class InterruptedHook(PictoryHook):
 
     def submit_video(self, request, *, before_attempt=None):
         job_id = super().submit_video(request, before_attempt=before_attempt)
-        raise PictorySubmissionUnknownError(
+        raise PictorySubmissionIndeterminateError(
             "It is not known whether Pictory accepted the video",
             job_id=job_id if self._job_id else None,
             interruption=AirflowTaskTimeout("Timeout, PID: 1"),
@@ -1167,7 +1167,7 @@ def test_check_quota_fails_with_used_limit_and_needed_credits_before_anything_is
 
 def test_a_quota_that_cannot_be_read_stops_the_task_before_anything_is_paid(task, account):
     task.rules["check_quota"] = True
-    account.answer_next("/v1/quota", status=503)
+    account.respond_next("/v1/quota", status=503)
     error = task.fails(PictoryAPIError)
 
     assert not isinstance(error, AirflowFailException)

@@ -12,7 +12,7 @@ import pytest
 from airflow.providers.common.compat.sdk import task as task_decorator
 
 from airflow_provider_pictory.api import JobStatus, VideoJob, VideoRequest
-from airflow_provider_pictory.api.lists import Baseline, NewestJob
+from airflow_provider_pictory.api.listings import Baseline, NewestJob
 from airflow_provider_pictory.submission.forgetting import forget_job
 from airflow_provider_pictory.submission.policy import OnClear, SubmissionPolicy
 from airflow_provider_pictory.submission.record import CloseReason, TaskPlace
@@ -219,7 +219,7 @@ def test_the_same_prompt_500_times_is_no_different(world_of, with_state):
 
 
 def tidy(world, number="another"):
-    """Let so many tasks tidy up that each record was looked at."""
+    """Let so many tasks tidy up that each record was polled."""
     for index in range(30):
         world.clock.now += 100.0
         world.end(world.start(f"{number} {index}"), waits=False)
@@ -288,15 +288,15 @@ def test_a_record_that_a_clear_shall_go_on_with_stays_for_a_month(world_of, with
 
 @on_both
 @pytest.mark.parametrize("who", ["itself", "a sensor", "others"])
-def test_a_record_stays_while_an_identical_task_is_in_doubt(world_of, with_state, who):
+def test_a_record_stays_while_an_identical_task_is_undecided(world_of, with_state, who):
     world = world_of(with_state=with_state)
     started = world.start("it", same_prompt=True)
-    in_doubt = an_intent(
+    undecided = an_intent(
         a_fingerprint("A red fox walks"), place=OTHER_PLACE, now=datetime.fromtimestamp(world.clock.now, UTC)
     )
     name = f"{RECORD_PREFIX}{OTHER_PLACE.digest}_{int(world.clock.now * 1e6):x}"
-    prompt = in_doubt.fingerprint.prompt_digest[:16]
-    world.variables.texts[f"{name}_{prompt}_pending"] = in_doubt.as_json()
+    prompt = undecided.fingerprint.prompt_digest[:16]
+    world.variables.texts[f"{name}_{prompt}_pending"] = undecided.as_json()
     world.clock.now += RENDERS
     world.end(started, waits=True)
     if who == "a sensor":
@@ -432,7 +432,7 @@ def test_a_real_airflow_says_in_which_state_a_task_is(run_dag):
             pass
 
         @task_decorator
-        def look(**context):
+        def poll(**context):
             instance = context["ti"]
 
             def state(task_id, map_index=-1, run_id=None):
@@ -443,7 +443,7 @@ def test_a_real_airflow_says_in_which_state_a_task_is(run_dag):
                 done=state("done"),
                 mapped=state("mapped", 1),
                 beyond=state("mapped", 7),
-                itself=state("look"),
+                itself=state("poll"),
                 later=state("later"),
                 unknown=state("never"),
                 elsewhere=state("done", run_id="another run"),
@@ -453,7 +453,7 @@ def test_a_real_airflow_says_in_which_state_a_task_is(run_dag):
         def later():
             pass
 
-        [done(), mapped.expand(number=[1, 2])] >> look() >> later()
+        [done(), mapped.expand(number=[1, 2])] >> poll() >> later()
 
     run_dag(dag)
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from airflow.providers.common.compat.sdk import Variable, task
 
-from airflow_provider_pictory.exceptions import PictoryLedgerError
+from airflow_provider_pictory.exceptions import PictoryRecordError
 from airflow_provider_pictory.submission.record import CloseReason, RecordState
 from airflow_provider_pictory.submission.store import RecordStore, open_store
 from airflow_provider_pictory.submission.variables import (
@@ -141,7 +141,7 @@ def test_a_list_of_names_tells_who_waits_for_a_response(listed):
     write(an_intent(a_fingerprint("Something else"), place=OTHER_PLACE._replace(map_index=1), now=NOW))
 
     assert claims().pending(PROMPT) == {PLACE.digest}
-    assert claims().in_doubt(PROMPT) == {PLACE.digest}
+    assert claims().undecided(PROMPT) == {PLACE.digest}
 
 
 def test_what_a_crash_left_under_two_names_is_one_submission(listed):
@@ -163,7 +163,7 @@ def test_a_task_with_an_earlier_job_may_wait_for_a_response_again(listed):
     assert claims().pending(PROMPT) == {PLACE.digest}
 
 
-def test_an_earlier_job_stays_known_while_an_identical_task_is_in_doubt(listed):
+def test_an_earlier_job_stays_known_while_an_identical_task_is_undecided(listed):
     write(an_intent(place=OTHER_PLACE, now=NOW))
     write(accepted())
     write(accepted(OTHER_JOB_ID, now=NOW + timedelta(hours=1)))
@@ -174,18 +174,18 @@ def test_an_earlier_job_stays_known_while_an_identical_task_is_in_doubt(listed):
     assert owners(JOB_ID) == set()
 
 
-def test_a_task_with_a_submission_taken_for_lost_stays_in_doubt(listed):
+def test_a_task_with_a_submission_taken_for_lost_stays_undecided(listed):
     lost = an_intent(now=NOW).closed(CloseReason.NOT_SUBMITTED).lost_so_far
     write(accepted(lost=lost))
 
     assert claims().pending(PROMPT) == set()
-    assert claims().in_doubt(PROMPT) == {PLACE.digest}
+    assert claims().undecided(PROMPT) == {PLACE.digest}
     write(accepted())
-    assert claims().in_doubt(PROMPT) == set()
+    assert claims().undecided(PROMPT) == set()
     assert len(listed.texts) == 1
 
 
-def test_a_claim_is_withdrawn_though_an_identical_task_is_in_doubt(listed):
+def test_a_claim_is_withdrawn_though_an_identical_task_is_undecided(listed):
     write(an_intent(place=OTHER_PLACE, now=NOW))
     variables = open_variables()
     intent = an_intent(now=NOW)
@@ -202,7 +202,7 @@ def test_a_name_that_is_listed_but_cannot_be_read_is_trouble(listed, monkeypatch
     write(accepted())
     monkeypatch.setattr(listed, "get", lambda key, default: default)
 
-    with pytest.raises(PictoryLedgerError, match="is listed but can't be read"):
+    with pytest.raises(PictoryRecordError, match="is listed but can't be read"):
         find(PLACE)
 
 
@@ -232,7 +232,7 @@ def test_reading_nothing_is_believed_only_after_a_probe(named):
     named.get = lambda key, default: default
 
     for act in (lambda: find(PLACE), lambda: owners(JOB_ID), lambda: open_variables().version(PLACE.digest)):
-        with pytest.raises(PictoryLedgerError, match="just written can't be read"):
+        with pytest.raises(PictoryRecordError, match="just written can't be read"):
             act()
     named.get = get
     assert find(PLACE) == []
@@ -373,7 +373,7 @@ def forget():
 
 
 def in_database():
-    """Give the Variables of this provider that are in the database, by their keys."""
+    """Return the Variables of this provider that are in the database, by their keys."""
     from airflow import models, settings
     from sqlalchemy.orm import Session
 
@@ -526,7 +526,7 @@ def test_a_database_out_of_order_is_never_taken_for_nothing(in_a_task, act):
         with database_out_of_order():
             try:
                 return act(store)
-            except PictoryLedgerError:
+            except PictoryRecordError:
                 return "refused"
 
     assert in_a_task(read) == "refused"

@@ -45,7 +45,7 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, *_):
         pass
 
-    def _answer(self, status, headers=None, body=b""):
+    def _response(self, status, headers=None, body=b""):
         self.send_response(status)
         for name, value in {"x-ms-request-id": "1", **DATES, **(headers or {})}.items():
             self.send_header(name, value)
@@ -66,9 +66,9 @@ class _Handler(BaseHTTPRequestHandler):
         name, query = self._asked()
         if query.get("comp") == ["list"]:
             body = b'<?xml version="1.0"?><EnumerationResults><Blobs/><NextMarker/></EnumerationResults>'
-            return self._answer(200, {"Content-Type": "application/xml"}, body)
+            return self._response(200, {"Content-Type": "application/xml"}, body)
         if name not in self.store.blobs:
-            return self._answer(404, {"x-ms-error-code": "BlobNotFound"})
+            return self._response(404, {"x-ms-error-code": "BlobNotFound"})
         content, kind = self.store.blobs[name]
         headers = {
             "Content-Type": kind,
@@ -77,10 +77,10 @@ class _Handler(BaseHTTPRequestHandler):
         }
         asked = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("x-ms-range") or "")
         if self.command == "HEAD" or not asked:
-            return self._answer(200, headers, content)
+            return self._response(200, headers, content)
         start, end = int(asked[1]), min(int(asked[2]), len(content) - 1)
         headers["Content-Range"] = f"bytes {start}-{end}/{len(content)}"
-        return self._answer(206, headers, content[start : end + 1])
+        return self._response(206, headers, content[start : end + 1])
 
     def do_PUT(self):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
@@ -93,5 +93,5 @@ class _Handler(BaseHTTPRequestHandler):
             kind = self.headers.get("x-ms-blob-content-type") or "application/octet-stream"
             self.store.blobs[name] = content, kind
         else:
-            return self._answer(400)
-        return self._answer(201)
+            return self._response(400)
+        return self._response(201)

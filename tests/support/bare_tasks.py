@@ -104,7 +104,7 @@ class BareTask:
         return self._resume("__fail__", {"error": error, "traceback": None})
 
     def run_trigger(self) -> Any:
-        """Give what the trigger's first event says."""
+        """Return what the trigger's first event says."""
         return asyncio.run(first_event(self.trigger))
 
     def run(self) -> Any:
@@ -144,8 +144,8 @@ def has_task_state() -> bool:
 
 
 def until(trigger: VideoJobTrigger) -> dict[str, Any]:
-    """Give all that a trigger waits by, but for its next look."""
-    return {**trigger.serialize()[1], "first_look": None}
+    """Return all that a trigger waits by, but for its next poll."""
+    return {**trigger.serialize()[1], "first_poll": None}
 
 
 async def first_event(trigger: VideoJobTrigger) -> Any:

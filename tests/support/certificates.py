@@ -35,7 +35,7 @@ class Certificates:
     client: tuple[Path, Path]
 
     def context(self, pair=None, *, client_needed=False):
-        """Give a server's TLS context."""
+        """Return a server's TLS context."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(*(pair or self.server))
         if client_needed:

@@ -59,8 +59,8 @@ def serve():
     """Start servers that end with the test; takes what :class:`Loopback` takes."""
     running = []
 
-    def start(*answers, **arguments):
-        server = Loopback(*answers, **arguments)
+    def start(*responses, **arguments):
+        server = Loopback(*responses, **arguments)
         running.append(server)
         return server.__enter__()
 

@@ -20,7 +20,7 @@ IN_PROGRESS = {"job_id": JOB_ID, "success": True, "data": {"status": "in-progres
 class SynchronousClient:
     """``PictoryHook.get_job``."""
 
-    def look(self, job_id=JOB_ID):
+    def poll(self, job_id=JOB_ID):
         hook = PictoryHook()
         try:
             return hook.get_job(job_id)
@@ -44,7 +44,7 @@ class SynchronousClient:
     def error(self, kind=PictoryError, job_id=JOB_ID):
         """Look, expect an error of exactly this kind, and that it doesn't give the key away."""
         with pytest.raises(kind) as caught:
-            self.look(job_id)
+            self.poll(job_id)
         assert type(caught.value) is kind
         assert_keeps_the_key(caught.value)
         return caught.value
@@ -53,15 +53,15 @@ class SynchronousClient:
 class AsynchronousClient(SynchronousClient):
     """``PictoryHook.aget_job``."""
 
-    def look(self, job_id=JOB_ID):
-        async def look():
+    def poll(self, job_id=JOB_ID):
+        async def poll():
             async with PictoryHook() as hook:
                 return await hook.aget_job(job_id)
 
-        return asyncio.run(look())
+        return asyncio.run(poll())
 
     def look_often(self, times, between=lambda: None):
-        async def look():
+        async def poll():
             seen = []
             async with PictoryHook() as hook:
                 for number in range(times):
@@ -73,7 +73,7 @@ class AsynchronousClient(SynchronousClient):
                         seen.append(error)
             return seen
 
-        return asyncio.run(look())
+        return asyncio.run(poll())
 
 
 def assert_no_key(text):

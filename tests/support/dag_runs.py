@@ -55,20 +55,20 @@ class FinishedRun:
         return states
 
     def tries(self, task_id: str) -> int:
-        """Give how often a task was started, other than to resume it."""
+        """Return how often a task was started, other than to resume it."""
         return self.dag_run.get_task_instance(task_id).try_number
 
     def errors(self, task_id: str) -> list[BaseException]:
-        """Give the exceptions that a task's tries failed with."""
+        """Return the exceptions that a task's tries failed with."""
         return [error for failed, error in self.failures if failed == task_id]
 
     def error(self, task_id: str) -> BaseException:
-        """Give the one exception that a task failed with."""
+        """Return the one exception that a task failed with."""
         (error,) = self.errors(task_id)
         return error
 
     def xcom(self, task_id: str, key: str = "return_value", map_index: int = -1) -> Any:
-        """Give an XCom as the next task would pull it, ``None`` where there is none."""
+        """Return an XCom as the next task would pull it, ``None`` where there is none."""
         instance = self.dag_run.get_task_instance(task_id, map_index=map_index)
         return instance.xcom_pull(task_ids=task_id, key=key, map_indexes=map_index)
 

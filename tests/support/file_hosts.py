@@ -1,4 +1,4 @@
-"""What a file host may do to whoever asks it, as answers of a loopback server, and the files that it has."""
+"""What a file host may do to its clients, as responses of a loopback server, and the files that it has."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SECONDS, WIDTH, HEIGHT = 2, 320, 180
 
 @functools.cache
 def film(words="A paper boat"):
-    """Give a real MP4; other words are another video."""
+    """Return a real MP4; other words are another video."""
     with tempfile.TemporaryDirectory() as folder:
         render(Scene(words, "for a test", SECONDS, WIDTH, HEIGHT), Path(folder))
         return (Path(folder) / VIDEO_FILE).read_bytes()
@@ -45,7 +45,7 @@ def gives(
     **headers,
 ):
     """
-    Give a file, or the part that is asked for.
+    Return a file, or the part that is asked for.
 
     :param content: of the file.
     :param tag: the file's ETag; without it the host tells versions apart by nothing.
@@ -53,7 +53,7 @@ def gives(
     :param cuts_after: so many bytes of the body the connection ends.
     :param resets: the connection ends with a reset instead of a farewell.
     :param declares: the size of the file that it says, where that isn't the truth.
-    :param status: of an answer without a range.
+    :param status: of a response without a range.
     :param headers: further ones.
     """
     size = len(content) if declares is None else declares

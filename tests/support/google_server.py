@@ -47,7 +47,7 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, *_):
         pass
 
-    def _answer(self, status, document=None, headers=None, body=None):
+    def _response(self, status, document=None, headers=None, body=None):
         body = json.dumps(document or {}).encode() if body is None else body
         self.send_response(status)
         for name, value in {"Content-Type": "application/json", **(headers or {})}.items():
@@ -62,12 +62,12 @@ class _Handler(BaseHTTPRequestHandler):
         if found and found[3]:
             name = found[2], unquote(found[3])
             if name not in self.store.objects:
-                return self._answer(404, {"error": {"code": 404, "message": "No such object"}})
+                return self._response(404, {"error": {"code": 404, "message": "No such object"}})
             content, _ = self.store.objects[name]
             if not found[1] and query.get("alt") != ["media"]:
-                return self._answer(200, self._describe(*name))
+                return self._response(200, self._describe(*name))
             start, end = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers["Range"]).groups()
-            return self._answer(206, body=content[int(start) : int(end) + 1])
+            return self._response(206, body=content[int(start) : int(end) + 1])
         if found:
             prefix = query.get("prefix", [""])[0]
             items = [
@@ -75,8 +75,8 @@ class _Handler(BaseHTTPRequestHandler):
                 for name in self.store.objects
                 if name[0] == found[2] and name[1].startswith(prefix)
             ]
-            return self._answer(200, {"items": items})
-        return self._answer(404)
+            return self._response(200, {"items": items})
+        return self._response(404)
 
     def _describe(self, bucket, key):
         content, kind = self.store.objects[bucket, key]
@@ -97,16 +97,16 @@ class _Handler(BaseHTTPRequestHandler):
             upload = str(len(self.store.uploads))
             bucket, kind = path.split("/")[5], self.headers["X-Upload-Content-Type"]
             self.store.uploads[upload] = [bucket, json.loads(body)["name"], kind, b""]
-            return self._answer(200, headers={"Location": f"{self.store.url}/resumable?upload_id={upload}"})
+            return self._response(200, headers={"Location": f"{self.store.url}/resumable?upload_id={upload}"})
         if path == "/resumable":
             return self._take(query["upload_id"][0], body)
-        return self._answer(400, {"error": {"code": 400, "message": f"What is {self.path}?"}})
+        return self._response(400, {"error": {"code": 400, "message": f"What is {self.path}?"}})
 
     do_PUT = do_POST  # noqa: N815
 
     def do_DELETE(self):
         self.store.uploads.pop(parse_qs(urlsplit(self.path).query)["upload_id"][0])
-        return self._answer(204, body=b"")
+        return self._response(204, body=b"")
 
     def _take(self, upload, body):
         bucket, key, kind, before = self.store.uploads[upload]
@@ -114,18 +114,18 @@ class _Handler(BaseHTTPRequestHandler):
         self.store.ranges.append(said)
         start, end, total = re.fullmatch(r"bytes (?:(\d+)-(\d+)|\*)/(\d+|\*)", said).groups()
         if start is not None and (int(start) != len(before) or int(end) - int(start) + 1 != len(body)):
-            return self._answer(400, {"error": {"code": 400, "message": "Invalid range"}})
+            return self._response(400, {"error": {"code": 400, "message": "Invalid range"}})
         if total == "*" and len(body) % UNIT:
-            return self._answer(
+            return self._response(
                 400,
                 {"error": {"code": 400, "message": f"Invalid request: {len(body)} is no multiple of {UNIT}"}},
             )
         content = before + body
         if total == "*":
             self.store.uploads[upload][3] = content
-            return self._answer(308, body=b"", headers={"Range": f"bytes=0-{len(content) - 1}"})
+            return self._response(308, body=b"", headers={"Range": f"bytes=0-{len(content) - 1}"})
         if int(total) != len(content):
-            return self._answer(400, {"error": {"code": 400, "message": "Invalid size"}})
+            return self._response(400, {"error": {"code": 400, "message": "Invalid size"}})
         del self.store.uploads[upload]
         self.store.objects[bucket, key] = content, kind
-        return self._answer(200, self._describe(bucket, key))
+        return self._response(200, self._describe(bucket, key))

@@ -1,4 +1,4 @@
-"""A server on this machine that answers as a test tells it, also in ways no HTTP library would."""
+"""A server on this machine that responds as a test tells it, also in ways no HTTP library would."""
 
 from __future__ import annotations
 
@@ -35,19 +35,19 @@ class Request:
 
 class Loopback:
     """
-    Accepts connections until its context ends; each request gets the next of its answers, the last for ever.
+    Accept connections until the context ends; each request gets the next response, the last for ever.
 
-    :param answers: functions that take the connection and the request and tell whether the connection stays
+    :param responses: functions that take the connection and the request and tell whether the connection stays
         open.
-    :param refuse_tunnel: what a client that asks for a tunnel is answered where it gets none.
+    :param refuse_tunnel: what a client that asks for a tunnel is responded where it gets none.
     :param tls: what to encrypt each connection with.
     :param tunnel_tls: what to encrypt with once a client has asked for a tunnel, to be proxy and target in
         one; without it, nobody gets a tunnel.
     :param in_tls_handshake: what to do in the middle of each handshake; then the connection is closed.
     """
 
-    def __init__(self, *answers, tls=None, tunnel_tls=None, in_tls_handshake=None, refuse_tunnel=None):
-        self.answers = list(answers)
+    def __init__(self, *responses, tls=None, tunnel_tls=None, in_tls_handshake=None, refuse_tunnel=None):
+        self.responses = list(responses)
         self.requests = []
         self.connections = 0
         self.ended = threading.Event()
@@ -76,7 +76,7 @@ class Loopback:
                 connection.shutdown(socket.SHUT_RDWR)
 
     def wait_for_a_request(self):
-        """Wait for what was sent to be noted here, when the client doesn't wait for an answer."""
+        """Wait for what was sent to be noted here, when the client doesn't wait for a response."""
         end = time.monotonic() + LONGEST_WAIT
         while not self.requests and time.monotonic() < end:
             time.sleep(0.001)
@@ -123,10 +123,10 @@ class Loopback:
                         self._tunnel_tls.wrap_socket(connection, server_side=True)
                     )
                     continue
-                answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
-                if not getattr(answer, "ignores_body", False):
+                response = self.responses.pop(0) if len(self.responses) > 1 else self.responses[0]
+                if not getattr(response, "ignores_body", False):
                     request.body = reader.read(int(request.header("content-length") or 0))
-                stays = answer(self, connection, request)
+                stays = response(self, connection, request)
 
     @staticmethod
     def _read_head(reader):
@@ -141,8 +141,8 @@ class Loopback:
         return request
 
 
-def answer(document=b"", status=200, **headers):
-    """Answer as HTTP wants it, with a document in JSON or with bytes as they are."""
+def response(document=b"", status=200, **headers):
+    """Response as HTTP wants it, with a document in JSON or with bytes as they are."""
     body = document if isinstance(document, bytes) else json.dumps(document).encode()
 
     def send(_server, connection, _request):
@@ -187,32 +187,32 @@ hang_up_before_the_body.ignores_body = True
 
 
 def keep_silent(server, _connection, _request):
-    """Never answer."""
+    """Never response."""
     server.ended.wait(LONGEST_WAIT)
     return False
 
 
 def stop_talking(server, connection, _request):
-    """Begin an answer and never end it."""
+    """Begin a response and never end it."""
     connection.sendall(head(200, {"Content-Length": 100}) + b'{"job')
     server.ended.wait(LONGEST_WAIT)
     return False
 
 
 def echo(status, document=None):
-    """Answer with everything that was sent, the key included, in the places where servers put such things."""
+    """Respond with everything that was sent, the key included, wherever servers put such things."""
 
     def send(server, connection, request):
         key = request.header("authorization")
         said = document(key) if document else {"code": key, "message": f"the key {key} is odd", "data": key}
         target = f"/login?page={'x' * 50}&key={key}"
-        return answer(said, status, Location=target)(server, connection, request)
+        return response(said, status, Location=target)(server, connection, request)
 
     return send
 
 
 def after(doing, then):
-    """Do something when the request is there, and answer then."""
+    """Do something when the request is there, and respond then."""
 
     def send(server, connection, request):
         doing()

@@ -26,12 +26,12 @@ RESULT_KEYS = [
 
 
 def count(pictory: PictorySandbox, route: str) -> int:
-    """Give how often a route was asked, whatever the answer was."""
+    """Return how often a route was asked, whatever the response was."""
     return pictory.counts()["requests"].get(route, 0)
 
 
 def only_job(pictory: PictorySandbox) -> dict[str, Any]:
-    """Give the one job that was submitted."""
+    """Return the one job that was submitted."""
     (job,) = pictory.jobs()
     return job
 

@@ -75,7 +75,7 @@ class Bucket:
         ]
 
     def uploads(self):
-        """Give the keys of uploads that were begun and neither completed nor aborted."""
+        """Return the keys of uploads that were begun and neither completed nor aborted."""
         uploads = self.server.client.list_multipart_uploads(Bucket=self.name).get("Uploads", [])
         return [upload["Key"] for upload in uploads]
 

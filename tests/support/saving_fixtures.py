@@ -43,8 +43,8 @@ def serve():
     """Start hosts that end with the test; takes what :class:`Loopback` takes."""
     running = []
 
-    def start(*answers):
-        server = Loopback(*answers)
+    def start(*responses):
+        server = Loopback(*responses)
         running.append(server)
         return server.__enter__()
 
@@ -58,7 +58,7 @@ def finished_job(pictory):
     """
     Finish a job whose file is on some other host, and give the job's id.
 
-    Each look at the job gives the next of the URLs, the last one for ever.
+    Each poll of the job gives the next of the URLs, the last one for ever.
     """
 
     def finish(*urls, **facts):
@@ -73,7 +73,7 @@ def finished_job(pictory):
                 **facts,
             }
             body = {"job_id": job_id, "success": True, "data": data}
-            pictory.answer_next(f"/v1/jobs/{job_id}", body=body)
+            pictory.respond_next(f"/v1/jobs/{job_id}", body=body)
         return job_id
 
     return finish

@@ -17,7 +17,7 @@ import tenacity.nap
 from airflow_provider_pictory.hooks import pictory as pictory_hook
 from airflow_provider_pictory.submission import clock as submission_clock
 from airflow_provider_pictory.submission import variables as record_variables
-from airflow_provider_pictory.waiting import job_wait, limits
+from airflow_provider_pictory.waiting import job_watch, limits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -138,7 +138,7 @@ class TaskInstance:
 
 @contextmanager
 def passing(clock: Clock) -> Iterator[None]:
-    """Let all of a submission live by a clock, except what waits for a real answer."""
+    """Let all of a submission live by a clock, except what waits for a real response."""
 
     class Moment(datetime):
         @classmethod
@@ -146,9 +146,9 @@ def passing(clock: Clock) -> Iterator[None]:
             return datetime.fromtimestamp(clock.time(), tz)
 
     with ExitStack() as patches:
-        for module in (job_wait, tenacity.nap):
+        for module in (job_watch, tenacity.nap):
             patches.enter_context(patch.object(module, "time", clock))
-        for module in (job_wait, limits, pictory_hook):
+        for module in (job_watch, limits, pictory_hook):
             if hasattr(module, "datetime"):
                 patches.enter_context(patch.object(module, "datetime", Moment))
         system_clock = submission_clock.Clock(

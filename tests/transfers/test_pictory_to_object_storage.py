@@ -38,7 +38,7 @@ from airflow_provider_pictory.transfers.pictory_to_object_storage import Pictory
 from tests.conftest import API_KEY
 from tests.support.dag_runs import a_dag
 from tests.support.file_hosts import HEIGHT, SECONDS, WIDTH, film, gives, longer
-from tests.support.loopback import after, answer, head, keep_silent
+from tests.support.loopback import after, head, keep_silent, response
 from tests.support.pictory_words import JOB, POST, count, only_job, submit
 
 MANIFEST_KEYS = ["job_id", "path", "bytes", "sha256", "seconds", "width", "height", "ai_credits_used"]
@@ -46,7 +46,7 @@ MANIFEST_KEYS = ["job_id", "path", "bytes", "sha256", "seconds", "width", "heigh
 
 @pytest.fixture
 def target(tmp_path):
-    """Give a path in a folder that isn't there yet."""
+    """Return a path in a folder that isn't there yet."""
     return tmp_path / "videos" / "film.mp4"
 
 
@@ -116,16 +116,16 @@ def test_mapped_over_jobs_each_gets_a_file_of_its_own_in_one_folder(pictory, run
         ).expand(video=wait.output)
 
         @task
-        def look(manifests):
+        def inspect(manifests):
             return [ObjectStoragePath(manifest["path"]).stat()["size"] for manifest in manifests]
 
-        look(save.output)
+        inspect(save.output)
 
     run = run_dag(dag)
 
     assert run.states["save"] == ["success", "success"]
     assert bucket.names() == sorted(f"manual/{job['job_id']}.mp4" for job in pictory.jobs())
-    assert run.xcom("look") == [run.xcom("save", map_index=index)["bytes"] for index in range(2)]
+    assert run.xcom("inspect") == [run.xcom("save", map_index=index)["bytes"] for index in range(2)]
     assert {bucket.media_type(key) for key in bucket.names()} == {"video/mp4"}
 
 
@@ -138,14 +138,14 @@ def test_each_part_of_the_result_is_an_output_of_its_own(pictory, run_dag, targe
         )
 
         @task
-        def look(path, size, job_id):
+        def inspect(path, size, job_id):
             return [Path(path).stat().st_size == size, job_id]
 
-        look(save.output["path"], save.output["bytes"], save.output["job_id"])
+        inspect(save.output["path"], save.output["bytes"], save.output["job_id"])
 
     run = run_dag(dag)
 
-    assert run.xcom("look") == [True, only_job(pictory)["job_id"]]
+    assert run.xcom("inspect") == [True, only_job(pictory)["job_id"]]
     assert run.xcom("save", key="path") == str(target)
 
 
@@ -167,14 +167,14 @@ def test_mapped_tasks_have_their_outputs_too(pictory, run_dag, target):
         )
 
         @task
-        def look(paths):
+        def inspect(paths):
             return [Path(path).name for path in paths]
 
-        look(save.output["path"])
+        inspect(save.output["path"])
 
     run = run_dag(dag)
 
-    assert sorted(run.xcom("look")) == names(target.parent)
+    assert sorted(run.xcom("inspect")) == names(target.parent)
 
 
 def test_airflow_s_own_path_is_a_template_too(pictory, run_dag, bucket):
@@ -190,7 +190,7 @@ def test_airflow_s_own_path_is_a_template_too(pictory, run_dag, bucket):
 
 def test_a_retry_after_an_interruption_saves_the_video(finished_job, serve, run_dag, target, pauses):
     content = film()
-    host = serve(*[answer(status=503)] * 5, gives(content))
+    host = serve(*[response(status=503)] * 5, gives(content))
     with a_dag(retries=1) as dag:
         PictoryToObjectStorageOperator(task_id="save", job_id=finished_job(host.url), path=str(target))
 
@@ -206,7 +206,7 @@ def test_a_retry_after_an_interruption_saves_the_video(finished_job, serve, run_
 
 @pytest.fixture(params=["local", "s3"])
 def place(request, tmp_path):
-    """Give a place for one file, on the disk or in the bucket."""
+    """Return a place for one file, on the disk or in the bucket."""
     if request.param == "local":
         return LocalPlace(tmp_path / "film.mp4")
     return StoredPlace(request.getfixturevalue("bucket"))
@@ -227,7 +227,7 @@ class LocalPlace:
         return [name for name in names(self._file.parent) if name != "film.mp4"]
 
     def stamp(self):
-        """Give what changes whenever something is written."""
+        """Return what changes whenever something is written."""
         status = self._file.stat()
         return status.st_ino, status.st_mtime_ns
 
@@ -305,7 +305,7 @@ def test_another_file_is_refused_before_anything_is_downloaded(finished_job, ser
 def test_a_page_instead_of_the_video_does_not_make_the_video_that_is_there_another_file(
     finished_job, serve, save, place, overwrite
 ):
-    page = answer(b"<!DOCTYPE html><title>We are back soon</title>", Content_Type="text/html")
+    page = response(b"<!DOCTYPE html><title>We are back soon</title>", Content_Type="text/html")
     job_id = finished_job(serve(*[page] * 5, page, gives(film())).url)
     place.put(film())
     stamp = place.stamp()
@@ -392,7 +392,7 @@ def test_links_in_a_circle_are_an_error_that_names_the_path(finished_job, serve,
     (tmp_path / "a").symlink_to("b")
     (tmp_path / "b").symlink_to("a")
 
-    with pytest.raises(PictoryStorageError, match=f"^{tmp_path}/a can't be looked at"):
+    with pytest.raises(PictoryStorageError, match=f"^{tmp_path}/a can't be polled"):
         save(job_id=finished_job(serve(gives(film())).url), path=f"{tmp_path}/a", overwrite=True)
 
 
@@ -504,16 +504,16 @@ def test_a_job_without_a_video_is_an_error_also_with_the_result_of_better_times(
 
 def test_trouble_while_asking_about_the_job_is_ridden_out(pictory, save, target, pauses):
     job_id = submit()
-    pictory.answer_next("/v1/jobs", status=503)
-    pictory.answer_next("/v1/jobs", status=429, headers={"Retry-After": "7"})
+    pictory.respond_next("/v1/jobs", status=503)
+    pictory.respond_next("/v1/jobs", status=429, headers={"Retry-After": "7"})
 
     save(job_id=job_id, path=str(target))
 
     assert pauses == [2.0, 7.0]
-    pictory.answer_next("/v1/jobs", status=503, times=3)
+    pictory.respond_next("/v1/jobs", status=503, times=3)
     with pytest.raises(PictoryAPIError):
         save(job_id=job_id, path=str(target))
-    pictory.answer_next("/v1/jobs", status=429, headers={"Retry-After": "3600"})
+    pictory.respond_next("/v1/jobs", status=429, headers={"Retry-After": "3600"})
     with pytest.raises(PictoryAPIError):
         save(job_id=job_id, path=str(target))
     assert count(pictory, JOB) == 3 + 3 + 1
@@ -586,7 +586,7 @@ def test_a_path_without_a_connection_says_so_when_the_bucket_refuses(finished_jo
     with pytest.raises(PictoryStorageError) as caught:
         save(job_id=finished_job(serve(gives(film())).url), path=f"s3://{bucket.name}/film.mp4")
 
-    assert f"s3://{bucket.name}/film.mp4 can't be looked at: PermissionError" in str(caught.value)
+    assert f"s3://{bucket.name}/film.mp4 can't be polled: PermissionError" in str(caught.value)
     assert "The path names no connection" in str(caught.value)
 
 
@@ -656,7 +656,7 @@ def test_pictory_is_asked_for_a_fresh_url_when_one_has_expired(
     finished_job, serve, save, target, pictory, status
 ):
     content = longer(film(), 300_000)
-    stale = serve(gives(content, cuts_after=100_000), answer(status=status))
+    stale = serve(gives(content, cuts_after=100_000), response(status=status))
     fresh = serve(gives(content))
 
     save(job_id=finished_job(f"{stale.url}/film?token=1", f"{fresh.url}/film?token=2"), path=str(target))
@@ -670,12 +670,12 @@ def test_pictory_is_asked_for_a_fresh_url_when_one_has_expired(
 def test_a_url_that_expires_twice_in_a_row_is_an_error_without_its_secrets(
     finished_job, serve, save, target, pictory
 ):
-    host = serve(answer(status=403))
+    host = serve(response(status=403))
 
     with pytest.raises(PictoryDownloadError) as caught:
         save(job_id=finished_job(f"{host.url}/film.mp4?signature=very-secret"), path=str(target))
 
-    assert f"{host.url}/film.mp4 answered 403" in str(caught.value)
+    assert f"{host.url}/film.mp4 responded 403" in str(caught.value)
     assert "expired twice in a row" in str(caught.value)
     assert "very-secret" not in str(caught.value)
     # Four more times each, since the file may not be there yet.
@@ -694,9 +694,9 @@ def test_the_sandbox_s_expiring_urls_are_renewed(pictory_at, save, target):
 
 def test_a_job_that_is_cleaned_meanwhile_is_an_error(finished_job, serve, save, target, pictory):
     job_id = submit()
-    expired = serve(after(lambda: pictory.set_job(job_id, "cleaned"), answer(status=404)))
+    expired = serve(after(lambda: pictory.set_job(job_id, "cleaned"), response(status=404)))
     body = {"job_id": job_id, "success": True, "data": {"status": "completed", "url": expired.url}}
-    pictory.answer_next(f"/v1/jobs/{job_id}", body=body)
+    pictory.respond_next(f"/v1/jobs/{job_id}", body=body)
 
     with pytest.raises(PictoryJobExpiredError):
         save(job_id=job_id, path=str(target))
@@ -724,7 +724,7 @@ def test_a_url_that_is_none_is_an_error_that_names_the_job(pictory, finished_job
 
 def test_the_key_reaches_nobody_but_pictory(finished_job, serve, save, target, caplog):
     other = serve(gives(film()))
-    first = serve(answer(status=302, Location=f"{other.url}/film"))
+    first = serve(response(status=302, Location=f"{other.url}/film"))
 
     save(job_id=finished_job(f"{first.url}/film"), path=str(target))
 

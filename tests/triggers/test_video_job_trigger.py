@@ -23,7 +23,7 @@ ARGUMENTS = {
     "pictory_conn_id": "pictory_default",
     "deadline": "2026-01-01T12:00:00.123456+00:00",
     "poll_interval": None,
-    "first_look": None,
+    "first_poll": None,
 }
 
 
@@ -35,7 +35,7 @@ def a_trigger(job_id, *, seconds=60.0, poll_interval=0.02):
     return VideoJobTrigger(job_id, "pictory_default", in_seconds(seconds), poll_interval)
 
 
-async def first_look_at(pictory):
+async def first_poll_at(pictory):
     async with asyncio.timeout(10):
         while JOB not in pictory.counts()["statuses"]:  # noqa: ASYNC110  (the sandbox has a loop of its own)
             await asyncio.sleep(0.01)
@@ -64,7 +64,7 @@ def test_its_arguments_survive_the_database(airflow_database):
 def test_its_arguments_are_plain_and_hold_no_secret(pictory):
     _, arguments = a_trigger(submit()).serialize()
 
-    assert set(arguments) == {"job_id", "pictory_conn_id", "deadline", "poll_interval", "first_look"}
+    assert set(arguments) == {"job_id", "pictory_conn_id", "deadline", "poll_interval", "first_poll"}
     assert API_KEY not in json.dumps(arguments)
 
 
@@ -106,10 +106,10 @@ def test_it_waits_until_the_job_has_ended(pictory_at):
 
 
 @pytest.mark.parametrize("seconds", [0.1, 0.0, -3600.0], ids=["soon", "now", "long ago"])
-def test_after_the_deadline_it_takes_one_last_look_and_leaves_the_rest_to_the_worker(busy_pictory, seconds):
+def test_after_the_deadline_it_takes_one_last_poll_and_leaves_the_rest_to_the_worker(busy_pictory, seconds):
     event = asyncio.run(first_event(a_trigger(submit(), seconds=seconds, poll_interval=30)))
 
-    assert event["outcome"] == "doubtful"
+    assert event["outcome"] == "inconclusive"
     assert event["error"] == "PictoryJobTimedOutError"
     assert count(busy_pictory, JOB) == (2 if seconds > 0 else 1)
 
@@ -120,7 +120,7 @@ def test_a_refused_key_is_left_to_the_worker_at_once_and_stays_secret(pictory, c
 
     event = asyncio.run(first_event(a_trigger(job_id)))
 
-    assert (event["outcome"], event["job_id"]) == ("doubtful", job_id)
+    assert (event["outcome"], event["job_id"]) == ("inconclusive", job_id)
     assert event["error"] == "PictoryAuthenticationError"
     assert "pictai_revoked" not in json.dumps(event)
     assert count(pictory, JOB) == 1
@@ -131,7 +131,7 @@ def test_a_missing_connection_is_left_to_the_worker(pictory):
 
     event = asyncio.run(first_event(trigger))
 
-    assert (event["outcome"], event["error"]) == ("doubtful", "PictoryConfigurationError")
+    assert (event["outcome"], event["error"]) == ("inconclusive", "PictoryConfigurationError")
 
 
 def test_a_triggerer_that_cannot_load_the_hook_leaves_the_job_to_the_worker(pictory, monkeypatch):
@@ -140,7 +140,7 @@ def test_a_triggerer_that_cannot_load_the_hook_leaves_the_job_to_the_worker(pict
 
     event = asyncio.run(first_event(trigger))
 
-    assert (event["outcome"], event["error"]) == ("doubtful", "ModuleNotFoundError")
+    assert (event["outcome"], event["error"]) == ("inconclusive", "ModuleNotFoundError")
 
 
 def test_a_key_that_is_rotated_while_it_waits_is_taken_up(pictory_at, connect):
@@ -151,9 +151,9 @@ def test_a_key_that_is_rotated_while_it_waits_is_taken_up(pictory_at, connect):
     async def rotate():
         waiting = asyncio.create_task(first_event(a_trigger(job_id)))
         connect(old.url, old.api_key)
-        await first_look_at(old)
-        old.answer_next("/v1/jobs", status=401, body={"message": "Unauthorized"})
-        new.answer_next("/v1/jobs", body={"data": {"status": "cleaned"}})
+        await first_poll_at(old)
+        old.respond_next("/v1/jobs", status=401, body={"message": "Unauthorized"})
+        new.respond_next("/v1/jobs", body={"data": {"status": "cleaned"}})
         connect(new.url, new.api_key)
         return await waiting
 
@@ -167,7 +167,7 @@ def test_when_it_is_cancelled_while_waiting_it_closes_its_session(busy_pictory):
 
     async def cancel():
         waiting = asyncio.create_task(first_event(a_trigger(job_id, poll_interval=30)))
-        await first_look_at(busy_pictory)
+        await first_poll_at(busy_pictory)
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await waiting

@@ -212,7 +212,7 @@ def test_a_failed_job_goes_to_a_worker(busy_pictory):
 def test_a_timeout_goes_to_a_worker_with_the_deadline(busy_pictory):
     event = event_of(a_trigger(submit(), timeout=0.3))
 
-    assert event.payload["outcome"] == "doubtful"
+    assert event.payload["outcome"] == "inconclusive"
     assert event.payload["error"] == "PictoryJobTimedOutError"
     assert datetime.fromisoformat(event.payload["deadline"]) <= datetime.now(UTC)
 
@@ -224,7 +224,7 @@ def test_a_timeout_goes_to_a_worker_with_the_deadline(busy_pictory):
 def test_what_a_policy_gave_the_task_later_brings_a_worker_in(busy_pictory, task):
     event = event_of(a_trigger(submit(), task=task))
 
-    assert (event.payload["outcome"], event.payload["error"]) == ("doubtful", "WorkerNeededError")
+    assert (event.payload["outcome"], event.payload["error"]) == ("inconclusive", "WorkerNeededError")
     assert busy_pictory.counts()["requests"].get("GET /pictoryapis/v1/jobs/{job_id}", 0) == 0
 
 
@@ -280,7 +280,7 @@ def test_a_result_that_cannot_be_pushed_goes_to_a_worker(pictory):
 @pytest.mark.parametrize(
     "arguments", [{"map_indexes": None}, {"map_indexes": [1]}, {"include_prior_dates": True}]
 )
-def test_pulls_that_a_triggerer_never_answers_are_refused(arguments):
+def test_pulls_that_a_triggerer_never_responses_are_refused(arguments):
     pulls = without_worker._PullsFromUnmappedTasks(
         SimpleNamespace(xcom_pull=lambda *_, **named: named, run_id="r")
     )
@@ -310,10 +310,10 @@ def test_its_buttons_are_there_while_it_waits(busy_pictory, monkeypatch):
     }
 
 
-def test_the_first_look_of_a_first_try_is_late(busy_pictory):
+def test_the_first_poll_of_a_first_try_is_late(busy_pictory):
     trigger = a_trigger(submit(), try_number=1)
     trigger.timeout_after = datetime.now(UTC) + timedelta(seconds=360)
-    first_look = datetime.fromisoformat(trigger._first_look())
+    first_poll = datetime.fromisoformat(trigger._first_poll())
 
-    assert timedelta(seconds=35) < first_look - datetime.now(UTC) < timedelta(seconds=45)
-    assert a_trigger(submit(), try_number=2)._first_look() is None
+    assert timedelta(seconds=35) < first_poll - datetime.now(UTC) < timedelta(seconds=45)
+    assert a_trigger(submit(), try_number=2)._first_poll() is None

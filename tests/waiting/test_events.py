@@ -16,7 +16,12 @@ from airflow_provider_pictory.exceptions import (
     PictoryJobTimedOutError,
 )
 from airflow_provider_pictory.hooks.pictory import PictoryHook
-from airflow_provider_pictory.waiting.events import doubtful_event, ended_event, job_after_event, read_event
+from airflow_provider_pictory.waiting.events import (
+    ended_event,
+    inconclusive_event,
+    job_after_event,
+    read_event,
+)
 from tests.support.pictory_words import JOB, count, submit
 
 ID = "4a09edf9-d071-4847-bda5-8dea913d80fe"
@@ -56,7 +61,7 @@ MALFORMED = {
     "no job": {"outcome": "ended"},
     "job none": {"outcome": "ended", "job": None},
     "job a text": {"outcome": "ended", "job": "4a09edf9"},
-    "doubtful": doubtful_event(ID, PictoryAPIError("No answer")),
+    "inconclusive": inconclusive_event(ID, PictoryAPIError("No response")),
     "unknown outcome": {**GOOD, "outcome": "success"},
     "outcome none": {**GOOD, "outcome": None},
     "outcome of another type": {**GOOD, "outcome": ["ended"]},
@@ -168,7 +173,7 @@ def test_what_time_cannot_mend_is_said_as_it_is(pictory, connect, deadline):
 @pytest.mark.parametrize("status", [429, 500, 503])
 def test_trouble_that_may_pass_is_waited_out_while_there_is_time(busy_pictory, status):
     job_id = submit()
-    busy_pictory.answer_next("/v1/jobs", status=status, times=2)
+    busy_pictory.respond_next("/v1/jobs", status=status, times=2)
 
     assert after(None, job_id) is None
     with pytest.raises(PictoryJobTimedOutError, match="whether it has ended is unknown"):

@@ -1,4 +1,4 @@
-"""When a healthy job is looked at again, and a new one for the first time."""
+"""When a healthy job is polled again, and a new one for the first time."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from airflow_provider_pictory.waiting.intervals import first_look_at, next_pause
+from airflow_provider_pictory.waiting.intervals import first_poll_at, next_pause
 
 BEGAN = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 
@@ -28,12 +28,12 @@ def test_a_schedule_of_the_users_is_kept_exactly(interval, is_first):
     assert next_pause(interval, is_first=is_first) == interval
 
 
-def test_the_first_look_is_late_and_not_at_the_same_moment_for_all():
-    waits = [(first_look_at(BEGAN, None) - BEGAN).total_seconds() for _ in range(1000)]
+def test_the_first_poll_is_late_and_not_at_the_same_moment_for_all():
+    waits = [(first_poll_at(BEGAN, None) - BEGAN).total_seconds() for _ in range(1000)]
 
     assert 36 <= min(waits) < max(waits) <= 44
 
 
-def test_the_first_look_comes_no_later_than_the_users_own_pause():
-    assert (first_look_at(BEGAN, 5.0) - BEGAN).total_seconds() == 5.0
-    assert (first_look_at(BEGAN, 600.0) - BEGAN).total_seconds() <= 44
+def test_the_first_poll_comes_no_later_than_the_users_own_pause():
+    assert (first_poll_at(BEGAN, 5.0) - BEGAN).total_seconds() == 5.0
+    assert (first_poll_at(BEGAN, 600.0) - BEGAN).total_seconds() <= 44

@@ -19,7 +19,7 @@ from airflow_provider_pictory.exceptions import (
 from airflow_provider_pictory.hooks.pictory import PictoryHook
 from airflow_provider_pictory.sandbox.testing import PictorySandbox
 from airflow_provider_pictory.waiting import poller as poller_module
-from airflow_provider_pictory.waiting.job_wait import JobWatch
+from airflow_provider_pictory.waiting.job_watch import JobWatch
 from airflow_provider_pictory.waiting.pace import Pace
 from airflow_provider_pictory.waiting.poller import MAXIMUM_IN_FLIGHT, TICK, JobPoller, shared_poller
 from tests.support.fast_time import run_fast
@@ -302,7 +302,7 @@ def test_a_look_that_hangs_keeps_nobody_past_the_deadline(sandbox, monkeypatch):
         await asyncio.sleep(60)
 
     monkeypatch.setattr(PictoryHook, "aget_job", hang)
-    monkeypatch.setattr(poller_module, "LONGEST_LAST_LOOK", 0.1)
+    monkeypatch.setattr(poller_module, "LONGEST_LAST_POLL", 0.1)
     [job_id] = submit()
 
     with pytest.raises(PictoryJobTimedOutError, match=job_id):
@@ -334,7 +334,7 @@ def test_a_log_that_fails_is_nobody_elses_trouble(sandbox):
 
 def test_a_page_of_megabytes_is_not_read_to_its_end(sandbox):
     [job_id] = submit()
-    sandbox.answer_next("/v1/jobs", status=500, body="x" * (3 * 1024 * 1024))
+    sandbox.respond_next("/v1/jobs", status=500, body="x" * (3 * 1024 * 1024))
 
     async def scenario():
         async with PictoryHook() as hook:
@@ -344,7 +344,7 @@ def test_a_page_of_megabytes_is_not_read_to_its_end(sandbox):
         asyncio.run(scenario())
 
 
-def test_first_looks_of_many_jobs_are_spread(sandbox, monkeypatch):
+def test_first_polls_of_many_jobs_are_spread(sandbox, monkeypatch):
     planned = []
     monkeypatch.setattr(JobPoller, "_plan", lambda self, job_id, delay: planned.append(delay))
 
@@ -365,7 +365,7 @@ def test_first_looks_of_many_jobs_are_spread(sandbox, monkeypatch):
 
 
 class SlowHook:
-    """Answers after some time that every job is in progress, and notes when it was asked for which."""
+    """Responses after some time that every job is in progress, and notes when it was asked for which."""
 
     def __init__(self, seconds):
         self._seconds = seconds
@@ -432,7 +432,7 @@ class TestTicks:
         # All but the very first, which is not to be waited for.
         assert all(round(moment / TICK, 3).is_integer() for moment, _ in hook.asked)
 
-    def test_the_first_look_at_a_job_comes_at_once(self):
+    def test_the_first_poll_at_a_job_comes_at_once(self):
         hook = SlowHook(0.0)
 
         def between_two_ticks(poller):
@@ -494,7 +494,7 @@ class TestPace:
         pace = Pace()
         for moment in range(100):
             pace.sent(moment / 1000)
-            pace.answered()
+            pace.responded()
         assert pace.ready_at <= 0.1
 
     def test_a_429_pauses_for_as_long_as_pictory_says(self):
@@ -540,6 +540,6 @@ class TestPace:
                 pace.limited(now, now, 1.0)
             else:
                 permitted += 1
-                pace.answered()
+                pace.responded()
         assert limited <= 0.1 * permitted
         assert permitted >= 0.6 * 20 * 300

@@ -13,13 +13,13 @@ from aiohttp import web
 if TYPE_CHECKING:
     from multidict import CIMultiDict
 
-_SECONDS_BETWEEN_LOOKS = 0.5
+_SECONDS_BETWEEN_POLLS = 0.5
 # On, with no time to linger: closing then sends RST and forgets what was not yet sent.
 _RESET = struct.pack("ii", 1, 0)
 
 
 class NothingToSend(web.StreamResponse):
-    """Stands for the answer that a handler has to give when there is no longer a connection for it."""
+    """Stands for the response that a handler has to give when there is no longer a connection for it."""
 
     def __init__(self) -> None:
         # Seen by nobody but the log of requests; 444 is what other servers write there in this case.
@@ -64,20 +64,20 @@ class Connections:
     async def stay_silent(self, request: web.Request) -> web.StreamResponse:
         """Keep the connection open until the client gives up."""
         while not self._is_over.is_set() and request.transport and not request.transport.is_closing():
-            await self.pause(_SECONDS_BETWEEN_LOOKS)
+            await self.pause(_SECONDS_BETWEEN_POLLS)
         return self.drop(request, is_reset=True)
 
     async def send_half(
-        self, request: web.Request, answer: WholeAnswer, *, is_reset: bool
+        self, request: web.Request, whole: WholeResponse, *, is_reset: bool
     ) -> web.StreamResponse:
         """Send the headers and half of what they promise, and end the connection."""
         with suppress(ConnectionError):
-            response = await answer.begin(request)
-            await response.write(answer.body[: len(answer.body) // 2])
+            response = await whole.begin(request)
+            await response.write(whole.body[: len(whole.body) // 2])
         return self.drop(request, is_reset=is_reset)
 
     async def send_slowly(
-        self, request: web.Request, answer: WholeAnswer, seconds: float
+        self, request: web.Request, whole: WholeResponse, seconds: float
     ) -> web.StreamResponse:
         """
         Send a body byte by byte.
@@ -85,20 +85,20 @@ class Connections:
         :param seconds: the time between two of them.
         """
         with suppress(ConnectionError):
-            response = await answer.begin(request)
-            for position in range(len(answer.body)):
+            response = await whole.begin(request)
+            for position in range(len(whole.body)):
                 await self.pause(seconds if position else 0)
                 if self._is_over.is_set() or request.transport is None:
                     break
-                await response.write(answer.body[position : position + 1])
+                await response.write(whole.body[position : position + 1])
             else:
                 return response
         return self.drop(request, is_reset=True)
 
 
-class WholeAnswer:
+class WholeResponse:
     """
-    An answer whose bytes are all known before any of them is sent.
+    A response whose bytes are all known before any of them is sent.
 
     :param status: the HTTP status.
     :param headers: the headers, without the length.

@@ -28,7 +28,7 @@ class FaultControl:
         self._injector = injector
 
     def faults(self) -> list[dict[str, Any]]:
-        """Give all faults that are set as JSON, with how often each has happened."""
+        """Return all faults that are set as JSON, with how often each has happened."""
         return self._injector.describe()
 
     @property
@@ -62,7 +62,7 @@ class FaultControl:
         self._injector.clear()
 
     def counts(self) -> dict[str, Any]:
-        """Give what has gone wrong so far, in numbers, whatever is set now."""
+        """Return what has gone wrong so far, in numbers, whatever is set now."""
         return {
             "faults": {str(kind): times for kind, times in self._injector.times.items()},
             "requests_permitted": self._injector.requests_permitted,
@@ -70,16 +70,16 @@ class FaultControl:
         }
 
     def routes(self) -> list[web.RouteDef]:
-        """Give the routes of the control surface that are about faults."""
+        """Return the routes of the control surface that are about faults."""
         path = f"{CONTROL_PREFIX}/faults"
         return [
-            web.get(path, self._answer),
+            web.get(path, self._response),
             web.put(path, self._replace),
             web.post(path, self._add),
             web.delete(path, self._delete),
         ]
 
-    async def _answer(self, request: web.Request) -> web.Response:
+    async def _response(self, request: web.Request) -> web.Response:
         return web.json_response({"seed": self.seed, "faults": self.faults()})
 
     async def _replace(self, request: web.Request) -> web.Response:
@@ -93,18 +93,18 @@ class FaultControl:
             self.set(wanted["faults"], seed=seed)
         except InvalidFaultError as error:
             raise web.HTTPBadRequest(reason=str(error)) from None
-        return await self._answer(request)
+        return await self._response(request)
 
     async def _add(self, request: web.Request) -> web.Response:
         try:
             self.add(await _document(request))
         except InvalidFaultError as error:
             raise web.HTTPBadRequest(reason=str(error)) from None
-        return await self._answer(request)
+        return await self._response(request)
 
     async def _delete(self, request: web.Request) -> web.Response:
         self.clear()
-        return await self._answer(request)
+        return await self._response(request)
 
 
 async def _document(request: web.Request) -> Any:

@@ -36,8 +36,8 @@ class Fault:
     :param after: from when on it happens, in seconds since it was set.
     :param until: until when it happens, in seconds since it was set.
     :param status: the HTTP status.
-    :param has_body: whether the answer says anything.
-    :param is_processed: whether the service acts on the request all the same, so that only its answer is
+    :param has_body: whether the response says anything.
+    :param is_processed: whether the service acts on the request all the same, so that only its response is
         lost.
     :param is_reset: whether the connection is reset (RST) rather than closed (FIN).
     :param seconds: how slow, late, long or old, depending on the kind.
@@ -111,7 +111,7 @@ class Fault:
         return path.startswith(self.path) or path.removeprefix(API_PREFIX).startswith(self.path)
 
     def to_document(self) -> dict[str, Any]:
-        """Give the fault as JSON, with everything that is set."""
+        """Return the fault as JSON, with everything that is set."""
         values = {field_.name: getattr(self, field_.name) for field_ in fields(self)}
         return {name: value for name, value in values.items() if value is not None}
 

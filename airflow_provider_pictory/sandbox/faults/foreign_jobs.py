@@ -1,7 +1,7 @@
 """
 The jobs of the account's other clients, which its lists show among one's own and its credits pay for.
 
-Guesses: nothing in an answer tells whose a job is; one that the credits don't cover simply doesn't come.
+Guesses: nothing in a response tells whose a job is; one that the credits don't cover simply doesn't come.
 """
 
 from __future__ import annotations

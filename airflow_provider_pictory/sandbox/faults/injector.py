@@ -29,8 +29,8 @@ class Interference:
     """
     What befalls one request.
 
-    :param fault: what happens to its answer, if anything.
-    :param delay: how many seconds late the answer is.
+    :param fault: what happens to its response, if anything.
+    :param delay: how many seconds late the response is.
     :param wait: how many seconds remain until the rate limit has room again.
     """
 
@@ -121,7 +121,7 @@ class FaultInjector:
         self._elsewhere.clear()
 
     def describe(self) -> list[dict[str, Any]]:
-        """Give all faults as JSON, with how often each has happened."""
+        """Return all faults as JSON, with how often each has happened."""
         return [{**it.fault.to_document(), "times": it.times} for it in self._set_faults]
 
     def on_request(self, method: str, path: str) -> Interference | None:
@@ -139,7 +139,7 @@ class FaultInjector:
         for it in fitting:
             if it.fault.kind is FaultKind.RATE_LIMIT:
                 continue
-            if it.fault.kind is FaultKind.SLOW_ANSWER:
+            if it.fault.kind is FaultKind.SLOW_RESPONSE:
                 delay += (it.fault.seconds or 0.0) if self.happens(it) else 0.0
             elif chosen is None and self.happens(it):
                 chosen = it.fault
@@ -162,11 +162,11 @@ class FaultInjector:
         return None
 
     def at_work(self, kind: FaultKind) -> list[SetFault]:
-        """Give all faults of a kind, whether their time is now or not."""
+        """Return all faults of a kind, whether their time is now or not."""
         return self._elsewhere.get(kind, [])
 
-    def standing(self, kind: FaultKind) -> SetFault | None:
-        """Give the first fault of a kind whose time is now, without deciding whether it happens."""
+    def active(self, kind: FaultKind) -> SetFault | None:
+        """Return the first fault of a kind whose time is now, without deciding whether it happens."""
         now = self._clock.now()
         return next((it for it in self.at_work(kind) if it.begins_at <= now < it.ends_at), None)
 

@@ -18,15 +18,15 @@ class FaultKind(StrEnum):
     SERVER_ERROR = "server-error"
     RATE_LIMIT = "rate-limit"
     CDN_REFUSAL = "cdn-refusal"
-    SLOW_ANSWER = "slow-answer"
-    DRIPPING_ANSWER = "dripping-answer"
-    NO_ANSWER = "no-answer"
+    SLOW_RESPONSE = "slow-response"
+    DRIPPING_RESPONSE = "dripping-response"
+    NO_RESPONSE = "no-response"
     TRUNCATED_JSON = "truncated-json"
     HTML_PAGE = "html-page"
     WRONG_SHAPE = "wrong-shape"
     DROP_BEFORE_PROCESSING = "drop-before-processing"
     DROP_AFTER_PROCESSING = "drop-after-processing"
-    DROP_WHILE_ANSWERING = "drop-while-answering"
+    DROP_WHILE_RESPONDING = "drop-while-responding"
     JOB_FAILS = "job-fails"
     JOB_OUT_OF_CREDITS = "job-out-of-credits"
     JOB_CLEANED = "job-cleaned"
@@ -50,7 +50,7 @@ class KindRules:
     :param defaults: the parameters of its own, each with what it is when nothing else is said.
     :param is_on_requests: whether it befalls requests as they come, whatever they are for.
     :param has_filter: whether it can be narrowed to some requests by path and method.
-    :param is_always_processed: whether the service acts on the request though its answer gets hurt.
+    :param is_always_processed: whether the service acts on the request though its response gets hurt.
     """
 
     meaning: str
@@ -73,7 +73,7 @@ def _on_requests(meaning: str, *, is_always_processed: bool = False, **defaults:
     return KindRules(meaning, defaults, True, True, is_always_processed)
 
 
-def _on_answers(meaning: str, **defaults: object) -> KindRules:
+def _on_responses(meaning: str, **defaults: object) -> KindRules:
     return _on_requests(meaning, is_always_processed=True, **defaults)
 
 
@@ -100,19 +100,19 @@ RULES: Mapping[FaultKind, KindRules] = {
         has_body=True,
     ),
     FaultKind.CDN_REFUSAL: _on_requests("A 403 with a page, as from the network in front.", has_body=True),
-    FaultKind.SLOW_ANSWER: _on_answers("The answer comes SECONDS late.", seconds=1.0),
-    FaultKind.DRIPPING_ANSWER: _on_answers("The body comes byte by byte, one each SECONDS.", seconds=0.1),
-    FaultKind.NO_ANSWER: _on_requests("The connection stays open and nothing comes.", is_processed=False),
-    FaultKind.TRUNCATED_JSON: _on_answers("Half the body, as if it was all."),
+    FaultKind.SLOW_RESPONSE: _on_responses("The response comes SECONDS late.", seconds=1.0),
+    FaultKind.DRIPPING_RESPONSE: _on_responses("The body comes byte by byte, one each SECONDS.", seconds=0.1),
+    FaultKind.NO_RESPONSE: _on_requests("The connection stays open and nothing comes.", is_processed=False),
+    FaultKind.TRUNCATED_JSON: _on_responses("Half the body, as if it was all."),
     FaultKind.HTML_PAGE: _on_requests("A page of HTML with status 200.", is_processed=False),
-    FaultKind.WRONG_SHAPE: _on_answers("JSON, but not what it should be; another variant each time."),
+    FaultKind.WRONG_SHAPE: _on_responses("JSON, but not what it should be; another variant each time."),
     FaultKind.DROP_BEFORE_PROCESSING: _on_requests(
         "The connection ends, and the service never acted on the request.", is_reset=True
     ),
-    FaultKind.DROP_AFTER_PROCESSING: _on_answers(
-        "The connection ends without an answer, though the service acted on the request.", is_reset=True
+    FaultKind.DROP_AFTER_PROCESSING: _on_responses(
+        "The connection ends without a response, though the service acted on the request.", is_reset=True
     ),
-    FaultKind.DROP_WHILE_ANSWERING: _on_answers(
+    FaultKind.DROP_WHILE_RESPONDING: _on_responses(
         "The connection ends after the headers and half the body.", is_reset=True
     ),
     FaultKind.JOB_FAILS: _elsewhere(

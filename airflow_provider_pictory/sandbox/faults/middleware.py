@@ -1,4 +1,4 @@
-"""The faults of requests and answers, carried out in front of the API."""
+"""The faults of requests and responses, carried out in front of the API."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from airflow_provider_pictory.sandbox.addresses import CONTROL_PREFIX, SUBMISSION_PATH
-from airflow_provider_pictory.sandbox.faults import answers
-from airflow_provider_pictory.sandbox.faults.connections import Connections, WholeAnswer
+from airflow_provider_pictory.sandbox.faults import responses
+from airflow_provider_pictory.sandbox.faults.connections import Connections, WholeResponse
 from airflow_provider_pictory.sandbox.faults.kinds import FaultKind
 from airflow_provider_pictory.sandbox.files import StoredFile
 
@@ -67,15 +67,15 @@ class FaultyFront:
     ) -> web.StreamResponse:
         match fault.kind:
             case FaultKind.RATE_LIMIT:
-                return answers.too_many_requests(fault, interference.wait)
+                return responses.too_many_requests(fault, interference.wait)
             case FaultKind.CDN_REFUSAL:
-                return answers.refusal(bool(fault.has_body))
+                return responses.refusal(bool(fault.has_body))
             case FaultKind.HTML_PAGE:
-                return answers.html_page()
-            case FaultKind.NO_ANSWER:
+                return responses.html_page()
+            case FaultKind.NO_RESPONSE:
                 return await self._connections.stay_silent(request)
             case FaultKind.SERVER_ERROR:
-                return answers.server_error(fault, fault.seconds or 0.0)
+                return responses.server_error(fault, fault.seconds or 0.0)
             case _:
                 return self._connections.drop(request, is_reset=bool(fault.is_reset))
 
@@ -86,25 +86,25 @@ class FaultyFront:
         match fault.kind:
             case FaultKind.DROP_AFTER_PROCESSING:
                 return self._connections.drop(request, is_reset=is_reset)
-            case FaultKind.DROP_WHILE_ANSWERING:
-                answer = _whole_answer(request, response)
-                return await self._connections.send_half(request, answer, is_reset=is_reset)
-            case FaultKind.DRIPPING_ANSWER:
-                answer = _whole_answer(request, response)
-                return await self._connections.send_slowly(request, answer, fault.seconds or 0.0)
+            case FaultKind.DROP_WHILE_RESPONDING:
+                whole = _whole_response(request, response)
+                return await self._connections.send_half(request, whole, is_reset=is_reset)
+            case FaultKind.DRIPPING_RESPONSE:
+                whole = _whole_response(request, response)
+                return await self._connections.send_slowly(request, whole, fault.seconds or 0.0)
             case FaultKind.TRUNCATED_JSON:
-                answer = _whole_answer(request, response)
-                half = answer.body[: len(answer.body) // 2]
-                return web.Response(status=answer.status, headers=answer.headers, body=half)
+                whole = _whole_response(request, response)
+                half = whole.body[: len(whole.body) // 2]
+                return web.Response(status=whole.status, headers=whole.headers, body=half)
             case FaultKind.WRONG_SHAPE:
-                answer = _whole_answer(request, response)
-                body = answers.of_wrong_shape(answer.body, self._injector.choose)
-                return web.Response(status=answer.status, headers=answer.headers, body=body)
+                whole = _whole_response(request, response)
+                body = responses.of_wrong_shape(whole.body, self._injector.choose)
+                return web.Response(status=whole.status, headers=whole.headers, body=body)
             case _:
                 return await self._replace(request, fault, interference)
 
 
-def _whole_answer(request: web.Request, response: web.StreamResponse) -> WholeAnswer:
+def _whole_response(request: web.Request, response: web.StreamResponse) -> WholeResponse:
     headers = response.headers.copy()
     headers.popall("Content-Length", None)
     if isinstance(response, StoredFile) and request.method != "HEAD":
@@ -113,8 +113,10 @@ def _whole_answer(request: web.Request, response: web.StreamResponse) -> WholeAn
             first, end, _ = request.http_range.indices(len(content))
             if "Range" in request.headers:
                 headers["Content-Range"] = f"bytes {first}-{end - 1}/{len(content)}"
-                return WholeAnswer(206, headers, content[first:end])
-        return WholeAnswer(200, headers, content)
-    # The headers alone would be a whole answer here, and a body after them the beginning of the next one.
+                return WholeResponse(206, headers, content[first:end])
+        return WholeResponse(200, headers, content)
+    # The headers alone would be a whole response here, and a body after them the beginning of the next one.
     body = response.body if isinstance(response, web.Response) and request.method != "HEAD" else None
-    return WholeAnswer(response.status, headers, bytes(body) if isinstance(body, bytes | bytearray) else b"")
+    return WholeResponse(
+        response.status, headers, bytes(body) if isinstance(body, bytes | bytearray) else b""
+    )

@@ -45,7 +45,7 @@ class Parameter:
 
 
 def as_text(name: str) -> str:
-    """Give a parameter's name as it is written in a fault's text."""
+    """Return a parameter's name as it is written in a fault's text."""
     return name.replace("_", "-")
 
 

@@ -3,7 +3,7 @@ Result URLs with a token that is another one each time and whose time runs out.
 
 The token carries its own end and a signature, so nothing has to be remembered about those given out.
 
-Guesses: the token's form, what an expired one is answered, and that one token is good for a single video.
+Guesses: the token's form, the response to an expired one, and that one token is good for a single video.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ class ResultUrls:
         self._numbers = count(1)
 
     def query(self, job: Job) -> str:
-        """Give the query of the URLs in the next answer about a job."""
-        fault = self._injector.standing(FaultKind.EXPIRING_URLS)
+        """Return the query of the URLs in the next response about a job."""
+        fault = self._injector.active(FaultKind.EXPIRING_URLS)
         if fault is None:
             return ""
         end = _NEVER
@@ -51,11 +51,11 @@ class ResultUrls:
 
     def refusal(self, video_id: str, token: str) -> int | None:
         """
-        Give the status with which the files of a video are refused, if they are.
+        Return the status with which the files of a video are refused, if they are.
 
         :param token: from the query of the URL; empty where there is none.
         """
-        fault = self._injector.standing(FaultKind.EXPIRING_URLS)
+        fault = self._injector.active(FaultKind.EXPIRING_URLS)
         if fault is None:
             return None
         begin, _, signature = token.rpartition("-")

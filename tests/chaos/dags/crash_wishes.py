@@ -24,7 +24,7 @@ WAIT = {"poke_interval": 1, "priority_weight": 100}
 
 
 class Prompts(BaseOperator):
-    """Give the prompts of all wishes of a run, to map over."""
+    """Return the prompts of all wishes of a run, to map over."""
 
     def execute(self, context):
         return [wish["prompt"] for wish in context["dag_run"].conf["wishes"]]

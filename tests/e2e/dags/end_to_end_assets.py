@@ -27,7 +27,7 @@ with DAG("end_to_end_consumer", schedule=[generated, waited_for], **COMMON) as c
 
     @task
     def read(triggering_asset_events):
-        """Give the extras of the events that this run was started for."""
+        """Return the extras of the events that this run was started for."""
         return {
             asset.name: [event.extra for event in events] for asset, events in triggering_asset_events.items()
         }

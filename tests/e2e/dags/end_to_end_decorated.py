@@ -10,7 +10,7 @@ with DAG("end_to_end_decorated", schedule=None, start_date=datetime(2026, 1, 1, 
 
     @task
     def products():
-        """Give the rows of a table."""
+        """Return the rows of a table."""
         return ["kettle", "teapot"]
 
     @task.pictory_video(model="veo3.1_fast", wait_for_completion=True, deferrable=True, poll_interval=2)

@@ -17,7 +17,7 @@ def say_so(context):
 
 
 class Show(BaseOperator):
-    """Give a field of a result again, to be mapped over all of them."""
+    """Return a field of a result again, to be mapped over all of them."""
 
     def __init__(self, *, field, **kwargs):
         super().__init__(**kwargs)

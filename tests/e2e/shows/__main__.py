@@ -21,7 +21,7 @@ SKIPPED = 2
 
 def find_python(version: str, given: str | None) -> str | None:
     """
-    Give the Python of an environment with an Airflow.
+    Return the Python of an environment with an Airflow.
 
     :param version: such as ``"3.0"``; ``"own"`` for this process's own.
     :param given: this one.
@@ -34,7 +34,7 @@ def find_python(version: str, given: str | None) -> str | None:
 
 
 def version_of(python: str) -> str:
-    """Give the version of the Airflow that an environment has."""
+    """Return the version of the Airflow that an environment has."""
     command = "import importlib.metadata as m; print(m.version('apache-airflow'))"
     return subprocess.run([python, "-c", command], capture_output=True, text=True, check=False).stdout.strip()
 

@@ -53,7 +53,7 @@ class Options:
     count: int | None
 
     def stage(self, **arguments: Any) -> Stage:
-        """Give a stage on that Airflow."""
+        """Return a stage on that Airflow."""
         return Stage(self.python, self.report, **arguments)
 
 
@@ -103,7 +103,7 @@ def clear_in_mid_job(options: Options, *, is_tidied: bool) -> None:
                 "the submission", lambda mode=mode: stage.paid(f"A boat, awaited {mode}"), bool, 60
             )
             say(f"{mode}: the task is {state}, its job is under way")
-        # What is noted after the answer shall be noted, and Airflow has to know that a worker is done.
+        # What is noted after the response shall be noted, and Airflow has to know that a worker is done.
         time.sleep(5)
         say(f"Variables of ours: {len(stage.variables())}")
         if is_tidied:
@@ -227,21 +227,21 @@ def _without_logical_date(options: Options) -> None:
         )
 
 
-def lost_answers(options: Options, number: int, *, is_slow: bool = False) -> None:
-    """Map over equal requests whose answers are all lost, in a busy account."""
+def lost_responses(options: Options, number: int, *, is_slow: bool = False) -> None:
+    """Map over equal requests whose responses are all lost, in a busy account."""
     number = options.count or number
     faults = [
         f"drop-after-processing:count={number},method=POST,path=/v1/aistudio/videos",
         "foreign-jobs:per-second=0.1,same-prompt=no,seconds=20",
     ]
     if is_slow:
-        faults.append("slow-answer:seconds=2,method=GET,path=/v1")
+        faults.append("slow-response:seconds=2,method=GET,path=/v1")
     sandbox = {"render_seconds": 45 if is_slow else 15, "faults": faults}
     with options.stage(sandbox=sandbox, window=20, parallelism=10) as stage:
         prompt = "A lighthouse that many people want"
         started = time.monotonic()
         conf = {"prompts": [prompt] * number}
-        run_id = stage.airflow.trigger("shows_submit_mapped", conf, "lost-answers")
+        run_id = stage.airflow.trigger("shows_submit_mapped", conf, "lost-responses")
         state = stage.wait_for_end([run_id], 240 + 20 * number)[run_id]
         tasks = stage.tasks(run_id)
         paid = stage.paid()
@@ -266,20 +266,20 @@ def lost_answers(options: Options, number: int, *, is_slow: bool = False) -> Non
 
 @show("M9", version="own", limit=720)
 def _lost_eight(options: Options) -> None:
-    """Map over 8 identical requests whose answers are all lost: 8 paid, 8 delivered, each job once."""
-    lost_answers(options, 8)
+    """Map over 8 identical requests whose responses are all lost: 8 paid, 8 delivered, each job once."""
+    lost_responses(options, 8)
 
 
 @show("M9-slow", version="own", limit=900)
 def _lost_eight_slowly(options: Options) -> None:
-    """Map over 8 identical requests whose answers are all lost, at a slow service."""
-    lost_answers(options, 8, is_slow=True)
+    """Map over 8 identical requests whose responses are all lost, at a slow service."""
+    lost_responses(options, 8, is_slow=True)
 
 
 @show("M9-30", version="own", limit=1200)
 def _lost_thirty(options: Options) -> None:
-    """Map over 30 identical requests whose answers are all lost."""
-    lost_answers(options, 30)
+    """Map over 30 identical requests whose responses are all lost."""
+    lost_responses(options, 30)
 
 
 @show("M10", version="own", limit=900)
@@ -471,7 +471,7 @@ def _kinds(names: set[str]) -> str:
 
 
 def _errors_naming(log: str, job_ids: list[str]) -> list[str]:
-    """Give the lines at level ERROR that name all of the jobs."""
+    """Return the lines at level ERROR that name all of the jobs."""
     found = []
     for line in log.splitlines():
         try:

@@ -75,7 +75,7 @@ class Front:
         return await self.pass_on(request, body)
 
     async def pass_on(self, request: web.Request, body: bytes) -> web.Response:
-        """Give what the target gives."""
+        """Return what the target gives."""
         headers = {key: value for key, value in request.headers.items() if key.lower() != "accept-encoding"}
         async with self._session.request(
             request.method,
@@ -83,9 +83,9 @@ class Front:
             data=body or None,
             headers=headers,
             allow_redirects=False,
-        ) as answer:
-            response = web.Response(status=answer.status, body=await answer.read())
-            for name, value in answer.headers.items():
+        ) as response:
+            response = web.Response(status=response.status, body=await response.read())
+            for name, value in response.headers.items():
                 if name.lower() not in DROPPED_HEADERS:
                     response.headers[name] = value
             return response
@@ -149,17 +149,17 @@ class ApiServerFront(Front):
 
 
 def not_found() -> web.Response:
-    """Give what a proxy says of a path that it doesn't know."""
+    """Return what a proxy says of a path that it doesn't know."""
     return web.Response(status=404, text="<html><h1>404 Not Found</h1></html>", content_type="text/html")
 
 
 def not_found_as_json() -> web.Response:
-    """Give what another application, of the same framework, says of a path that it doesn't know."""
+    """Return what another application, of the same framework, says of a path that it doesn't know."""
     return _json(404, {"detail": "Not Found"})
 
 
 def no_route() -> web.Response:
-    """Give what a gateway for APIs says of a path that it doesn't know."""
+    """Return what a gateway for APIs says of a path that it doesn't know."""
     return _json(404, {"message": "no Route matched with those values"})
 
 
@@ -175,5 +175,5 @@ def _json(status: int, document: object) -> web.Response:
 
 
 def page() -> web.Response:
-    """Give what a login page in front of everything says."""
+    """Return what a login page in front of everything says."""
     return web.Response(status=200, text="<html><h1>Please log in</h1></html>", content_type="text/html")

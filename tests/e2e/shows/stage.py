@@ -131,7 +131,7 @@ class Stage:
                 for run_id, state in self.airflow.query("SELECT run_id, state FROM dag_run")
                 if run_id in wanted
             }
-            # Some versions answer before a new run is in the database.
+            # Some versions response before a new run is in the database.
             are_over = len(states) == len(wanted) and all(state in ENDED for state in states.values())
             if are_over or time.monotonic() > deadline:
                 return {run_id: states.get(run_id, "missing") for run_id in wanted}
@@ -154,7 +154,7 @@ class Stage:
         return state
 
     def tasks(self, run_id: str, task_id: str = "generate") -> list[Task]:
-        """Give a task's instances, mapped ones in their order."""
+        """Return a task's instances, mapped ones in their order."""
         index = self._index_column("task_instance")
         where = f"run_id = '{run_id}' AND task_id = '{task_id}'"
         if "working_set" in self._columns("task_instance"):
@@ -172,11 +172,11 @@ class Stage:
         return {row[1] for row in self.airflow.query(f"PRAGMA table_info({table})")}
 
     def _index_column(self, table: str) -> str:
-        """Give the column of the map index, which has another name from Airflow 3.4 on."""
+        """Return the column of the map index, which has another name from Airflow 3.4 on."""
         return "map_index" if "map_index" in self._columns(table) else "region_index"
 
     def xcom(self, run_id: str, task_id: str, map_index: int = -1, key: str = "return_value") -> Any:
-        """Give an XCom as the database has it."""
+        """Return an XCom as the database has it."""
         rows = self.airflow.query(
             f"SELECT value FROM xcom WHERE run_id = '{run_id}' AND task_id = '{task_id}' "
             f"AND {self._index_column('xcom')} = {map_index} AND key = '{key}'"
@@ -190,13 +190,13 @@ class Stage:
         return value
 
     def log(self, run_id: str) -> str:
-        """Give everything that the tasks of a run have logged."""
+        """Return everything that the tasks of a run have logged."""
         return "\n".join(
             text for name, text in self.airflow.log_files().items() if f"run_id={run_id}/" in name
         )
 
     def last_error(self, run_id: str, task_id: str = "generate") -> str:
-        """Give the last exception of a run's task, in a line."""
+        """Return the last exception of a run's task, in a line."""
         found = ""
         for name, text in self.airflow.log_files().items():
             if f"run_id={run_id}/task_id={task_id}/" not in name or ".trigger" in name:
@@ -212,7 +212,7 @@ class Stage:
         return found[:LONGEST_REASON]
 
     def paid(self, prompt: str | None = None) -> list[str]:
-        """Give the ids of our own jobs that were paid for, failed ones too."""
+        """Return the ids of our own jobs that were paid for, failed ones too."""
         return [
             job["job_id"]
             for job in self.pictory.jobs()
@@ -220,7 +220,7 @@ class Stage:
         ]
 
     def variables(self) -> list[str]:
-        """Give the names of all Variables of ours."""
+        """Return the names of all Variables of ours."""
         rows = self.airflow.query("SELECT key FROM variable")
         return sorted(key for (key,) in rows if "pictory" in key.lower())
 

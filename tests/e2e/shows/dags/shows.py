@@ -22,7 +22,7 @@ if WINDOW := os.environ.get("SHOWS_WINDOW"):
         pass
     else:
         reconciliation.SETTLING_TIME = float(WINDOW)
-        reconciliation.PAUSE_BETWEEN_LOOKS = float(WINDOW) / 4
+        reconciliation.PAUSE_BETWEEN_POLLS = float(WINDOW) / 4
 
 PROMPT = "{{ dag_run.conf['prompt'] }}"
 WAITS = {
@@ -33,7 +33,7 @@ WAITS = {
 
 
 class ReadConf(BaseOperator):
-    """Give a field of the run's conf, to map over."""
+    """Return a field of the run's conf, to map over."""
 
     def __init__(self, *, field, **kwargs):
         super().__init__(**kwargs)

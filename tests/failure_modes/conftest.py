@@ -27,7 +27,7 @@ class Lines(logging.Handler):
 
 @pytest.fixture
 def log(monkeypatch) -> Lines:
-    """Give the lines that tasks, triggers and hooks log."""
+    """Return the lines that tasks, triggers and hooks log."""
     from airflow_provider_pictory.operators.pictory import GenerateVideoOperator
     from airflow_provider_pictory.sensors.pictory import VideoJobSensor
     from airflow_provider_pictory.triggers.pictory import VideoJobTrigger

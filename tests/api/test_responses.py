@@ -1,4 +1,4 @@
-"""Every answer is a job id, a job, a quota, or one kind of error; nothing else ever comes out."""
+"""Every response is a job id, a job, a quota, or one kind of error; nothing else ever comes out."""
 
 from __future__ import annotations
 
@@ -13,8 +13,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_pictory.api import Answer, AnswerError, AnswerErrorKind, JobStatus, Quota, VideoJob
-from airflow_provider_pictory.api.answers import read_job, read_quota, read_retry_after, read_submission
+from airflow_provider_pictory.api import (
+    JobStatus,
+    Quota,
+    Response,
+    ResponseError,
+    ResponseErrorKind,
+    VideoJob,
+)
+from airflow_provider_pictory.api.responses import read_job, read_quota, read_retry_after, read_submission
 from tests.api.strategies import any_text, json_values
 
 JOB_ID = "4a09edf9-d071-4847-bda5-8dea913d80fe"
@@ -33,20 +40,20 @@ INVALID_BODY = {
 }
 READERS = {
     "submission": read_submission,
-    "job": lambda answer: read_job(answer, JOB_ID),
+    "job": lambda response: read_job(response, JOB_ID),
     "quota": read_quota,
 }
 every_reader = pytest.mark.parametrize("read", READERS.values(), ids=READERS)
 
 
-def answer(document, status=200, **headers):
+def response(document, status=200, **headers):
     body = document if isinstance(document, bytes) else json.dumps(document).encode()
-    return Answer(status, body, {name.replace("_", "-"): value for name, value in headers.items()})
+    return Response(status, body, {name.replace("_", "-"): value for name, value in headers.items()})
 
 
 def error_of(read, *arguments, **keywords):
-    with pytest.raises(AnswerError) as caught:
-        read(answer(*arguments, **keywords))
+    with pytest.raises(ResponseError) as caught:
+        read(response(*arguments, **keywords))
     return caught.value
 
 
@@ -67,7 +74,7 @@ def error_of(read, *arguments, **keywords):
     ],
 )
 def test_a_job_id_is_found_in_every_envelope_that_pictory_uses(document):
-    assert read_submission(answer(document)) == JOB_ID
+    assert read_submission(response(document)) == JOB_ID
 
 
 @pytest.mark.parametrize(
@@ -91,7 +98,7 @@ def test_a_job_id_is_found_in_every_envelope_that_pictory_uses(document):
 def test_success_without_a_job_id_is_unreadable(document):
     error = error_of(read_submission, document)
 
-    assert error.kind is AnswerErrorKind.UNREADABLE
+    assert error.kind is ResponseErrorKind.UNREADABLE
     assert "no job id" in error.message
     assert error.status_code == 200
 
@@ -110,7 +117,7 @@ def test_success_without_a_job_id_is_unreadable(document):
 def test_a_job_id_that_nothing_can_be_asked_with_is_kept(given_, kept):
     error = error_of(read_submission, {"success": True, "data": {"jobId": given_}})
 
-    assert error.kind is AnswerErrorKind.UNREADABLE
+    assert error.kind is ResponseErrorKind.UNREADABLE
     assert error.job_id == kept
     assert error.message.isprintable()
     assert len(error.message) < 1000
@@ -122,7 +129,7 @@ def test_a_job_id_that_nothing_can_be_asked_with_is_kept(given_, kept):
 def test_a_job_in_progress_is_read_as_documented():
     document = {"job_id": JOB_ID, "success": True, "data": {"status": "in-progress"}}
 
-    assert read_job(answer(document), JOB_ID) == VideoJob(JOB_ID, JobStatus.IN_PROGRESS)
+    assert read_job(response(document), JOB_ID) == VideoJob(JOB_ID, JobStatus.IN_PROGRESS)
 
 
 def test_a_completed_job_is_read_as_documented():
@@ -140,7 +147,7 @@ def test_a_completed_job_is_read_as_documented():
         },
     }
 
-    job = read_job(answer(document), JOB_ID)
+    job = read_job(response(document), JOB_ID)
 
     assert (job.status, job.url, job.duration_seconds) == (JobStatus.COMPLETED, URL, 8)
     assert (job.width, job.height, job.ai_credits_used) == (1280, 720, 12.8)
@@ -151,7 +158,7 @@ def test_a_failed_job_is_a_job_and_no_error():
     data = {"status": "failed", "error_code": "5001", "error_message": "Content was refused"}
     document = {"job_id": JOB_ID, "success": False, "data": data}
 
-    job = read_job(answer(document), JOB_ID)
+    job = read_job(response(document), JOB_ID)
 
     assert (job.status, job.error_code, job.error_message) == (
         JobStatus.FAILED,
@@ -163,15 +170,15 @@ def test_a_failed_job_is_a_job_and_no_error():
 def test_a_job_that_failed_for_want_of_credits_is_a_failed_job():
     data = {"status": "failed", "error_code": "INSUFFICIENT_CREDITS"}
 
-    assert read_job(answer({"success": False, "data": data}), JOB_ID).error_code == "INSUFFICIENT_CREDITS"
+    assert read_job(response({"success": False, "data": data}), JOB_ID).error_code == "INSUFFICIENT_CREDITS"
 
 
 def test_a_cleaned_job_is_read():
-    assert read_job(answer({"data": {"status": "cleaned"}}), JOB_ID).status is JobStatus.CLEANED
+    assert read_job(response({"data": {"status": "cleaned"}}), JOB_ID).status is JobStatus.CLEANED
 
 
 def test_an_unknown_status_is_read_as_it_is():
-    assert read_job(answer({"data": {"status": "queued"}}), JOB_ID).status == "queued"
+    assert read_job(response({"data": {"status": "queued"}}), JOB_ID).status == "queued"
 
 
 @pytest.mark.parametrize(
@@ -187,7 +194,7 @@ def test_an_unknown_status_is_read_as_it_is():
 def test_a_job_is_known_by_its_id_in_every_envelope_or_by_none(envelope):
     document = {**envelope, "data": {"status": "in-progress", **envelope.get("data", {})}}
 
-    assert read_job(answer(document), JOB_ID).job_id == JOB_ID
+    assert read_job(response(document), JOB_ID).job_id == JOB_ID
 
 
 @pytest.mark.parametrize("place", ["job_id", "jobId", "data.job_id", "data.jobId"])
@@ -199,7 +206,7 @@ def test_a_job_of_another_id_is_unreadable(place, other):
 
     error = error_of(READERS["job"], document)
 
-    assert error.kind is AnswerErrorKind.UNREADABLE
+    assert error.kind is ResponseErrorKind.UNREADABLE
     assert JOB_ID in error.message
 
 
@@ -220,7 +227,7 @@ def test_a_job_of_another_id_is_unreadable(place, other):
     ],
 )
 def test_a_job_that_says_too_little_is_unreadable(document):
-    assert error_of(READERS["job"], document).kind is AnswerErrorKind.UNREADABLE
+    assert error_of(READERS["job"], document).kind is ResponseErrorKind.UNREADABLE
 
 
 NOT_FOUND = {"error_code": "5000", "error_message": "JOB_NOT_FOUND"}
@@ -231,13 +238,13 @@ NOT_FOUND = {"error_code": "5000", "error_message": "JOB_NOT_FOUND"}
 def test_an_unknown_job_is_told_from_a_missing_page_by_pictorys_words(document, status):
     error = error_of(READERS["job"], document, status)
 
-    assert error.kind is AnswerErrorKind.JOB_NOT_FOUND
+    assert error.kind is ResponseErrorKind.JOB_NOT_FOUND
     assert (error.code, error.status_code) == ("5000", status)
     assert "5000: JOB_NOT_FOUND" in error.message
 
 
 def test_a_404_without_those_words_is_just_refused():
-    assert error_of(READERS["job"], {"message": "Not Found"}, 404).kind is AnswerErrorKind.REFUSED
+    assert error_of(READERS["job"], {"message": "Not Found"}, 404).kind is ResponseErrorKind.REFUSED
 
 
 # Quota
@@ -251,7 +258,7 @@ def test_a_quota_is_read_as_documented():
         "elevenLabsVoiceOverMinutes": {"used": 1, "limit": 2},
     }
 
-    quota = read_quota(answer(document))
+    quota = read_quota(response(document))
 
     assert quota == Quota(ai_credits_used=690, ai_credits_limit=22000)
     assert quota.ai_credits_left == 21310
@@ -281,7 +288,7 @@ def test_nobody_has_less_than_no_credits_left():
 def test_a_quota_without_ai_credits_is_unreadable(document):
     error = error_of(read_quota, document)
 
-    assert error.kind is AnswerErrorKind.UNREADABLE
+    assert error.kind is ResponseErrorKind.UNREADABLE
     assert "no AI credits" in error.message
 
 
@@ -292,28 +299,28 @@ def test_a_quota_without_ai_credits_is_unreadable(document):
 @pytest.mark.parametrize(
     ("status", "kind"),
     [
-        (400, AnswerErrorKind.INVALID_REQUEST),
-        (401, AnswerErrorKind.UNAUTHORIZED),
-        (402, AnswerErrorKind.REFUSED),
-        (403, AnswerErrorKind.FORBIDDEN),
-        (404, AnswerErrorKind.REFUSED),
-        (405, AnswerErrorKind.REFUSED),
-        (413, AnswerErrorKind.REFUSED),
-        (429, AnswerErrorKind.RATE_LIMITED),
-        (499, AnswerErrorKind.REFUSED),
-        (500, AnswerErrorKind.SERVER_ERROR),
-        (502, AnswerErrorKind.SERVER_ERROR),
-        (503, AnswerErrorKind.SERVER_ERROR),
-        (504, AnswerErrorKind.SERVER_ERROR),
-        (599, AnswerErrorKind.SERVER_ERROR),
-        (301, AnswerErrorKind.REDIRECTED),
-        (302, AnswerErrorKind.REDIRECTED),
-        (304, AnswerErrorKind.REDIRECTED),
-        (307, AnswerErrorKind.REDIRECTED),
-        (308, AnswerErrorKind.REDIRECTED),
-        (203, AnswerErrorKind.UNREADABLE),
-        (204, AnswerErrorKind.UNREADABLE),
-        (102, AnswerErrorKind.UNREADABLE),
+        (400, ResponseErrorKind.INVALID_REQUEST),
+        (401, ResponseErrorKind.UNAUTHORIZED),
+        (402, ResponseErrorKind.REFUSED),
+        (403, ResponseErrorKind.FORBIDDEN),
+        (404, ResponseErrorKind.REFUSED),
+        (405, ResponseErrorKind.REFUSED),
+        (413, ResponseErrorKind.REFUSED),
+        (429, ResponseErrorKind.RATE_LIMITED),
+        (499, ResponseErrorKind.REFUSED),
+        (500, ResponseErrorKind.SERVER_ERROR),
+        (502, ResponseErrorKind.SERVER_ERROR),
+        (503, ResponseErrorKind.SERVER_ERROR),
+        (504, ResponseErrorKind.SERVER_ERROR),
+        (599, ResponseErrorKind.SERVER_ERROR),
+        (301, ResponseErrorKind.REDIRECTED),
+        (302, ResponseErrorKind.REDIRECTED),
+        (304, ResponseErrorKind.REDIRECTED),
+        (307, ResponseErrorKind.REDIRECTED),
+        (308, ResponseErrorKind.REDIRECTED),
+        (203, ResponseErrorKind.UNREADABLE),
+        (204, ResponseErrorKind.UNREADABLE),
+        (102, ResponseErrorKind.UNREADABLE),
     ],
 )
 @pytest.mark.parametrize(
@@ -323,31 +330,31 @@ def test_every_other_status_is_one_kind_of_error_whatever_the_body(read, status,
     error = error_of(read, body, status)
 
     assert (error.kind, error.status_code) == (kind, status)
-    assert error.message.startswith(f"Pictory answered HTTP {status}")
+    assert error.message.startswith(f"Pictory responded with HTTP {status}")
     assert str(error) == error.message
 
 
 @pytest.mark.parametrize("status", [200, 201, 202])
 def test_a_job_id_that_was_paid_for_is_read_under_every_status_of_acceptance(status):
-    assert read_submission(Answer(status, b'{"data": {"jobId": "an-id"}}')) == "an-id"
+    assert read_submission(Response(status, b'{"data": {"jobId": "an-id"}}')) == "an-id"
 
 
 @every_reader
 def test_a_bad_key_is_told(read):
     error = error_of(read, UNAUTHORIZED, 401)
 
-    assert error.kind is AnswerErrorKind.UNAUTHORIZED
-    assert error.message == "Pictory answered HTTP 401 (Unauthorized)"
+    assert error.kind is ResponseErrorKind.UNAUTHORIZED
+    assert error.message == "Pictory responded with HTTP 401 (Unauthorized)"
 
 
 def test_a_refused_body_is_told_with_pictorys_complaints_by_field():
     error = error_of(read_submission, INVALID_BODY, 400)
 
-    assert error.kind is AnswerErrorKind.INVALID_REQUEST
+    assert error.kind is ResponseErrorKind.INVALID_REQUEST
     assert error.code == "INVALID_REQUEST_BODY"
     assert error.fields == {"duration": "must be one of 4s, 6s, 8s", "prompt": "is required"}
     assert error.message == (
-        "Pictory answered HTTP 400 (INVALID_REQUEST_BODY: The request body is invalid); "
+        "Pictory responded with HTTP 400 (INVALID_REQUEST_BODY: The request body is invalid); "
         "duration: must be one of 4s, 6s, 8s; prompt: is required"
     )
 
@@ -407,14 +414,14 @@ def test_complaints_are_shown_in_one_printable_line_and_cut_short():
 def test_want_of_credits_is_told_under_whichever_status(read, status, document):
     error = error_of(read, document, status)
 
-    assert error.kind is AnswerErrorKind.INSUFFICIENT_CREDITS
+    assert error.kind is ResponseErrorKind.INSUFFICIENT_CREDITS
     assert "INSUFFICIENT_CREDITS" in error.message
 
 
 @every_reader
 @pytest.mark.parametrize("word", ["INSUFFICIENT_CREDITS", "JOB_NOT_FOUND"])
 def test_a_server_in_trouble_is_not_believed_what_it_says(read, word):
-    assert error_of(read, {"code": word}, 500).kind is AnswerErrorKind.SERVER_ERROR
+    assert error_of(read, {"code": word}, 500).kind is ResponseErrorKind.SERVER_ERROR
 
 
 @every_reader
@@ -428,7 +435,7 @@ def test_a_redirect_is_told_with_its_target(read):
 @every_reader
 @pytest.mark.parametrize("status", [403, 429, 500, 502, 503, 520])
 def test_a_page_is_blamed_on_nothing_that_its_status_does_not_say(read, status):
-    assert error_of(read, HTML, status).message == f"Pictory answered HTTP {status} with a page of HTML"
+    assert error_of(read, HTML, status).message == f"Pictory responded with HTTP {status} with a page of HTML"
 
 
 @every_reader
@@ -465,10 +472,10 @@ def test_a_redirect_to_nowhere_is_told_too():
     ],
     ids=range(18),
 )
-def test_an_answer_that_is_no_json_object_is_unreadable(read, body, words):
+def test_a_response_that_is_no_json_object_is_unreadable(read, body, words):
     error = error_of(read, body)
 
-    assert error.kind is AnswerErrorKind.UNREADABLE
+    assert error.kind is ResponseErrorKind.UNREADABLE
     assert words in error.message
     assert "(HTTP 200)" in error.message
 
@@ -481,7 +488,7 @@ def test_a_byte_order_mark_is_forgiven(read):
         "aiCredits": {"used": 1, "limit": 2},
     }
 
-    assert read(answer(b"\xef\xbb\xbf" + json.dumps(document).encode()))
+    assert read(response(b"\xef\xbb\xbf" + json.dumps(document).encode()))
 
 
 @every_reader
@@ -505,15 +512,15 @@ def test_a_long_job_id_is_cut_short_in_the_message(document):
 
 
 @pytest.mark.parametrize("depth", range(100, 1000, 50))
-def test_an_answer_that_is_nested_almost_too_deeply_is_still_just_unreadable(depth):
+def test_a_response_that_is_nested_almost_too_deeply_is_still_just_unreadable(depth):
     nested = b'{"a":' * depth + b"1" + b"}" * depth
     body = (
         b'{"code": %b, "fields": [{"name": "x", "errors": %b}], "job_id": %b, "data": {"status": "failed"}}'
         % ((nested,) * 3)
     )
 
-    assert error_of(READERS["job"], body).kind is AnswerErrorKind.UNREADABLE
-    assert error_of(READERS["job"], body, 400).kind is AnswerErrorKind.INVALID_REQUEST
+    assert error_of(READERS["job"], body).kind is ResponseErrorKind.UNREADABLE
+    assert error_of(READERS["job"], body, 400).kind is ResponseErrorKind.INVALID_REQUEST
 
 
 @every_reader
@@ -539,7 +546,7 @@ def test_an_error_survives_being_sent_to_another_process():
     error = error_of(read_submission, INVALID_BODY, 400)
 
     for again in (pickle.loads(pickle.dumps(error)), copy.copy(error)):
-        assert type(again) is AnswerError
+        assert type(again) is ResponseError
         assert str(again) == str(error)
         assert vars(again) == vars(error)
 
@@ -576,20 +583,20 @@ def test_an_error_survives_being_sent_to_another_process():
     ],
 )
 def test_retry_after_is_read_in_its_forms_and_in_those_that_services_send_in_their_place(header, seconds):
-    assert read_retry_after(answer(b"", retry_after=header), now=NOW) == seconds
+    assert read_retry_after(response(b"", retry_after=header), now=NOW) == seconds
 
 
 @pytest.mark.parametrize("moment", ["Thu, 01 Jan 2026 12:00:30 GMT", "1767268830"])
 def test_a_moment_counts_from_the_services_own_clock(moment):
     date = "Thu, 01 Jan 2026 12:00:20 GMT"
 
-    assert read_retry_after(answer(b"", retry_after=moment, date=date)) == 10
+    assert read_retry_after(response(b"", retry_after=moment, date=date)) == 10
 
 
 def test_without_that_a_moment_counts_from_now():
     moment = format_datetime(datetime.now(UTC) + timedelta(minutes=2), usegmt=True)
 
-    assert 110 < read_retry_after(answer(b"", retry_after=moment)) <= 120
+    assert 110 < read_retry_after(response(b"", retry_after=moment)) <= 120
 
 
 @pytest.mark.parametrize(
@@ -605,7 +612,7 @@ def test_without_that_a_moment_counts_from_now():
     ids=range(6),
 )
 def test_nothing_longer_than_a_day_is_waited_for(header):
-    assert read_retry_after(answer(b"", retry_after=header), now=NOW) == 86400
+    assert read_retry_after(response(b"", retry_after=header), now=NOW) == 86400
 
 
 @pytest.mark.parametrize(
@@ -632,16 +639,16 @@ def test_nothing_longer_than_a_day_is_waited_for(header):
     ],
 )
 def test_a_retry_after_that_makes_no_sense_is_left_out(header):
-    assert read_retry_after(answer(b"", retry_after=header), now=NOW) is None
+    assert read_retry_after(response(b"", retry_after=header), now=NOW) is None
 
 
 def test_no_retry_after_is_none():
-    assert read_retry_after(answer(b"")) is None
+    assert read_retry_after(response(b"")) is None
 
 
 @given(any_text | st.from_regex(r"\A[A-Z][a-z]{2}, \d{1,6} [A-Z][a-z]{2} \d{1,9} [\d:]{1,9} [+-]?\w{1,9}\Z"))
 def test_any_retry_after_is_read_or_left_out(header):
-    seconds = read_retry_after(answer(b"", retry_after=header), now=NOW)
+    seconds = read_retry_after(response(b"", retry_after=header), now=NOW)
 
     assert seconds is None or 0 <= seconds <= 86400
 
@@ -662,9 +669,9 @@ def test_an_error_that_passes_carries_how_long_to_wait(read, status):
     body=st.binary(),
     headers=st.dictionaries(st.sampled_from(["retry-after", "location", "content-type"]), any_text),
 )
-def test_any_bytes_under_any_status_are_read_or_an_answer_error(read, status, body, headers):
-    with pytest.raises(AnswerError) as caught:
-        read(Answer(status, body, headers))
+def test_any_bytes_under_any_status_are_read_or_a_response_error(read, status, body, headers):
+    with pytest.raises(ResponseError) as caught:
+        read(Response(status, body, headers))
     assert caught.value.status_code == status
     assert caught.value.message.isprintable()
 
@@ -685,10 +692,10 @@ documents = st.recursive(
 
 @every_reader
 @given(status=st.sampled_from([200] * 5 + [400, 404, 429, 500]), document=documents)
-def test_any_json_document_under_any_status_is_read_or_an_answer_error(read, status, document):
+def test_any_json_document_under_any_status_is_read_or_a_response_error(read, status, document):
     try:
-        found = read(answer(document, status))
-    except AnswerError as error:
+        found = read(response(document, status))
+    except ResponseError as error:
         assert error.message.isprintable()  # noqa: PT017
         assert len(error.message) < 10_000  # noqa: PT017
         return

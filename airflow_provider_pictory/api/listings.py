@@ -10,18 +10,18 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_pictory.api.answers import (
+from airflow_provider_pictory.api.jobs import read_number, read_status, read_text, read_url
+from airflow_provider_pictory.api.responses import (
     raise_unreadable,
     read_data,
     read_http_date,
     read_job_id,
     read_success,
 )
-from airflow_provider_pictory.api.jobs import read_number, read_status, read_text, read_url
 
 if TYPE_CHECKING:
-    from airflow_provider_pictory.api.answers import Answer
     from airflow_provider_pictory.api.jobs import JobStatus
+    from airflow_provider_pictory.api.responses import Response
 
 _SOURCES = ("firstFrameImageUrl", "extendVideoUrl", "referenceImageUrls")
 _WHITE_SPACE = " \t\n\r"
@@ -95,7 +95,7 @@ class VideoListPage:
 
 
 class Baseline(StrEnum):
-    """What a look at the newest job of an account can find."""
+    """What a poll of the newest job of an account can find."""
 
     FOUND = "found"
     EMPTY = "empty"
@@ -117,26 +117,26 @@ class NewestJob:
     server_time: datetime | None = None
 
 
-def read_job_list(answer: Answer) -> JobListPage:
+def read_job_list(response: Response) -> JobListPage:
     """
     Read a page of the list of jobs.
 
-    :raises AnswerError: for anything but a list.
+    :raises ResponseError: for anything but a list.
     """
-    document = read_success(answer)
-    items = _items(answer, document)
-    return JobListPage(tuple(_listed_job(item) for item in items), _next_page_key(answer, document))
+    document = read_success(response)
+    items = _items(response, document)
+    return JobListPage(tuple(_listed_job(item) for item in items), _next_page_key(response, document))
 
 
-def read_video_list(answer: Answer) -> VideoListPage:
+def read_video_list(response: Response) -> VideoListPage:
     """
     Read a page of the list of finished AI Studio videos.
 
-    :raises AnswerError: for anything but a list.
+    :raises ResponseError: for anything but a list.
     """
-    document = read_success(answer)
-    items = _items(answer, document)
-    return VideoListPage(tuple(_listed_video(item) for item in items), _next_page_key(answer, document))
+    document = read_success(response)
+    items = _items(response, document)
+    return VideoListPage(tuple(_listed_video(item) for item in items), _next_page_key(response, document))
 
 
 def read_newest_job(beginning: bytes, is_complete: bool) -> NewestJob:
@@ -145,7 +145,7 @@ def read_newest_job(beginning: bytes, is_complete: bool) -> NewestJob:
 
     Items of other kinds can be megabytes long, so the list may be cut off anywhere after the first one.
 
-    :param beginning: the body of the answer, or as much of it as came.
+    :param beginning: the body of the response, or as much of it as came.
     :param is_complete: whether that is the whole body, which is then held to be a whole JSON document.
     :return: unknown where the first item isn't all there, and where anything can't be read.
     """
@@ -159,23 +159,23 @@ def read_newest_job(beginning: bytes, is_complete: bool) -> NewestJob:
     return NewestJob(Baseline.FOUND, job_id) if job_id else NewestJob()
 
 
-def read_server_date(answer: Answer) -> datetime | None:
+def read_server_date(response: Response) -> datetime | None:
     """
-    Read what the server's clock said when it answered.
+    Read what the server's clock said when it responded.
 
     :return: aware and in UTC, or ``None`` where the ``Date`` header is absent or makes no sense.
     """
-    return read_http_date(answer.headers.get("date", ""))
+    return read_http_date(response.headers.get("date", ""))
 
 
-def _items(answer: Answer, document: Mapping[str, Any]) -> list[Any]:
+def _items(response: Response, document: Mapping[str, Any]) -> list[Any]:
     items = document.get("items")
     if not isinstance(items, list):
-        raise_unreadable(answer, "there is no list of items in it")
+        raise_unreadable(response, "there is no list of items in it")
     return items
 
 
-def _next_page_key(answer: Answer, document: Mapping[str, Any]) -> str | None:
+def _next_page_key(response: Response, document: Mapping[str, Any]) -> str | None:
     key = document.get("nextPageKey")
     if isinstance(key, str):
         return key or None
@@ -185,7 +185,7 @@ def _next_page_key(answer: Answer, document: Mapping[str, Any]) -> str | None:
     try:
         return json.dumps(key)
     except RecursionError:
-        raise_unreadable(answer, "its nextPageKey is nested too deeply")
+        raise_unreadable(response, "its nextPageKey is nested too deeply")
 
 
 def _listed_job(item: object) -> ListedJob:
@@ -234,7 +234,7 @@ def _moment(value: object) -> datetime | None:
 
 def _first_item(beginning: bytes) -> list[Any]:
     """
-    Give the items of a list that was cut off after its first item, so one at most.
+    Return the items of a list that was cut off after its first item, so one at most.
 
     :raises ValueError: when that can't be told.
     """
@@ -258,7 +258,7 @@ def _first_item(beginning: bytes) -> list[Any]:
 
 
 def _after(mark: str, text: str, position: int) -> int:
-    """Give the position after a mark and the white space around it, or raise where it isn't there."""
+    """Return the position after a mark and the white space around it, or raise where it isn't there."""
     position = _after_white_space(text, position)
     if not text.startswith(mark, position):
         raise ValueError(f"there is no {mark} at {position}")

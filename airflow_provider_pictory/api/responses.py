@@ -1,4 +1,4 @@
-"""What an answer of Pictory's means: a job id, a job, a quota, or one kind of error."""
+"""What a response of Pictory's means: a job id, a job, a quota, or one kind of error."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow_provider_pictory.api import checks
-from airflow_provider_pictory.api.faults import shown
 from airflow_provider_pictory.api.jobs import UnreadableJobError, VideoJob, read_number, read_text
 from airflow_provider_pictory.api.redaction import LONGEST_TEXT, clean
+from airflow_provider_pictory.api.validation_errors import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +25,7 @@ LONGEST_RETRY_AFTER = 24 * 60 * 60.0
 
 _LONGEST_TEXT_SHOWN = 300
 # More of a body than is ever shown, so that nothing in it is cut in half before it is recognised.
-_MOST_BYTES_LOOKED_AT = 16 * 1024
+_MOST_BYTES_READ = 16 * 1024
 # Of these, a body is quoted only if it is an error as Pictory writes one: whoever refuses credentials tends
 # to send them back, in whichever form.
 _REFUSED_CREDENTIALS = (401, 403, 407)
@@ -41,7 +41,7 @@ _LONGEST_STATUS = 100
 _KNOWN_CODES = ("JOB_NOT_FOUND", "INSUFFICIENT_CREDITS")
 
 
-class AnswerErrorKind(StrEnum):
+class ResponseErrorKind(StrEnum):
     """The kinds of errors that a caller would handle differently."""
 
     INVALID_REQUEST = "invalid-request"
@@ -56,9 +56,9 @@ class AnswerErrorKind(StrEnum):
     UNREADABLE = "unreadable"
 
 
-class AnswerError(Exception):
+class ResponseError(Exception):
     """
-    An answer that doesn't hold what was asked for.
+    A response that doesn't hold what was asked for.
 
     :param kind: what kind of error it is.
     :param message: a sentence that a person understands, with Pictory's own words where it gave any.
@@ -72,7 +72,7 @@ class AnswerError(Exception):
 
     def __init__(
         self,
-        kind: AnswerErrorKind,
+        kind: ResponseErrorKind,
         message: str,
         *,
         status_code: int,
@@ -98,7 +98,7 @@ class AnswerError(Exception):
 
 
 @dataclass(frozen=True)
-class Answer:
+class Response:
     """
     What came over the wire, from whichever client.
 
@@ -132,90 +132,90 @@ class Quota:
         return max(0.0, self.ai_credits_limit - self.ai_credits_used)
 
 
-def read_submission(answer: Answer) -> str:
+def read_submission(response: Response) -> str:
     """
-    Read the job id out of the answer to a submitted video.
+    Read the job id out of the response to a submitted video.
 
-    :raises AnswerError: for anything but a job id.
+    :raises ResponseError: for anything but a job id.
     """
     # 200 is documented, but an id that was paid for must not be lost to a more fitting status.
-    document = read_success(answer, (200, 201, 202))
+    document = read_success(response, (200, 201, 202))
     if job_id := read_job_id(document):
         return job_id
-    _raise_reported_error(answer, document)
+    _raise_reported_error(response, document)
     unusable = next(filter(None, _job_ids(document)), None)
     if unusable is not None:
         # The job is paid for, so whatever it is called is kept.
         text = unusable[: checks.LONGEST_JOB_ID]
-        raise AnswerError(
-            AnswerErrorKind.UNREADABLE,
-            f"its job id, {shown(unusable, answer.clean)}, can't be one: {checks.WHAT_A_JOB_ID_IS}",
-            status_code=answer.status_code,
+        raise ResponseError(
+            ResponseErrorKind.UNREADABLE,
+            f"its job id, {shown(unusable, response.clean)}, can't be one: {checks.WHAT_A_JOB_ID_IS}",
+            status_code=response.status_code,
             job_id="".join(mark if mark.isprintable() else ascii(mark)[1:-1] for mark in text)[
                 : checks.LONGEST_JOB_ID
             ],
         ) from None
-    raise_unreadable(answer, "there is no job id in it")
+    raise_unreadable(response, "there is no job id in it")
 
 
-def read_job(answer: Answer, job_id: str) -> VideoJob:
+def read_job(response: Response, job_id: str) -> VideoJob:
     """
-    Read a job out of the answer to the question for it.
+    Read a job out of the response to the question for it.
 
-    :raises AnswerError: for anything but a job of this id.
+    :raises ResponseError: for anything but a job of this id.
     """
-    document = read_success(answer)
+    document = read_success(response)
     data = read_data(document)
     if data.get("status") is None:
-        _raise_reported_error(answer, document)
+        _raise_reported_error(response, document)
     for value in (document.get("job_id"), document.get("jobId"), data.get("job_id"), data.get("jobId")):
         if value is not None and _as_text(value) != job_id:
             raise_unreadable(
-                answer, f"it is about job {shown(value, answer.clean)}, asked was job {shown(job_id)}"
+                response, f"it is about job {shown(value, response.clean)}, asked was job {shown(job_id)}"
             )
     try:
         job = VideoJob.from_data(job_id, data)
     except UnreadableJobError as error:
-        raise_unreadable(answer, str(error))
+        raise_unreadable(response, str(error))
     if not (job.error_code or job.error_message or job.has_unknown_status):
         return job
     return replace(
         job,
-        status=answer.clean(job.status, longest=_LONGEST_STATUS) if job.has_unknown_status else job.status,
-        error_code=_cleaned(answer, job.error_code),
-        error_message=_cleaned(answer, job.error_message),
+        status=response.clean(job.status, longest=_LONGEST_STATUS) if job.has_unknown_status else job.status,
+        error_code=_cleaned(response, job.error_code),
+        error_message=_cleaned(response, job.error_message),
     )
 
 
-def read_quota(answer: Answer) -> Quota:
+def read_quota(response: Response) -> Quota:
     """
     Read the account's quota.
 
-    :raises AnswerError: for anything but a quota with AI credits.
+    :raises ResponseError: for anything but a quota with AI credits.
     """
-    ai_credits = read_success(answer).get("aiCredits")
+    ai_credits = read_success(response).get("aiCredits")
     if isinstance(ai_credits, Mapping):
         used, limit = read_number(ai_credits.get("used")), read_number(ai_credits.get("limit"))
         if used is not None and limit is not None:
             return Quota(ai_credits_used=used, ai_credits_limit=limit)
-    raise_unreadable(answer, "there are no AI credits in it")
+    raise_unreadable(response, "there are no AI credits in it")
 
 
-def read_retry_after(answer: Answer, *, now: datetime | None = None) -> float | None:
+def read_retry_after(response: Response, *, now: datetime | None = None) -> float | None:
     """
     Read how long to wait from a ``Retry-After`` header.
 
     Besides its two lawful forms, whole seconds and a date, this takes what services send in their place:
     fractions, seconds since 1970, and the header twice, of which the longest wait counts.
 
-    :param answer: what came. Moments count from its ``Date``, if there is one: the clocks may differ.
+    :param response: what came. Moments count from its ``Date``, if there is one: the clocks may differ.
     :param now: what moments count from instead.
     :return: seconds from now, not negative and at most a day; ``None`` where the header is absent or makes
         no sense.
     """
     if now is None:
-        now = read_http_date(answer.headers.get("date", "")) or datetime.now(UTC)
-    values = _HEADER_VALUE.findall(answer.headers.get("retry-after", ""))
+        now = read_http_date(response.headers.get("date", "")) or datetime.now(UTC)
+    values = _HEADER_VALUE.findall(response.headers.get("retry-after", ""))
     waits = [wait for value in values if (wait := _read_wait(value.strip(), now)) is not None]
     return min(max(waits), LONGEST_RETRY_AFTER) if waits else None
 
@@ -241,42 +241,42 @@ def read_http_date(text: str) -> datetime | None:
         return None
 
 
-def read_success(answer: Answer, statuses: tuple[int, ...] = (200,)) -> Mapping[str, Any]:
+def read_success(response: Response, statuses: tuple[int, ...] = (200,)) -> Mapping[str, Any]:
     """
-    Read the JSON object of an answer that isn't an error.
+    Read the JSON object of a response that isn't an error.
 
-    :param answer: what came.
+    :param response: what came.
     :param statuses: the HTTP statuses that aren't errors.
-    :raises AnswerError: for any other status, and for anything but a JSON object.
+    :raises ResponseError: for any other status, and for anything but a JSON object.
     """
-    if answer.status_code in statuses:
+    if response.status_code in statuses:
         try:
-            document = json.loads(answer.body)
+            document = json.loads(response.body)
         except (ValueError, RecursionError):
-            raise_unreadable(answer, "it is not JSON")
+            raise_unreadable(response, "it is not JSON")
         if not isinstance(document, Mapping):
-            raise_unreadable(answer, "it is not a JSON object")
+            raise_unreadable(response, "it is not a JSON object")
         return document
-    _raise_error_status(answer)
+    _raise_error_status(response)
 
 
-def raise_unreadable(answer: Answer, why: str) -> NoReturn:
+def raise_unreadable(response: Response, why: str) -> NoReturn:
     """
-    Raise the error for an answer that says something else than it should.
+    Raise the error for a response that says something else than it should.
 
-    :param answer: what came.
+    :param response: what came.
     :param why: what is wrong with it, as a sentence fragment.
     """
-    raise AnswerError(
-        AnswerErrorKind.UNREADABLE,
-        f"Pictory's answer (HTTP {answer.status_code}) can't be read, {why}: "
-        f"{_shown(answer) or 'it is empty'}",
-        status_code=answer.status_code,
+    raise ResponseError(
+        ResponseErrorKind.UNREADABLE,
+        f"Pictory's response (HTTP {response.status_code}) can't be read, {why}: "
+        f"{_shown(response) or 'it is empty'}",
+        status_code=response.status_code,
     ) from None
 
 
 def read_data(document: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Give the object inside the envelope that most of Pictory's answers have; an empty one without it."""
+    """Return the object in the envelope that most of Pictory's responses have; an empty one without it."""
     data = document.get("data")
     return data if isinstance(data, Mapping) else {}
 
@@ -294,7 +294,7 @@ def _job_ids(document: Mapping[str, Any]) -> list[str]:
 
 
 def _as_text(value: object) -> str | None:
-    """Give an id as the text that it is asked for with, which numbers may be as well."""
+    """Return an id as the text that it is asked for with, which numbers may be as well."""
     if isinstance(value, str):
         return value.strip()
     try:
@@ -303,41 +303,41 @@ def _as_text(value: object) -> str | None:
         return None
 
 
-def _raise_error_status(answer: Answer) -> NoReturn:
-    status = answer.status_code
-    document = _document(answer)
-    _raise_reported_error(answer, document)
-    code, message = (_cleaned(answer, text, _LONGEST_TEXT_SHOWN) for text in _complaint(document))
-    said = f"Pictory answered HTTP {status}"
+def _raise_error_status(response: Response) -> NoReturn:
+    status = response.status_code
+    document = _document(response)
+    _raise_reported_error(response, document)
+    code, message = (_cleaned(response, text, _LONGEST_TEXT_SHOWN) for text in _complaint(document))
+    said = f"Pictory responded with HTTP {status}"
     if words := ": ".join(filter(None, (code, message))):
         said += f" ({words})"
-    elif text := _shown(answer):
+    elif text := _shown(response):
         said += f" with {text}"
     location = None
-    kind = AnswerErrorKind.REFUSED
+    kind = ResponseErrorKind.REFUSED
     fields: dict[str, str] = {}
     retry_after = None
     if status == 400:
-        kind = AnswerErrorKind.INVALID_REQUEST
-        fields = _fields(answer, document)
+        kind = ResponseErrorKind.INVALID_REQUEST
+        fields = _fields(response, document)
         said += "".join(f"; {name}: {complaint}" for name, complaint in fields.items())
     elif status == 401:
-        kind = AnswerErrorKind.UNAUTHORIZED
+        kind = ResponseErrorKind.UNAUTHORIZED
     elif status == 403:
-        kind = AnswerErrorKind.FORBIDDEN
+        kind = ResponseErrorKind.FORBIDDEN
     elif status == 429:
-        kind = AnswerErrorKind.RATE_LIMITED
-        retry_after = read_retry_after(answer)
+        kind = ResponseErrorKind.RATE_LIMITED
+        retry_after = read_retry_after(response)
     elif 300 <= status < 400:
-        kind = AnswerErrorKind.REDIRECTED
-        location = answer.headers.get("location")
-        said += f", a redirect to {shown(location or 'nowhere', answer.clean)}, which is not followed"
+        kind = ResponseErrorKind.REDIRECTED
+        location = response.headers.get("location")
+        said += f", a redirect to {shown(location or 'nowhere', response.clean)}, which is not followed"
     elif status >= 500:
-        kind = AnswerErrorKind.SERVER_ERROR
-        retry_after = read_retry_after(answer)
+        kind = ResponseErrorKind.SERVER_ERROR
+        retry_after = read_retry_after(response)
     elif not 400 <= status < 500:
-        kind = AnswerErrorKind.UNREADABLE
-    raise AnswerError(
+        kind = ResponseErrorKind.UNREADABLE
+    raise ResponseError(
         kind,
         said,
         status_code=status,
@@ -348,25 +348,25 @@ def _raise_error_status(answer: Answer) -> NoReturn:
     ) from None
 
 
-def _raise_reported_error(answer: Answer, document: Mapping[str, Any]) -> None:
+def _raise_reported_error(response: Response, document: Mapping[str, Any]) -> None:
     """Raise the errors that Pictory reports in words, under whichever HTTP status."""
     code, message = _complaint(document)
-    if answer.status_code >= 500:
+    if response.status_code >= 500:
         return
     if "JOB_NOT_FOUND" in (code, message):
-        kind, said = AnswerErrorKind.JOB_NOT_FOUND, "Pictory knows no such job"
+        kind, said = ResponseErrorKind.JOB_NOT_FOUND, "Pictory knows no such job"
     elif "INSUFFICIENT_CREDITS" in (code, message):
-        kind, said = AnswerErrorKind.INSUFFICIENT_CREDITS, "Pictory says the account is out of AI credits"
+        kind, said = ResponseErrorKind.INSUFFICIENT_CREDITS, "Pictory says the account is out of AI credits"
     else:
         return
-    code, message = (_cleaned(answer, text, _LONGEST_TEXT_SHOWN) for text in (code, message))
+    code, message = (_cleaned(response, text, _LONGEST_TEXT_SHOWN) for text in (code, message))
     words = ": ".join(filter(None, (code, message)))
-    raise AnswerError(kind, f"{said} ({words})", status_code=answer.status_code, code=code) from None
+    raise ResponseError(kind, f"{said} ({words})", status_code=response.status_code, code=code) from None
 
 
-def _document(answer: Answer) -> Mapping[str, Any]:
+def _document(response: Response) -> Mapping[str, Any]:
     try:
-        document = json.loads(answer.body)
+        document = json.loads(response.body)
     except (ValueError, RecursionError):
         return {}
     return document if isinstance(document, Mapping) else {}
@@ -391,33 +391,33 @@ def _complaint(document: Mapping[str, Any]) -> tuple[str | None, str | None]:
     return code, message
 
 
-def _cleaned(answer: Answer, text: str | None, longest: int = LONGEST_TEXT) -> str | None:
-    return text if not text or text in _KNOWN_CODES else answer.clean(text, longest=longest)
+def _cleaned(response: Response, text: str | None, longest: int = LONGEST_TEXT) -> str | None:
+    return text if not text or text in _KNOWN_CODES else response.clean(text, longest=longest)
 
 
-def _fields(answer: Answer, document: Mapping[str, Any]) -> dict[str, str]:
+def _fields(response: Response, document: Mapping[str, Any]) -> dict[str, str]:
     found = {}
     fields = document.get("fields")
     for item in fields[:_MOST_FIELDS_SHOWN] if isinstance(fields, list) else ():
         if isinstance(item, Mapping) and (name := read_text(item.get("name"))):
             errors = read_text(item.get("errors"))
-            found[answer.clean(name, longest=_LONGEST_TEXT_SHOWN)] = (
-                answer.clean(errors, longest=_LONGEST_TEXT_SHOWN)
+            found[response.clean(name, longest=_LONGEST_TEXT_SHOWN)] = (
+                response.clean(errors, longest=_LONGEST_TEXT_SHOWN)
                 if errors
-                else shown(item.get("errors"), answer.clean)
+                else shown(item.get("errors"), response.clean)
             )
     return found
 
 
-def _shown(answer: Answer) -> str:
-    """Give the beginning of a body that isn't what was expected; a page of HTML is named, not shown."""
-    text = answer.body[:_MOST_BYTES_LOOKED_AT].decode("utf-8", "replace")
+def _shown(response: Response) -> str:
+    """Return the beginning of a body that isn't what was expected; a page of HTML is named, not shown."""
+    text = response.body[:_MOST_BYTES_READ].decode("utf-8", "replace")
     if text.lstrip().lower().startswith(("<!doctype html", "<html")):
         # The status of an error says more than the form of its page does; a 404 may mean the address.
-        if answer.status_code < 400 or answer.status_code == 404:
+        if response.status_code < 400 or response.status_code == 404:
             return "a page of HTML, as a proxy, a login page or a wrong base URL would send"
         return "a page of HTML"
-    if answer.status_code in _REFUSED_CREDENTIALS and text.strip():
+    if response.status_code in _REFUSED_CREDENTIALS and text.strip():
         return "a text that is no error of Pictory's, so it isn't shown"
-    text = answer.clean(text, longest=_LONGEST_TEXT_SHOWN)
+    text = response.clean(text, longest=_LONGEST_TEXT_SHOWN)
     return repr(text) if text else ""

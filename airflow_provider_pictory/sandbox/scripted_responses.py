@@ -1,4 +1,4 @@
-"""Answers that a test dictates, in place of the service's own: the simplest of the interventions."""
+"""Responses that a test dictates, in place of the service's own: the simplest of the interventions."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from aiohttp.typedefs import Handler
 
 MOST_TIMES = 1_000_000
-MOST_ANSWERS = 1000
-MOST_BYTES_OF_ANSWERS = 64 * 1024 * 1024
+MOST_RESPONSES = 1000
+MOST_BYTES_OF_RESPONSES = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True)
-class ScriptedAnswer:
+class ScriptedResponse:
     """
     What one request gets instead of the truth.
 
@@ -30,7 +30,7 @@ class ScriptedAnswer:
     :param status: the HTTP status.
     :param headers: the headers; ``Content-Type`` is JSON's unless they say otherwise.
     :param body: the body as it goes over the wire; what isn't text or bytes is sent as JSON.
-    :param is_processed: whether the service acts on the request all the same, so that only its answer is
+    :param is_processed: whether the service acts on the request all the same, so that only its response is
         lost.
     """
 
@@ -42,19 +42,19 @@ class ScriptedAnswer:
     is_processed: bool = False
 
     def is_for(self, method: str, path: str) -> bool:
-        """Tell whether a request gets this answer."""
+        """Tell whether a request gets this response."""
         return (self.method is None or self.method.upper() == method) and (
             path.startswith(self.path) or path.removeprefix(API_PREFIX).startswith(self.path)
         )
 
     def content(self) -> bytes:
-        """Give the body as it is sent."""
+        """Return the body as it is sent."""
         if isinstance(self.body, bytes):
             return self.body
         return (self.body if isinstance(self.body, str) else json.dumps(self.body)).encode()
 
     def response(self) -> web.Response:
-        """Give the answer as it is sent."""
+        """Return the response as it is sent."""
         headers = {"Content-Type": "application/json"}
         headers.update((name, str(value)) for name, value in self.headers.items())
         return web.Response(status=self.status, headers=headers, body=self.content())
@@ -62,46 +62,46 @@ class ScriptedAnswer:
 
 @dataclass
 class _Waiting:
-    """An answer, how often it is still to be given, and how many bytes it has."""
+    """A response, how often it is still to be given, and how many bytes it has."""
 
-    answer: ScriptedAnswer
+    response: ScriptedResponse
     times: int
     size: int
 
 
-class TooManyAnswersError(ValueError):
-    """More is to be answered than a sandbox keeps; the message is a sentence."""
+class TooManyResponsesError(ValueError):
+    """More responses are to wait than a sandbox keeps; the message is a sentence."""
 
 
-class ScriptedAnswers:
-    """Hands out scripted answers, each as often as asked, the oldest that fits first."""
+class ScriptedResponses:
+    """Hands out scripted responses, each as often as asked, the oldest that fits first."""
 
     def __init__(self) -> None:
         self._waiting: list[_Waiting] = []
 
-    def add(self, answer: ScriptedAnswer, times: int = 1) -> None:
+    def add(self, response: ScriptedResponse, times: int = 1) -> None:
         """
-        Queue an answer.
+        Queue a response.
 
-        :param answer: the answer.
+        :param response: the response.
         :param times: how many requests get it.
-        :raises TooManyAnswersError: when there is no room for it.
+        :raises TooManyResponsesError: when there is no room for it.
         """
         if not 1 <= times <= MOST_TIMES:
-            raise TooManyAnswersError(f"times must be a whole number from 1 to {MOST_TIMES}, not {times}")
-        size = len(answer.content())
+            raise TooManyResponsesError(f"times must be a whole number from 1 to {MOST_TIMES}, not {times}")
+        size = len(response.content())
         if (
-            len(self._waiting) >= MOST_ANSWERS
-            or size + sum(waiting.size for waiting in self._waiting) > MOST_BYTES_OF_ANSWERS
+            len(self._waiting) >= MOST_RESPONSES
+            or size + sum(waiting.size for waiting in self._waiting) > MOST_BYTES_OF_RESPONSES
         ):
-            raise TooManyAnswersError(
-                f"at most {MOST_ANSWERS} answers with {MOST_BYTES_OF_ANSWERS // 2**20} MB in all can wait"
+            raise TooManyResponsesError(
+                f"at most {MOST_RESPONSES} responses of {MOST_BYTES_OF_RESPONSES // 2**20} MB in all can wait"
             )
-        self._waiting.append(_Waiting(answer, times, size))
+        self._waiting.append(_Waiting(response, times, size))
 
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Answer in place of the service where an answer is waiting for such a request."""
+        """Respond in place of the service where a response is waiting for such a request."""
         scripted = self._next_for(request)
         if scripted is None:
             return await handler(request)
@@ -109,12 +109,12 @@ class ScriptedAnswers:
             await handler(request)
         return scripted.response()
 
-    def _next_for(self, request: web.Request) -> ScriptedAnswer | None:
+    def _next_for(self, request: web.Request) -> ScriptedResponse | None:
         if not request.path.startswith(CONTROL_PREFIX):
             for position, waiting in enumerate(self._waiting):
-                if waiting.answer.is_for(request.method, request.path):
+                if waiting.response.is_for(request.method, request.path):
                     waiting.times -= 1
                     if not waiting.times:
                         del self._waiting[position]
-                    return waiting.answer
+                    return waiting.response
         return None

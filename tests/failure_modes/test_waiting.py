@@ -1,7 +1,7 @@
 """
 Waiting in bad weather: a table with one row per fault, each waited out in three ways.
 
-Faults happen a counted number of times to the looks at one job. Where the package would pause for minutes,
+Faults happen a counted number of times to the polls at one job. Where the package would pause for minutes,
 its constants are scaled down; nothing else of it is replaced.
 """
 
@@ -32,9 +32,9 @@ from airflow_provider_pictory.outcome import require_completed
 from airflow_provider_pictory.sandbox.faults import FaultKind
 from airflow_provider_pictory.sensors.pictory import VideoJobSensor
 from airflow_provider_pictory.triggers.pictory import VideoJobTrigger
-from airflow_provider_pictory.waiting import job_wait, pace
+from airflow_provider_pictory.waiting import job_watch, pace
 from airflow_provider_pictory.waiting.events import read_event
-from airflow_provider_pictory.waiting.job_wait import JobWatch, wait_for_job
+from airflow_provider_pictory.waiting.job_watch import JobWatch, wait_for_job
 from airflow_provider_pictory.waiting.limits import deadline_after
 from tests.conftest import API_KEY, RENDER_SECONDS
 from tests.support.bare_tasks import BareTask, first_event
@@ -42,12 +42,12 @@ from tests.support.pictory_words import JOB, count, submit
 
 POLL_INTERVAL = 0.01
 LONGEST_RETRY_AFTER = 0.1
-# Of a call where a row is about an answer that takes too long.
+# Of a call where a row is about a response that takes too long.
 IMPATIENT = 0.15
 UNKNOWN_JOB = "4a09edf9-d071-4847-bda5-8dea913d80fe"
 
 TROUBLE_STARTS = "which says nothing about the job; trying on: "
-TROUBLE_IS_OVER = "Pictory answers again after"
+TROUBLE_IS_OVER = "Pictory responds again after"
 
 
 @dataclass(frozen=True)
@@ -88,17 +88,17 @@ class Row:
 
 
 def ridden_out(*faults, **more):
-    """Give a row of trouble that passes: a line when it starts, a line when it is over, and the video."""
+    """Return a row of trouble that passes: a line when it starts, a line when it is over, and the video."""
     return Row(faults=faults, is_over=True, **more)
 
 
 def unnoticed(*faults, **more):
-    """Give a row of what a user hears nothing of: the video, and no line about any trouble."""
+    """Return a row of what a user hears nothing of: the video, and no line about any trouble."""
     return Row(faults=faults, **more)
 
 
 def ended(*faults, sees, words, **more):
-    """Give a row of what ends the wait without a video."""
+    """Return a row of what ends the wait without a video."""
     return Row(faults=faults, sees=sees, words=words, **more)
 
 
@@ -151,17 +151,17 @@ CDN = {
     ),
 }
 
-ANSWERS = {
-    "a slow answer": unnoticed("slow-answer:count=1,seconds=0.15", pause=0.15),
-    "an answer slower than the timeout": ridden_out(
-        "slow-answer:count=1,seconds=20", trouble="No answer from Pictory", call_timeout=IMPATIENT
+RESPONSES = {
+    "a slow response": unnoticed("slow-response:count=1,seconds=0.15", pause=0.15),
+    "a response slower than the timeout": ridden_out(
+        "slow-response:count=1,seconds=20", trouble="No response from Pictory", call_timeout=IMPATIENT
     ),
-    "a dripping answer, slower in total than the timeout": ridden_out(
-        "dripping-answer:count=1,seconds=0.1", trouble="No answer from Pictory", call_timeout=IMPATIENT
+    "a dripping response, slower in total than the timeout": ridden_out(
+        "dripping-response:count=1,seconds=0.1", trouble="No response from Pictory", call_timeout=IMPATIENT
     ),
-    "a dripping answer within the timeout": unnoticed("dripping-answer:count=1,seconds=0"),
-    "no answer at all": ridden_out(
-        "no-answer:count=1", trouble="No answer from Pictory", call_timeout=IMPATIENT
+    "a dripping response within the timeout": unnoticed("dripping-response:count=1,seconds=0"),
+    "no response at all": ridden_out(
+        "no-response:count=1", trouble="No response from Pictory", call_timeout=IMPATIENT
     ),
     "truncated JSON": ridden_out("truncated-json:count=2", trouble="it is not JSON"),
     "a page of HTML with status 200": ridden_out("html-page:count=2", trouble="a page of HTML"),
@@ -171,12 +171,12 @@ ANSWERS = {
 
 DROPS = {
     f"the connection is {'reset' if is_reset == 'yes' else 'closed'} {moment}": ridden_out(
-        f"{kind}:count=2,is-reset={is_reset}", trouble="No answer from Pictory"
+        f"{kind}:count=2,is-reset={is_reset}", trouble="No response from Pictory"
     )
     for kind, moment in {
         "drop-before-processing": "before processing",
         "drop-after-processing": "after processing",
-        "drop-while-answering": "while answering",
+        "drop-while-responding": "while responding",
     }.items()
     for is_reset in ("yes", "no")
 }
@@ -235,14 +235,14 @@ DEADLINES = {
     "trouble that outlasts the timeout": ended(
         "server-error:status=503",
         sees=PictoryJobTimedOutError,
-        words="whether it has ended is unknown: the last look failed (Pictory answered HTTP 503",
+        words="whether it has ended is unknown: the last poll failed (Pictory responded with HTTP 503",
         trouble="HTTP 503",
         timeout=0.2,
         pause=0.2,
     ),
 }
 
-TABLE = {**SERVER_ERRORS, **RATE_LIMITS, **CDN, **ANSWERS, **DROPS, **JOBS, **KEYS, **DEADLINES}
+TABLE = {**SERVER_ERRORS, **RATE_LIMITS, **CDN, **RESPONSES, **DROPS, **JOBS, **KEYS, **DEADLINES}
 
 # What befalls lists, files and webhooks, of which a wait uses none, and other clients' jobs.
 NOT_OF_A_WAIT = {
@@ -259,7 +259,7 @@ def in_the_triggerer(job_id, timeout):
     """Wait as a deferred task does; the event goes through JSON, and the worker reads it."""
     deadline = deadline_after(timeout).isoformat()
     event = asyncio.run(first_event(VideoJobTrigger(job_id, "pictory_default", deadline, POLL_INTERVAL)))
-    if event["outcome"] == "doubtful":
+    if event["outcome"] == "inconclusive":
         return event["error"], event["message"]
     return require_completed(read_event(event, job_id)).result
 
@@ -313,8 +313,8 @@ def seen_by_a_user(wait, *arguments) -> Outcome:
 
 @pytest.fixture(autouse=True)
 def pauses_in_proportion(monkeypatch):
-    monkeypatch.setattr(job_wait, "LONGEST_TROUBLED_PAUSE", POLL_INTERVAL)
-    monkeypatch.setattr(job_wait, "LONGEST_RETRY_AFTER", LONGEST_RETRY_AFTER)
+    monkeypatch.setattr(job_watch, "LONGEST_TROUBLED_PAUSE", POLL_INTERVAL)
+    monkeypatch.setattr(job_watch, "LONGEST_RETRY_AFTER", LONGEST_RETRY_AFTER)
     monkeypatch.setattr(pace, "LONGEST_RETRY_AFTER", LONGEST_RETRY_AFTER)
     monkeypatch.setattr(pace.Pace, "FIRST_PAUSE", POLL_INTERVAL)
 
@@ -324,8 +324,8 @@ def waiting(pictory_at, connect, monkeypatch, log):
     """Let a user wait through a row of the table, and give what that user sees."""
 
     def waiting(row: Row, wait) -> Outcome:
-        monkeypatch.setattr(job_wait, "FORBIDDEN_GRACE", row.grace)
-        monkeypatch.setattr(job_wait, "NOT_FOUND_GRACE", row.grace)
+        monkeypatch.setattr(job_watch, "FORBIDDEN_GRACE", row.grace)
+        monkeypatch.setattr(job_watch, "NOT_FOUND_GRACE", row.grace)
         on_looks = [
             f"{fault}{',' if ':' in fault else ':'}path=/v1/jobs" if not fault.startswith("job-") else fault
             for fault in row.faults
@@ -354,7 +354,7 @@ def renew_the_key(pictory, connect, job_id):
     """Replace the key in the connection, then refuse the old one, then let the job end."""
     until(lambda: count(pictory, JOB) >= 2)
     connect(pictory.url, "pictai_new", 10.0)
-    pictory.answer_next("/v1/jobs/", status=401, body={"message": "Unauthorized"})
+    pictory.respond_next("/v1/jobs/", status=401, body={"message": "Unauthorized"})
     until(lambda: pictory.counts()["statuses"][JOB].get("401"))
     pictory.set_job(job_id, "completed")
 
@@ -367,7 +367,7 @@ def until(condition):
 
 
 def cases():
-    """Give each row in each way; a poking sensor, which concludes as a worker does, in quick rows."""
+    """Return each row in each way; a poking sensor, which concludes as a worker does, in quick rows."""
     for name, row in TABLE.items():
         is_quick = not row.pause and row.call_timeout > IMPATIENT and "count=25" not in str(row.faults)
         for wait in WAYS:
@@ -397,7 +397,7 @@ def assert_the_log_says(log, row):
     relevant = [line for line in log.lines if " Pictory " in line and " is completed: " not in line]
     expected = []
     if row.trouble is not None:
-        expected.append(("WARNING Looking at Pictory job ", TROUBLE_STARTS, row.trouble))
+        expected.append(("WARNING Polling Pictory job ", TROUBLE_STARTS, row.trouble))
     if row.other is not None:
         expected.append(("WARNING ", row.other))
     if row.is_over:
@@ -434,7 +434,7 @@ def test_trouble_that_comes_back_is_told_again(pictory_at, log, wait):
 
     assert outcome.video["status"] == "completed"
     assert (log.count(TROUBLE_STARTS), log.count(TROUBLE_IS_OVER)) == (2, 2)
-    assert log.count(f"{TROUBLE_IS_OVER} 3 failed looks at job {job_id}") == 2
+    assert log.count(f"{TROUBLE_IS_OVER} 3 failed polls of job {job_id}") == 2
 
 
 @pytest.mark.parametrize(
@@ -443,7 +443,7 @@ def test_trouble_that_comes_back_is_told_again(pictory_at, log, wait):
     ids=["429-in_the_triggerer", "503-on_a_worker"],
 )
 def test_a_retry_after_within_bounds_is_granted_in_full(pictory_at, monkeypatch, fault, wait):
-    for module in (job_wait, pace):
+    for module in (job_watch, pace):
         monkeypatch.setattr(module, "LONGEST_RETRY_AFTER", 300.0)
     pictory_at(faults=[f"{fault},retry-after=seconds,seconds=1,path=/v1/jobs"])
 
@@ -456,7 +456,7 @@ def test_a_retry_after_within_bounds_is_granted_in_full(pictory_at, monkeypatch,
 @pytest.mark.parametrize("wait", [in_the_triggerer, on_a_worker], ids=lambda wait: wait.__name__)
 @pytest.mark.parametrize("retry_after", ["seconds", "date"])
 def test_no_retry_after_moves_the_deadline(pictory_at, monkeypatch, retry_after, wait):
-    for module in (job_wait, pace):
+    for module in (job_watch, pace):
         monkeypatch.setattr(module, "LONGEST_RETRY_AFTER", 300.0)
     pictory_at(faults=[f"server-error:status=503,retry-after={retry_after},seconds=200,path=/v1/jobs"])
 
@@ -483,7 +483,7 @@ def test_the_deadline_is_a_moment_that_a_restart_of_the_triggerer_does_not_move(
 
     assert looks_before >= 1
     assert count(pictory, JOB) > looks_before
-    assert (event["outcome"], event["error"]) == ("doubtful", PictoryJobTimedOutError.__name__)
+    assert (event["outcome"], event["error"]) == ("inconclusive", PictoryJobTimedOutError.__name__)
     assert 0 <= late < 0.5
 
 

@@ -28,7 +28,7 @@ class RefusedValueError(Exception):
 
 
 @dataclass(frozen=True)
-class FieldFault:
+class FieldError:
     """
     One thing that is wrong with one field of a request.
 
@@ -52,11 +52,11 @@ class InvalidRequestError(ValueError):
     :param faults: everything that is wrong, so that one run shows all of it.
     """
 
-    def __init__(self, faults: Iterable[FieldFault]) -> None:
+    def __init__(self, faults: Iterable[FieldError]) -> None:
         self.faults = tuple(faults)
         super().__init__("; ".join(str(fault) for fault in self.faults))
 
-    def __reduce__(self) -> tuple[type[InvalidRequestError], tuple[tuple[FieldFault, ...]]]:
+    def __reduce__(self) -> tuple[type[InvalidRequestError], tuple[tuple[FieldError, ...]]]:
         """Survive being sent between processes, which would otherwise hand the message in as the faults."""
         return type(self), (self.faults,)
 
@@ -79,6 +79,6 @@ def shown(value: object, clean: Callable[[str], str] = without_secrets_of_urls) 
 
 
 def listed(values: Iterable[object]) -> str:
-    """Give the accepted values as a person would list them: ``a, b or c``."""
+    """Return the accepted values as a person would list them: ``a, b or c``."""
     words = [str(value) for value in values]
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"

@@ -20,8 +20,8 @@ from airflow_provider_pictory.exceptions import (
     PictoryInsufficientCreditsError,
     PictoryInvalidRequestError,
     PictoryRateLimitedError,
-    PictorySubmissionUnknownError,
-    PictorySubmissionUnresolvedError,
+    PictorySubmissionIndeterminateError,
+    PictorySubmissionPendingError,
 )
 from airflow_provider_pictory.hooks.pictory import SUBMIT_ATTEMPTS, PictoryHook
 from airflow_provider_pictory.operators.pictory import GenerateVideoOperator
@@ -75,12 +75,12 @@ def refused(fault, sees, *words, **more):
 
 
 def unknown(fault, *words, jobs, **more):
-    return Row(fault, PictorySubmissionUnresolvedError, (NOT_KNOWN, *words, FINDS_OUT), jobs=jobs, **more)
+    return Row(fault, PictorySubmissionPendingError, (NOT_KNOWN, *words, FINDS_OUT), jobs=jobs, **more)
 
 
 ACCEPTED = {
     "nothing goes wrong": accepted(None),
-    "a slow answer": accepted("slow-answer:seconds=0.15"),
+    "a slow response": accepted("slow-response:seconds=0.15"),
     "a job that appears late": Row("job-appears-late:seconds=60"),
     "429 once, Retry-After in seconds": accepted("rate-limit:count=1,seconds=3", posts=2),
     "429 once, Retry-After as a date": accepted("rate-limit:count=1,retry-after=date,seconds=3", posts=2),
@@ -137,15 +137,15 @@ SERVER_ERRORS = {
 
 UNKNOWN = {
     **SERVER_ERRORS,
-    "an answer slower than the timeout": unknown(
-        "slow-answer:seconds=20", "the answer was lost", jobs=1, call_timeout=IMPATIENT
+    "a response slower than the timeout": unknown(
+        "slow-response:seconds=20", "the response was lost", jobs=1, call_timeout=IMPATIENT
     ),
-    "a dripping answer, slower in total than the timeout": unknown(
-        "dripping-answer:seconds=0.1", "the answer was lost", jobs=1, call_timeout=IMPATIENT
+    "a dripping response, slower in total than the timeout": unknown(
+        "dripping-response:seconds=0.1", "the response was lost", jobs=1, call_timeout=IMPATIENT
     ),
-    "no answer at all": unknown("no-answer", "the answer was lost", jobs=0, call_timeout=IMPATIENT),
-    "no answer at all, though processed": unknown(
-        "no-answer:is-processed=yes", "the answer was lost", jobs=1, call_timeout=IMPATIENT
+    "no response at all": unknown("no-response", "the response was lost", jobs=0, call_timeout=IMPATIENT),
+    "no response at all, though processed": unknown(
+        "no-response:is-processed=yes", "the response was lost", jobs=1, call_timeout=IMPATIENT
     ),
     "truncated JSON": unknown("truncated-json", "it is not JSON", jobs=1),
     "a page of HTML with status 200": unknown("html-page", "a page of HTML", jobs=0),
@@ -155,12 +155,12 @@ UNKNOWN = {
     "JSON of a wrong shape": unknown("wrong-shape", "can't be read", jobs=1),
     **{
         f"the connection is {'reset' if is_reset == 'yes' else 'closed'} {moment}": unknown(
-            f"{kind}:is-reset={is_reset}", "the answer was lost", jobs=jobs
+            f"{kind}:is-reset={is_reset}", "the response was lost", jobs=jobs
         )
         for kind, moment, jobs in (
             ("drop-before-processing", "before processing", 0),
             ("drop-after-processing", "after processing", 1),
-            ("drop-while-answering", "while answering", 1),
+            ("drop-while-responding", "while responding", 1),
         )
         for is_reset in ("yes", "no")
     },
@@ -212,7 +212,7 @@ def test_the_retry_gets_the_one_job_after(row, pictory_at, connect):
     pictory = pictory_at(faults=[on_posts(row.fault)], seed=7)
     connect(pictory.url, API_KEY, row.call_timeout)
     task = a_task()
-    with pytest.raises(PictorySubmissionUnresolvedError):
+    with pytest.raises(PictorySubmissionPendingError):
         task.execute()
 
     pictory.clear_faults()
@@ -227,9 +227,9 @@ def test_the_retry_gets_the_one_job_after(row, pictory_at, connect):
 def test_a_gateway_that_gave_up_says_nothing_about_the_video(status, pictory_at, connect):
     pictory = pictory_at()
     connect(pictory.url, API_KEY)
-    pictory.answer_next("/v1/aistudio/videos", status=status)
+    pictory.respond_next("/v1/aistudio/videos", status=status)
     task = a_task()
-    with pytest.raises(PictorySubmissionUnresolvedError, match=NOT_KNOWN):
+    with pytest.raises(PictorySubmissionPendingError, match=NOT_KNOWN):
         task.execute()
     task.retry()
 
@@ -262,7 +262,7 @@ def a_task(**arguments):
 
 
 def test_no_outcome_that_cannot_be_found_out_is_retried_by_airflow():
-    assert issubclass(PictorySubmissionUnknownError, AirflowFailException)
+    assert issubclass(PictorySubmissionIndeterminateError, AirflowFailException)
 
 
 def test_no_wrong_shape_is_taken_for_a_job_id_or_submitted_again(pictory_at):
@@ -270,7 +270,7 @@ def test_no_wrong_shape_is_taken_for_a_job_id_or_submitted_again(pictory_at):
     hook = PictoryHook()
 
     for _ in range(40):
-        with pytest.raises(PictorySubmissionUnknownError):
+        with pytest.raises(PictorySubmissionIndeterminateError):
             hook.submit_video(VideoRequest(PROMPT))
 
     assert count(pictory, POST) == pictory.counts()["jobs_created"] == 40

@@ -1,4 +1,4 @@
-"""Answers that are late, cut, wrong or errors, over real HTTP; and what the service did meanwhile."""
+"""Responses that are late, cut, wrong or errors, over real HTTP; and what the service did meanwhile."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from email.utils import parsedate_to_datetime
 
 import pytest
 import requests
+from airflow_provider_pictory.sandbox.faults.responses import of_wrong_shape
 
 from airflow_provider_pictory.sandbox.faults import Fault, FaultKind
-from airflow_provider_pictory.sandbox.faults.answers import of_wrong_shape
 
 
 class TestServerErrors:
@@ -20,11 +20,11 @@ class TestServerErrors:
     def test_they_come_with_and_without_a_body(self, faulty, status, has_body):
         sandbox, client = faulty(Fault(FaultKind.SERVER_ERROR, status=status, has_body=has_body))
 
-        answer = client.submit()
+        response = client.submit()
 
-        assert answer.status_code == status
-        assert bool(answer.content) == has_body
-        assert "Retry-After" not in answer.headers
+        assert response.status_code == status
+        assert bool(response.content) == has_body
+        assert "Retry-After" not in response.headers
         assert sandbox.jobs() == []
 
     def test_the_service_s_own_is_json_and_one_from_in_front_of_it_a_page(self, faulty):
@@ -49,11 +49,11 @@ class TestServerErrors:
 class TestRateLimit:
     def test_the_budget_is_permitted_and_the_rest_told_when_there_is_room_again(self, faulty):
         sandbox, client = faulty("rate-limit:budget=3,window=10")
-        answers = [client.get("/v1/quota") for _ in range(5)]
+        responses = [client.get("/v1/quota") for _ in range(5)]
 
-        assert [answer.status_code for answer in answers] == [200, 200, 200, 429, 429]
-        assert answers[-1].headers["Retry-After"] == "10"
-        assert answers[-1].json() == {"message": "Too Many Requests"}
+        assert [response.status_code for response in responses] == [200, 200, 200, 429, 429]
+        assert responses[-1].headers["Retry-After"] == "10"
+        assert responses[-1].json() == {"message": "Too Many Requests"}
         sandbox.advance(9.5)
         assert client.get("/v1/quota").headers["Retry-After"] == "1"
         sandbox.advance(0.5)
@@ -88,10 +88,10 @@ class TestRateLimit:
     def test_or_be_absent_and_the_body_as_well(self, faulty):
         _, client = faulty("rate-limit:retry-after=none,has-body=no")
 
-        answer = client.get("/v1/quota")
+        response = client.get("/v1/quota")
 
-        assert (answer.status_code, answer.content) == (429, b"")
-        assert "Retry-After" not in answer.headers
+        assert (response.status_code, response.content) == (429, b"")
+        assert "Retry-After" not in response.headers
 
     def test_the_seconds_can_be_dictated(self, faulty):
         _, client = faulty("rate-limit:seconds=0,count=1", "rate-limit:seconds=86400")
@@ -111,8 +111,8 @@ def test_the_network_in_front_refuses_a_client_that_did_nothing_wrong(faulty):
     assert client.submit().status_code == 200
 
 
-def test_a_slow_answer_is_late_though_the_service_was_not(faulty):
-    sandbox, client = faulty("slow-answer:seconds=0.3")
+def test_a_slow_response_is_late_though_the_service_was_not(faulty):
+    sandbox, client = faulty("slow-response:seconds=0.3")
 
     with pytest.raises(requests.ReadTimeout):
         client.session.post(f"{client.api}/v1/aistudio/videos", json={"prompt": "A fox"}, timeout=0.1)
@@ -122,8 +122,8 @@ def test_a_slow_answer_is_late_though_the_service_was_not(faulty):
     assert 0.25 < time.perf_counter() - begin < 1.5
 
 
-def test_one_slow_answer_holds_up_nobody_else(faulty):
-    _, client = faulty("slow-answer:seconds=20,path=/v1/jobs")
+def test_one_slow_response_holds_up_nobody_else(faulty):
+    _, client = faulty("slow-response:seconds=20,path=/v1/jobs")
     with pytest.raises(requests.ReadTimeout):
         client.session.get(f"{client.api}/v1/jobs", timeout=0.05)
 
@@ -133,7 +133,7 @@ def test_one_slow_answer_holds_up_nobody_else(faulty):
 
 
 @pytest.mark.parametrize("method", ["submit", "jobs", "ledger", "unknown"])
-def test_a_truncated_answer_is_whole_to_http_and_no_json(faulty, method):
+def test_a_truncated_response_is_whole_to_http_and_no_json(faulty, method):
     sandbox, client = faulty("truncated-json")
     asked = {
         "submit": client.submit,
@@ -142,12 +142,12 @@ def test_a_truncated_answer_is_whole_to_http_and_no_json(faulty, method):
         "unknown": lambda: client.job("x"),
     }
 
-    answer = asked[method]()
+    response = asked[method]()
 
-    assert answer.headers["Content-Type"].startswith("application/json")
-    assert int(answer.headers["Content-Length"]) == len(answer.content) > 0
+    assert response.headers["Content-Type"].startswith("application/json")
+    assert int(response.headers["Content-Length"]) == len(response.content) > 0
     with pytest.raises(ValueError, match=r"."):
-        answer.json()
+        response.json()
     assert len(sandbox.jobs()) == (method == "submit")
 
 
@@ -155,11 +155,11 @@ def test_a_truncated_answer_is_whole_to_http_and_no_json(faulty, method):
 def test_a_page_can_have_the_status_of_a_success(faulty, is_processed):
     sandbox, client = faulty(Fault(FaultKind.HTML_PAGE, is_processed=is_processed))
 
-    answer = client.submit()
+    response = client.submit()
 
-    assert answer.status_code == 200
-    assert answer.headers["Content-Type"].startswith("text/html")
-    assert answer.text.startswith("<!DOCTYPE html>")
+    assert response.status_code == 200
+    assert response.headers["Content-Type"].startswith("text/html")
+    assert response.text.startswith("<!DOCTYPE html>")
     assert len(sandbox.jobs()) == is_processed
 
 
@@ -167,14 +167,14 @@ class TestWrongShapes:
     def test_it_is_json_with_the_right_status_and_many_variants(self, faulty):
         sandbox, client = faulty("wrong-shape")
 
-        answers = [client.submit() for _ in range(60)]
+        responses = [client.submit() for _ in range(60)]
 
-        assert {answer.status_code for answer in answers} == {200}
+        assert {response.status_code for response in responses} == {200}
         assert len(sandbox.jobs()) == 60
         job_ids = [job["job_id"] for job in sandbox.jobs()]
         shapes = {
-            json.dumps(answer.json()).replace(job_id, "ID")
-            for answer, job_id in zip(answers, job_ids, strict=True)
+            json.dumps(response.json()).replace(job_id, "ID")
+            for response, job_id in zip(responses, job_ids, strict=True)
         }
         assert len(shapes) == 10
 

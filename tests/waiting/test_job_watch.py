@@ -1,4 +1,4 @@
-"""When a job is looked at again, what is ridden out, and how a wait ends."""
+"""When a job is polled again, what is tolerated, and how a wait ends."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ from airflow_provider_pictory.exceptions import (
     PictoryJobTimedOutError,
     PictoryRateLimitedError,
 )
-from airflow_provider_pictory.outcome import describe, look, may_pass, require_completed
-from airflow_provider_pictory.waiting import job_wait
-from airflow_provider_pictory.waiting.job_wait import JobWatch, wait_for_job
+from airflow_provider_pictory.outcome import describe, may_pass, poll, require_completed
+from airflow_provider_pictory.waiting import job_watch
+from airflow_provider_pictory.waiting.job_watch import JobWatch, wait_for_job
 from airflow_provider_pictory.waiting.limits import WaitLimit, deadline_after, timed_out, wait_limit
 
 JOB_ID = "4a09edf9-d071-4847-bda5-8dea913d80fe"
@@ -39,9 +39,9 @@ IN_PROGRESS = VideoJob(JOB_ID, JobStatus.IN_PROGRESS)
 COMPLETED = VideoJob(JOB_ID, JobStatus.COMPLETED, url="https://video.example/a.mp4")
 FAILED = VideoJob(JOB_ID, JobStatus.FAILED, error_code="5001", error_message="Refused")
 CLEANED = VideoJob(JOB_ID, JobStatus.CLEANED)
-NO_ANSWER = PictoryAPIError("No answer from Pictory")
+NO_RESPONSE = PictoryAPIError("No response from Pictory")
 NOT_FOUND = PictoryJobNotFoundError("Pictory knows no such job", status_code=404)
-FORBIDDEN = PictoryAPIError("Pictory answered HTTP 403", status_code=403)
+FORBIDDEN = PictoryAPIError("Pictory responded with HTTP 403", status_code=403)
 
 
 class Clock:
@@ -73,15 +73,15 @@ class Log:
 
 
 class Hook:
-    """Has one thing to say for each look, the last for ever."""
+    """Has one thing to say for each poll, the last for ever."""
 
     def __init__(self, *says):
         self.says = list(says)
-        self.looks = 0
+        self.polls = 0
 
     def get_job(self, job_id):
         assert job_id == JOB_ID
-        self.looks += 1
+        self.polls += 1
         said = self.says.pop(0) if len(self.says) > 1 else self.says[0]
         if callable(said):
             said = said()
@@ -96,7 +96,7 @@ class Hook:
 @pytest.fixture
 def clock(monkeypatch):
     clock = Clock()
-    monkeypatch.setattr(job_wait, "time", clock)
+    monkeypatch.setattr(job_watch, "time", clock)
     return clock
 
 
@@ -278,7 +278,7 @@ def test_what_airflow_would_not_retry_does_not_pass_by_itself(error):
 
 
 TROUBLES = [
-    NO_ANSWER,
+    NO_RESPONSE,
     PictoryRateLimitedError("Too many requests", status_code=429),
     *(
         PictoryAPIError(f"HTTP {status}", status_code=status)
@@ -303,7 +303,7 @@ def test_trouble_is_ridden_out_until_the_deadline(watching, pauses, clock, error
 
 
 def test_pauses_grow_while_trouble_lasts_but_not_for_ever(watching, pauses):
-    taken = pauses(watching(), *[NO_ANSWER] * 10)
+    taken = pauses(watching(), *[NO_RESPONSE] * 10)
 
     assert 10 <= taken[0] <= 30
     assert taken == sorted(taken)
@@ -312,18 +312,18 @@ def test_pauses_grow_while_trouble_lasts_but_not_for_ever(watching, pauses):
 
 
 def test_pauses_grow_from_the_users_own(watching, pauses):
-    assert pauses(watching(poll_interval=5), *[NO_ANSWER] * 6) == [5, 10, 20, 40, 60, 60]
+    assert pauses(watching(poll_interval=5), *[NO_RESPONSE] * 6) == [5, 10, 20, 40, 60, 60]
 
 
 @pytest.mark.parametrize("interval", [60, 100, 600])
 def test_trouble_never_makes_a_pause_shorter_than_the_users_own(watching, pauses, interval):
-    assert pauses(watching(timeout=10 * HOUR, poll_interval=interval), *[NO_ANSWER] * 4) == [interval] * 4
+    assert pauses(watching(timeout=10 * HOUR, poll_interval=interval), *[NO_RESPONSE] * 4) == [interval] * 4
 
 
 def test_once_trouble_is_over_pauses_are_as_before(watching, pauses):
     watch = watching(poll_interval=5)
 
-    assert pauses(watch, *[NO_ANSWER] * 4, IN_PROGRESS, NO_ANSWER) == [5, 10, 20, 40, 5, 5]
+    assert pauses(watch, *[NO_RESPONSE] * 4, IN_PROGRESS, NO_RESPONSE) == [5, 10, 20, 40, 5, 5]
 
 
 @pytest.mark.parametrize("kind", [PictoryRateLimitedError, PictoryAPIError])
@@ -346,7 +346,7 @@ def test_no_pause_goes_beyond_the_deadline(watching, pauses):
 
 
 def test_even_a_hundred_thousand_troubles_are_no_trouble(watching, pauses):
-    assert pauses(watching(timeout=1e9, poll_interval=0.001), *[NO_ANSWER] * 100_000)[-1] <= 60
+    assert pauses(watching(timeout=1e9, poll_interval=0.001), *[NO_RESPONSE] * 100_000)[-1] <= 60
 
 
 # A job that isn't known yet
@@ -397,7 +397,7 @@ def test_an_id_that_is_no_uuid_gets_no_such_patience(watching, job_id, error):
 
 
 def test_a_timeout_shorter_than_the_patience_counts(watching, pauses):
-    with pytest.raises(PictoryJobTimedOutError, match="the last look failed"):
+    with pytest.raises(PictoryJobTimedOutError, match="the last poll failed"):
         pauses(watching(timeout=30), *[NOT_FOUND] * 10)
 
 
@@ -519,31 +519,31 @@ def test_an_unknown_status_times_out_like_any_other(watching, pauses):
 
 def test_trouble_is_told_once_when_it_starts_and_once_when_it_is_over(watching, pauses, log):
     watch = watching(poll_interval=1)
-    pauses(watch, IN_PROGRESS, NO_ANSWER, FORBIDDEN, NO_ANSWER)
+    pauses(watch, IN_PROGRESS, NO_RESPONSE, FORBIDDEN, NO_RESPONSE)
 
     (warning,) = log.warnings
     assert warning == (
-        f"Looking at Pictory job {JOB_ID} failed, which says nothing about the job; trying on: "
-        "No answer from Pictory"
+        f"Polling Pictory job {JOB_ID} failed, which says nothing about the job; trying on: "
+        "No response from Pictory"
     )
     assert log.infos == []
 
     pauses(watch, IN_PROGRESS, IN_PROGRESS)
 
     assert len(log.warnings) == 1
-    assert log.infos == [f"Pictory answers again after 3 failed looks at job {JOB_ID}"]
+    assert log.infos == [f"Pictory responds again after 3 failed polls of job {JOB_ID}"]
 
-    pauses(watch, NO_ANSWER)
+    pauses(watch, NO_RESPONSE)
 
     assert len(log.warnings) == 2
 
 
 def test_the_end_of_trouble_is_told_as_well_when_the_job_has_ended_meanwhile(watching, pauses, log):
     watch = watching()
-    pauses(watch, NO_ANSWER)
+    pauses(watch, NO_RESPONSE)
     watch.pause_after(COMPLETED)
 
-    assert log.infos == [f"Pictory answers again after a failed look at job {JOB_ID}"]
+    assert log.infos == [f"Pictory responds again after a failed poll of job {JOB_ID}"]
 
 
 def test_a_long_wait_is_told_of_about_once_a_minute(watching, pauses, log):
@@ -571,7 +571,7 @@ def test_a_wait_begins_with_a_line_that_tells_the_job_the_deadline_and_the_next_
 
 
 def test_long_trouble_is_told_of_about_once_a_minute_as_well(watching, pauses, log):
-    pauses(watching(poll_interval=10), *[NO_ANSWER] * 20)
+    pauses(watching(poll_interval=10), *[NO_RESPONSE] * 20)
 
     assert len(log.warnings) == 1
     assert len(log.infos) >= 15
@@ -667,10 +667,10 @@ def test_a_timeout_after_a_failed_look_admits_that_nothing_is_known(watching, cl
     clock.now += 60
 
     with pytest.raises(PictoryJobTimedOutError) as caught:
-        watch.pause_after(NO_ANSWER)
+        watch.pause_after(NO_RESPONSE)
 
     message = str(caught.value)
-    assert "whether it has ended is unknown: the last look failed (No answer from Pictory)" in message
+    assert "whether it has ended is unknown: the last poll failed (No response from Pictory)" in message
     assert f"job {JOB_ID}" in message
     assert "If it is running, it goes on and is paid for" in message
     assert message.endswith(ADVICE)
@@ -716,10 +716,10 @@ def test_a_wait_for_a_job_that_has_ended_takes_no_time(ended, watching, clock):
 
 
 def test_a_wait_rides_out_trouble(ended, watching, clock):
-    hook = Hook(NOT_FOUND, NO_ANSWER, FORBIDDEN, *TROUBLES, IN_PROGRESS, COMPLETED)
+    hook = Hook(NOT_FOUND, NO_RESPONSE, FORBIDDEN, *TROUBLES, IN_PROGRESS, COMPLETED)
 
     assert ended(hook, watching()) is COMPLETED
-    assert hook.looks == len(TROUBLES) + 5
+    assert hook.polls == len(TROUBLES) + 5
 
 
 def test_a_wait_ends_with_what_cannot_mend_itself(ended, watching):
@@ -727,10 +727,10 @@ def test_a_wait_ends_with_what_cannot_mend_itself(ended, watching):
 
     with pytest.raises(PictoryAuthenticationError):
         ended(hook, watching())
-    assert hook.looks == 2
+    assert hook.polls == 2
 
 
-def test_a_wait_takes_a_last_look_at_its_deadline(ended, watching, clock):
+def test_a_wait_takes_a_last_poll_at_its_deadline(ended, watching, clock):
     watch = watching(timeout=100, poll_interval=60)
     deadline = clock.now + 100
     hook = Hook(lambda: COMPLETED if clock.now >= deadline else IN_PROGRESS)
@@ -739,13 +739,13 @@ def test_a_wait_takes_a_last_look_at_its_deadline(ended, watching, clock):
     assert clock.slept == [60, 40]
 
 
-def test_a_wait_is_over_when_the_last_look_finds_nothing_new(ended, watching, clock):
+def test_a_wait_is_over_when_the_last_poll_finds_nothing_new(ended, watching, clock):
     hook = Hook(IN_PROGRESS)
 
     with pytest.raises(PictoryJobTimedOutError):
         ended(hook, watching(timeout=100, poll_interval=60))
     assert clock.slept == [60, 40]
-    assert hook.looks == 3
+    assert hook.polls == 3
 
 
 def test_a_wait_does_not_hide_the_faults_of_this_package(ended, watching):
@@ -754,10 +754,10 @@ def test_a_wait_does_not_hide_the_faults_of_this_package(ended, watching):
 
 
 def test_a_single_look_has_a_failure_as_its_outcome():
-    assert look(Hook(COMPLETED), JOB_ID) is COMPLETED
-    assert look(Hook(NO_ANSWER), JOB_ID) is NO_ANSWER
+    assert poll(Hook(COMPLETED), JOB_ID) is COMPLETED
+    assert poll(Hook(NO_RESPONSE), JOB_ID) is NO_RESPONSE
     with pytest.raises(ZeroDivisionError):
-        look(Hook(ZeroDivisionError("a fault")), JOB_ID)
+        poll(Hook(ZeroDivisionError("a fault")), JOB_ID)
 
 
 looks = st.lists(
@@ -776,7 +776,7 @@ looks = st.lists(
 def test_every_wait_goes_on_within_bounds_or_ends_with_a_reason(seen, interval, timeout):
     clock, log = Clock(), Log()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(job_wait, "time", clock)
+        patch.setattr(job_watch, "time", clock)
         deadline = clock.now + timeout
         watch = JobWatch(
             JOB_ID, deadline=datetime.fromtimestamp(deadline, UTC), poll_interval=interval, log=log

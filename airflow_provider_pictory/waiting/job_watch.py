@@ -19,8 +19,8 @@ from airflow_provider_pictory.exceptions import (
 from airflow_provider_pictory.outcome import (
     NOT_FOUND_GRACE,
     PAUSE_BETWEEN_REPORTS,
-    look,
     may_pass,
+    poll,
     status_meaning,
 )
 from airflow_provider_pictory.waiting.intervals import next_pause
@@ -42,19 +42,19 @@ UNKNOWN_STATUS_REMINDER = 300.0
 
 class JobWatch:
     """
-    What one wait for one job knows, and what it concludes from each look. It makes no calls itself.
+    What one wait for one job knows, and what it concludes from each poll. It makes no calls itself.
 
-    A look that fails says nothing about the job: network errors, 429, 5xx and unreadable answers are ridden
-    out with growing pauses until the deadline, as are a 403 or a 404 that pass. What can't mend itself ends
-    the wait at once.
+    A poll that fails says nothing about the job: network errors, 429, 5xx and unreadable responses are
+    tolerated with growing pauses until the deadline, as are a 403 or a 404 that pass. What can't mend itself
+    ends the wait at once.
 
     :param job_id: of the job.
     :param deadline: the moment when the wait ends.
-    :param poll_interval: seconds between looks, or ``None`` for our own schedule.
+    :param poll_interval: seconds between polls, or ``None`` for our own schedule.
     :param log: where the few lines go that a user reads while waiting.
     :param advice: how to go on after a timeout, as a whole sentence.
     :param waited: seconds that the job was waited for before, in other processes.
-    :param first_look: the moment of the first look, where that isn't to be taken at once.
+    :param first_poll: the moment of the first poll, where that isn't to be taken at once.
     :param limit: what the deadline comes from, where that is known here.
     """
 
@@ -67,19 +67,19 @@ class JobWatch:
         log: Logger,
         advice: str = "",
         waited: float = 0.0,
-        first_look: datetime | None = None,
+        first_poll: datetime | None = None,
         limit: WaitLimit | None = None,
     ) -> None:
         self.job_id = job_id
         self._limit = limit
-        self._first_look = first_look
+        self._first_poll = first_poll
         self._deadline = deadline.timestamp()
         self._poll_interval = poll_interval
         self._log = log
         self._advice = advice
         self._reported = time.time()
         self._started = self._reported - waited
-        self._looks = 0
+        self._polls = 0
         self._troubles = 0
         self._forbidden_since: float | None = None
         self._unknown_status: str | None = None
@@ -90,7 +90,7 @@ class JobWatch:
         """
         Log what is waited for and until when, once the wait begins.
 
-        :param pause: seconds until the next look; until the first one by default.
+        :param pause: seconds until the next poll; until the first one by default.
         """
         self._log.info(
             "Waiting for job %s until %s; next poll in %.0f s",
@@ -106,21 +106,21 @@ class JobWatch:
 
     @property
     def first_pause(self) -> float:
-        """The seconds until the first look, not negative and not beyond the deadline."""
-        if self._first_look is None:
+        """The seconds until the first poll, not negative and not beyond the deadline."""
+        if self._first_poll is None:
             return 0.0
-        return min(max(0.0, self._first_look.timestamp() - time.time()), self.remaining)
+        return min(max(0.0, self._first_poll.timestamp() - time.time()), self.remaining)
 
     def pause_after(self, seen: VideoJob | PictoryError) -> float | None:
         """
-        Conclude from a look.
+        Conclude from a poll.
 
-        :param seen: the job, or the error that the look ended in.
-        :return: seconds until the next look, or ``None`` when the job has ended.
+        :param seen: the job, or the error that the poll ended in.
+        :return: seconds until the next poll, or ``None`` when the job has ended.
         :raises PictoryJobTimedOutError: the deadline has passed and the job hadn't ended.
-        :raises PictoryError: the look's error, when it can't mend itself.
+        :raises PictoryError: the poll's error, when it can't mend itself.
         """
-        self._looks += 1
+        self._polls += 1
         now = time.time()
         if isinstance(seen, PictoryError):
             pause = self._pause_in_trouble(seen, now)
@@ -129,7 +129,7 @@ class JobWatch:
             if seen.has_ended:
                 return None
             self._note_status(seen, now)
-            is_first = self._looks == 1 and self._first_look is None
+            is_first = self._polls == 1 and self._first_poll is None
             pause = next_pause(self._poll_interval, is_first=is_first)
         if now >= self._deadline:
             raise timed_out(self.job_id, seen, self._advice, self._limit)
@@ -142,7 +142,7 @@ class JobWatch:
             raise error
         if self._troubles == 0:
             self._log.warning(
-                "Looking at Pictory job %s failed, which says nothing about the job; trying on: %s",
+                "Polling Pictory job %s failed, which says nothing about the job; trying on: %s",
                 self.job_id,
                 error,
             )
@@ -153,7 +153,7 @@ class JobWatch:
         return max(pause, min(retry_after, LONGEST_RETRY_AFTER))
 
     def tolerates(self, error: PictoryError) -> bool:
-        """Tell whether a failed look may still mend itself, so that waiting on makes sense."""
+        """Tell whether a failed poll may still mend itself, so that waiting on makes sense."""
         now = time.time()
         if not isinstance(error, PictoryAPIError):
             return False
@@ -173,8 +173,8 @@ class JobWatch:
 
     def _note_recovery(self) -> None:
         if self._troubles:
-            looks = "a failed look" if self._troubles == 1 else f"{self._troubles} failed looks"
-            self._log.info("Pictory answers again after %s at job %s", looks, self.job_id)
+            polls = "a failed poll" if self._troubles == 1 else f"{self._troubles} failed polls"
+            self._log.info("Pictory responds again after %s of job %s", polls, self.job_id)
         self._troubles = 0
         self._forbidden_since = None
 
@@ -233,7 +233,7 @@ def wait_for_job(hook: PictoryHook, watch: JobWatch) -> VideoJob:
     """
     watch.announce()
     while True:
-        seen = look(hook, watch.job_id)
+        seen = poll(hook, watch.job_id)
         pause = watch.pause_after(seen)
         if pause is None and not isinstance(seen, PictoryError):
             return seen

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_pictory.api import Answer, AnswerError, AnswerErrorKind, JobStatus
-from airflow_provider_pictory.api.lists import (
+from airflow_provider_pictory.api import JobStatus, Response, ResponseError, ResponseErrorKind
+from airflow_provider_pictory.api.listings import (
     Baseline,
     JobListPage,
     ListedJob,
@@ -31,18 +31,18 @@ READERS = {"jobs": read_job_list, "videos": read_video_list}
 every_reader = pytest.mark.parametrize("read", READERS.values(), ids=READERS)
 
 
-def answer(document, status=200, **headers):
+def response(document, status=200, **headers):
     body = document if isinstance(document, bytes) else json.dumps(document).encode()
-    return Answer(status, body, headers)
+    return Response(status, body, headers)
 
 
 def job_of(item):
-    (job,) = read_job_list(answer({"items": [item]})).jobs
+    (job,) = read_job_list(response({"items": [item]})).jobs
     return job
 
 
 def video_of(item):
-    (video,) = read_video_list(answer({"items": [item]})).videos
+    (video,) = read_video_list(response({"items": [item]})).videos
     return video
 
 
@@ -58,7 +58,7 @@ def test_a_list_of_jobs_is_read_as_documented():
         "nextPageKey": None,
     }
 
-    assert read_job_list(answer(document)) == JobListPage(
+    assert read_job_list(response(document)) == JobListPage(
         (ListedJob(JOB_ID, JobStatus.COMPLETED, URL), ListedJob(OLDER_JOB_ID, JobStatus.IN_PROGRESS))
     )
 
@@ -82,7 +82,7 @@ def test_a_listed_job_is_known_by_its_id_in_every_envelope(item):
     [None, 7, "x", [], [JOB_ID], {}, {"data": {}}, {"data": {"jobId": ""}}, {"data": {"jobId": ["x"]}}],
 )
 def test_an_item_that_cannot_be_read_is_counted_all_the_same(item):
-    page = read_job_list(answer({"items": [item, {"job_id": JOB_ID}]}))
+    page = read_job_list(response({"items": [item, {"job_id": JOB_ID}]}))
 
     assert page.jobs == (ListedJob(), ListedJob(JOB_ID))
 
@@ -119,7 +119,7 @@ def test_a_list_of_videos_is_read_as_documented():
         "referenceImageUrls": ["https://a.example/1.png", "https://a.example/2.png"],
     }
 
-    page = read_video_list(answer({"items": [item], "nextPageKey": "more"}))
+    page = read_video_list(response({"items": [item], "nextPageKey": "more"}))
 
     assert page == VideoListPage(
         (
@@ -203,7 +203,7 @@ def test_a_creation_date_is_in_utc_whatever_zone_it_comes_in(text, moment):
     ],
 )
 def test_only_what_is_certainly_no_page_key_ends_a_list(read, fields, key):
-    assert read(answer({"items": [], **fields})).next_page_key == key
+    assert read(response({"items": [], **fields})).next_page_key == key
 
 
 @every_reader
@@ -212,24 +212,24 @@ def test_only_what_is_certainly_no_page_key_ends_a_list(read, fields, key):
     [{}, {"items": None}, {"items": {}}, {"items": "x"}, {"data": {"items": []}}, {"message": "No"}],
 )
 def test_a_document_without_a_list_is_unreadable(read, document):
-    with pytest.raises(AnswerError, match="there is no list of items in it") as caught:
-        read(answer(document))
-    assert caught.value.kind is AnswerErrorKind.UNREADABLE
+    with pytest.raises(ResponseError, match="there is no list of items in it") as caught:
+        read(response(document))
+    assert caught.value.kind is ResponseErrorKind.UNREADABLE
 
 
 @every_reader
 @pytest.mark.parametrize("body", [b"", b"[]", b'{"items": [', b"<html>", b"\xff", b"[" * 100_000])
 def test_what_is_no_document_is_unreadable(read, body):
-    with pytest.raises(AnswerError) as caught:
-        read(answer(body))
-    assert caught.value.kind is AnswerErrorKind.UNREADABLE
+    with pytest.raises(ResponseError) as caught:
+        read(response(body))
+    assert caught.value.kind is ResponseErrorKind.UNREADABLE
 
 
 @every_reader
 @pytest.mark.parametrize("status", [400, 401, 404, 429, 500])
 def test_an_error_status_is_an_error_whatever_it_says(read, status):
-    with pytest.raises(AnswerError) as caught:
-        read(answer({"items": []}, status))
+    with pytest.raises(ResponseError) as caught:
+        read(response({"items": []}, status))
     assert caught.value.status_code == status
 
 
@@ -239,9 +239,9 @@ def test_a_page_key_that_is_nested_almost_too_deeply_is_a_key_or_unreadable(read
     body = b'{"items": [], "nextPageKey": %b1%b}' % (b'{"a":' * depth, b"}" * depth)
 
     try:
-        assert read(answer(body)).next_page_key
-    except AnswerError as error:
-        assert error.kind is AnswerErrorKind.UNREADABLE  # noqa: PT017
+        assert read(response(body)).next_page_key
+    except ResponseError as error:
+        assert error.kind is ResponseErrorKind.UNREADABLE  # noqa: PT017
 
 
 # The newest job
@@ -371,14 +371,14 @@ def test_a_document_cut_off_at_any_byte_never_gives_a_wrong_id(ensure_ascii, ind
     ],
 )
 def test_the_servers_clock_is_read_in_utc(header, moment):
-    date = read_server_date(answer(b"", date=header))
+    date = read_server_date(response(b"", date=header))
 
     assert date == moment
     assert date is None or date.tzinfo is UTC
 
 
 def test_a_server_without_a_clock_has_no_date():
-    assert read_server_date(answer(b"")) is None
+    assert read_server_date(response(b"")) is None
 
 
 # Anything at all
@@ -403,10 +403,10 @@ documents = items | st.fixed_dictionaries(
 
 @every_reader
 @given(document=documents, status=st.sampled_from([200] * 5 + [400, 404, 429, 500]))
-def test_any_json_document_is_a_page_or_an_answer_error(read, document, status):
+def test_any_json_document_is_a_page_or_a_response_error(read, document, status):
     try:
-        page = read(answer(document, status))
-    except AnswerError as error:
+        page = read(response(document, status))
+    except ResponseError as error:
         assert error.message.isprintable()  # noqa: PT017
         return
     assert status == 200
@@ -416,9 +416,9 @@ def test_any_json_document_is_a_page_or_an_answer_error(read, document, status):
 
 @every_reader
 @given(body=st.binary())
-def test_any_bytes_are_an_answer_error(read, body):
-    with pytest.raises(AnswerError):
-        read(answer(body))
+def test_any_bytes_are_a_response_error(read, body):
+    with pytest.raises(ResponseError):
+        read(response(body))
 
 
 @given(document=documents, length=st.floats(0, 1))
@@ -437,6 +437,6 @@ def test_any_bytes_leave_the_newest_job_unknown(beginning, is_complete):
 
 @given(header=any_text)
 def test_any_date_is_read_or_left_out(header):
-    date = read_server_date(answer(b"", date=header))
+    date = read_server_date(response(b"", date=header))
 
     assert date is None or date.tzinfo is UTC

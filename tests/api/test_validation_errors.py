@@ -7,13 +7,13 @@ import pickle
 import pytest
 from hypothesis import given
 
-from airflow_provider_pictory.api import FieldFault, InvalidRequestError
-from airflow_provider_pictory.api.faults import listed, shown
+from airflow_provider_pictory.api import FieldError, InvalidRequestError
+from airflow_provider_pictory.api.validation_errors import listed, shown
 from tests.api.strategies import WRONG_THINGS, anything
 
 FAULTS = (
-    FieldFault("prompt", "'hi'", "5 to 5,000 characters are needed"),
-    FieldFault("model", "'veo9'", "it must be veo3.1"),
+    FieldError("prompt", "'hi'", "5 to 5,000 characters are needed"),
+    FieldError("model", "'veo9'", "it must be veo3.1"),
 )
 
 

@@ -1,5 +1,5 @@
 """
-The answers of a service in trouble: pages and documents that are not what was asked for.
+The responses of a service in trouble: pages and documents that are not what was asked for.
 
 Guesses: Pictory's documentation shows none of them. The pages look like those that content delivery networks
 and load balancers send, the JSON of an error like the API's other errors.
@@ -35,7 +35,7 @@ _EXPIRED = """<?xml version="1.0" encoding="UTF-8"?>
 
 
 def server_error(fault: Fault, wait: float) -> web.Response:
-    """Answer with a 5xx: the service's own is JSON, one from in front of it is a page."""
+    """Response with a 5xx: the service's own is JSON, one from in front of it is a page."""
     status = fault.status or 500
     headers = _retry_after(fault, wait)
     if not fault.has_body:
@@ -47,7 +47,7 @@ def server_error(fault: Fault, wait: float) -> web.Response:
 
 def too_many_requests(fault: Fault, wait: float) -> web.Response:
     """
-    Answer with a 429.
+    Response with a 429.
 
     :param wait: how many seconds remain until there is room again.
     """
@@ -58,18 +58,18 @@ def too_many_requests(fault: Fault, wait: float) -> web.Response:
 
 
 def refusal(has_body: bool = True) -> web.Response:
-    """Answer with the 403 of a network in front of the service."""
+    """Response with the 403 of a network in front of the service."""
     text = "The request could not be satisfied: request blocked."
     return _page(403, "403 Forbidden", text) if has_body else web.Response(status=403)
 
 
 def html_page() -> web.Response:
-    """Answer with a page and the status of a success, as a proxy or a maintenance page would."""
+    """Response with a page and the status of a success, as a proxy or a maintenance page would."""
     return _page(200, "We'll be right back", "Pictory is undergoing scheduled maintenance.")
 
 
 def expired(status: int) -> web.Response:
-    """Answer as a file store does to a URL whose time is over."""
+    """Response as a file store does to a URL whose time is over."""
     code, message = {
         403: ("AccessDenied", "Request has expired"),
         404: ("NoSuchKey", "The specified key does not exist."),
