@@ -9,9 +9,9 @@ from email.utils import parsedate_to_datetime
 
 import pytest
 import requests
-from airflow_provider_pictory.sandbox.faults.responses import of_wrong_shape
 
 from airflow_provider_pictory.sandbox.faults import Fault, FaultKind
+from airflow_provider_pictory.sandbox.faults.responses import of_wrong_shape
 
 
 class TestServerErrors:
