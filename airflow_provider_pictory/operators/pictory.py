@@ -385,6 +385,7 @@ class GenerateVideoOperator(BaseOperator):
             policy=policy,
             log=self.log,
             pushes_result=self.do_xcom_push,
+            waits=self.wait_for_completion,
         )
         # In this order, since the signal may strike in between.
         if self._is_being_killed:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from airflow_provider_pictory.submission.record import SubmissionRecord
 
 XCOM_RETURN_KEY = "return_value"
+UNKNOWN: Any = object()
 
 
 class Relation(StrEnum):
@@ -34,25 +35,26 @@ class Attempt:
     :param try_number: of the try.
     :param max_tries: how many there may be; a person's clear changes it, a retry doesn't.
     :param task_instance_id: Airflow's id of the try, empty where it has none (Airflow 2).
-    :param former_xcoms: the XComs that the try before has left, where Airflow says so.
+    :param former_xcoms: the XComs that the try before has left; ``None`` where Airflow doesn't say.
     :param pushes_result: whether Airflow pushes what the task returns.
     """
 
     try_number: int
     max_tries: int
     task_instance_id: str = ""
-    former_xcoms: frozenset[str] = frozenset()
+    former_xcoms: frozenset[str] | None = None
     pushes_result: bool = True
 
     @classmethod
     def of(cls, task_instance: Any, *, pushes_result: bool) -> Attempt:
         """Describe the running task instance."""
         run = getattr(task_instance, "_ti_context_from_server", None)
+        former_xcoms = getattr(run, "xcom_keys_to_clear", UNKNOWN)
         return cls(
             int(task_instance.try_number),
             int(task_instance.max_tries),
             str(getattr(task_instance, "id", None) or ""),
-            frozenset(getattr(run, "xcom_keys_to_clear", None) or ()),
+            None if former_xcoms is UNKNOWN else frozenset(former_xcoms or ()),
             pushes_result,
         )
 
@@ -78,14 +80,17 @@ class Attempt:
             try_number=self.try_number, max_tries=self.max_tries, task_instance_id=self.task_instance_id
         )
 
+    @property
+    def shows_delivery(self) -> bool:
+        """Whether the next try sees by what this one returns that it ended well."""
+        return self.pushes_result and self.former_xcoms is not None
+
     def was_delivered(self, record: SubmissionRecord) -> bool:
         """Tell whether an earlier try ended well, as far as anybody can tell afterwards."""
-        if record.state is not RecordState.DELIVERED:
-            return False
         if self.pushes_result and self.former_xcoms:
-            # What a task returns is pushed after it has noted its delivery, so a crash in between shows.
+            # What a task returns is pushed last, so a crash before that shows.
             return XCOM_RETURN_KEY in self.former_xcoms
-        return True
+        return record.state is RecordState.DELIVERED
 
 
 @dataclass(frozen=True)

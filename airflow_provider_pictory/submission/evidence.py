@@ -129,38 +129,75 @@ def conclude(
     :param window: seconds that a video may be late in its list.
     :param now: in seconds, as the candidates' ``completed_at``.
     """
-    running: list[str] = []
-    unlisted: list[str] = []
-    matching: list[str] = []
-    unclear: list[str] = []
-    gone: list[str] = []
+    sorted_out = _SortedOut()
     for candidate in candidates:
-        if candidate.status in (JobStatus.FAILED, JobStatus.CLEANED):
-            gone.append(candidate.job_id)
-        elif candidate.status != JobStatus.COMPLETED:
-            running.append(candidate.job_id)
-        elif (video := videos.by_path.get(url_path(candidate.url))) is None:
-            if now - (now if candidate.completed_at is None else candidate.completed_at) < window:
-                unlisted.append(candidate.job_id)
-        elif (is_match := fingerprint.matches(video)) is None:
-            unclear.append(candidate.job_id)
-        elif is_match and not (is_in_order and (running or unlisted)):
-            matching.append(candidate.job_id)
-    if matching:
-        return Found(tuple(matching))
+        sorted_out.add(candidate, fingerprint, videos, is_in_order=is_in_order, window=window, now=now)
+    if sorted_out.matching:
+        return Found(tuple(sorted_out.matching))
     if not is_settled:
-        return Wait("its job may still appear in the account's lists", tuple(running), is_bounded=True)
-    if running:
-        return Wait("jobs that may be its are still running", tuple(running))
-    if unlisted:
-        return Wait("the videos of these jobs may not be listed yet", tuple(unlisted), is_bounded=True)
-    if unclear:
-        return Undecidable("these videos may be it", tuple(unclear))
-    if gone:
-        words = "these jobs failed or were deleted, and nothing tells what they were to make"
-        return Undecidable(words, tuple(gone))
+        words = "its job may still appear in the account's lists"
+        return Wait(words, tuple(sorted_out.running), is_bounded=True)
+    if sorted_out.reason is not None:
+        return sorted_out.reason
     if any(fingerprint.matches(video) is not False for video in videos.without_job):
         return Undecidable("a video has its prompt, but to which job it belongs can't be told")
     if not is_complete:
         return Undecidable("no video has its prompt, but which jobs are newer than it can't be told")
     return NotSubmitted()
+
+
+@dataclass
+class _SortedOut:
+    """
+    The candidates' job ids by what is known of them, each list in the order of creation.
+
+    :param running: those that haven't ended.
+    :param unlisted: those that completed, but whose video may be listed late.
+    :param matching: those whose video is the request's.
+    :param unclear: those whose video may be.
+    :param gone: those that left nothing by which to tell.
+    """
+
+    running: list[str] = field(default_factory=list)
+    unlisted: list[str] = field(default_factory=list)
+    matching: list[str] = field(default_factory=list)
+    unclear: list[str] = field(default_factory=list)
+    gone: list[str] = field(default_factory=list)
+
+    def add(
+        self,
+        candidate: Candidate,
+        fingerprint: RequestFingerprint,
+        videos: Videos,
+        *,
+        is_in_order: bool,
+        window: float,
+        now: float,
+    ) -> None:
+        """Sort out the next candidate."""
+        if candidate.status in (JobStatus.FAILED, JobStatus.CLEANED):
+            self.gone.append(candidate.job_id)
+        elif candidate.status != JobStatus.COMPLETED:
+            self.running.append(candidate.job_id)
+        elif (video := videos.by_path.get(url_path(candidate.url))) is None:
+            if now - (now if candidate.completed_at is None else candidate.completed_at) < window:
+                self.unlisted.append(candidate.job_id)
+        elif (is_match := fingerprint.matches(video)) is None:
+            self.unclear.append(candidate.job_id)
+        elif is_match and not (is_in_order and (self.running or self.unlisted)):
+            self.matching.append(candidate.job_id)
+
+    @property
+    def reason(self) -> Wait | Undecidable | None:
+        """What keeps a submission from having never arrived, once its window is over."""
+        if self.running:
+            return Wait("jobs that may be its are still running", tuple(self.running))
+        if self.unlisted:
+            words = "the videos of these jobs may not be listed yet"
+            return Wait(words, tuple(self.unlisted), is_bounded=True)
+        if self.unclear:
+            return Undecidable("these videos may be it", tuple(self.unclear))
+        if self.gone:
+            words = "these jobs failed or were deleted, and nothing tells what they were to make"
+            return Undecidable(words, tuple(self.gone))
+        return None

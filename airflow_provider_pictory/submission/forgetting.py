@@ -9,20 +9,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_pictory.api.redaction import clean
+from airflow_provider_pictory.submission.names import RecordName, short_prompt
 from airflow_provider_pictory.submission.record import RecordState, read_record
 from airflow_provider_pictory.submission.task_states import GONE, find_task_state
 from airflow_provider_pictory.submission.variables import (
     ListedVariables,
-    RecordName,
     open_variables,
-    short_prompt,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from airflow_provider_pictory.submission.names import Claims
     from airflow_provider_pictory.submission.record import SubmissionRecord
-    from airflow_provider_pictory.submission.variables import Claims
     from airflow_provider_pictory.task_log import Logger
 
     LateReport = Callable[[SubmissionRecord, Callable[[Iterable[str]], Claims], Logger], SubmissionRecord]
@@ -44,9 +43,9 @@ def forget_job(job_id: str, context: Any, log: Logger, *, report_late: LateRepor
         variables = open_variables()
         for _, text in variables.find_by_job(job_id):
             record = read_record(text)
-            if record.job_id != job_id or record.state is not RecordState.DELIVERED:
+            if record.job_id != job_id or record.is_kept or not isinstance(variables, ListedVariables):
                 continue
-            if record.is_kept or not isinstance(variables, ListedVariables):
+            if record.state is not RecordState.DELIVERED and not record.is_over_when_accepted:
                 continue
             claims = variables.claims(())
             if is_awaited(record, claims) or claims.of_other_submissions(RecordName.of(record)):

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from airflow_provider_pictory.submission.clock import Clock
+    from airflow_provider_pictory.submission.names import Claims
     from airflow_provider_pictory.submission.record import LostSubmission, SubmissionRecord
-    from airflow_provider_pictory.submission.variables import Claims
     from airflow_provider_pictory.task_log import Logger
 
 # How long after a submission its job is looked for in vain, and how long jobs are waited for that run.

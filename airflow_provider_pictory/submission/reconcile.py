@@ -23,7 +23,7 @@ from airflow_provider_pictory.submission.evidence import (
     Wait,
     conclude,
 )
-from airflow_provider_pictory.submission.variables import short_prompt
+from airflow_provider_pictory.submission.names import short_prompt
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 
     from airflow_provider_pictory.hooks.pictory import PictoryHook
     from airflow_provider_pictory.submission.clock import Clock
+    from airflow_provider_pictory.submission.names import Claims
     from airflow_provider_pictory.submission.record import SubmissionRecord
     from airflow_provider_pictory.submission.store import RecordStore
-    from airflow_provider_pictory.submission.variables import Claims
     from airflow_provider_pictory.task_log import Logger
 
 PAUSE_BETWEEN_POLLS = 15.0

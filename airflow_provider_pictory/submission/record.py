@@ -108,6 +108,7 @@ class SubmissionRecord(Stored):
     :param estimated_credits: what the video was to cost.
     :param earlier_jobs: what this task instance got before, newest last.
     :param lost: what was taken for never arrived.
+    :param ends_when_accepted: whether its task ends once there is a job, which Airflow shows afterwards.
     :param is_kept: whether the author wants every clear to go on with this job (``on_clear="reattach"``).
     """
 
@@ -137,6 +138,7 @@ class SubmissionRecord(Stored):
     estimated_credits: float | None = None
     earlier_jobs: tuple[EarlierJob, ...] = ()
     lost: tuple[LostSubmission, ...] = ()
+    ends_when_accepted: bool = False
     is_kept: bool = False
 
     def but(self, **changes: Any) -> SubmissionRecord:
@@ -162,6 +164,11 @@ class SubmissionRecord(Stored):
     def place(self) -> TaskPlace:
         """The task instance."""
         return TaskPlace(self.dag_id, self.run_id, self.task_id, self.map_index)
+
+    @property
+    def is_over_when_accepted(self) -> bool:
+        """Whether its task does nothing more, as far as the record tells."""
+        return self.state is RecordState.ACCEPTED and self.ends_when_accepted
 
     @property
     def seconds_to_settle(self) -> float:

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import json
 import secrets
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
 from airflow_provider_pictory.api.redaction import clean
 from airflow_provider_pictory.exceptions import PictoryRecordError
 from airflow_provider_pictory.submission.record import RecordState, TaskPlace, read_record
-from airflow_provider_pictory.submission.variables import RecordName, open_variables
+from airflow_provider_pictory.submission.variables import open_variables
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -24,8 +25,9 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_pictory.submission.clock import Clock
+    from airflow_provider_pictory.submission.names import Claims, RecordName
     from airflow_provider_pictory.submission.record import SubmissionRecord
-    from airflow_provider_pictory.submission.variables import Claims, RecordVariables
+    from airflow_provider_pictory.submission.variables import RecordVariables
 
 # Under these keys in Airflow's store of task state.
 STATE_KEY = "pictory_submission"
@@ -83,27 +85,22 @@ class RecordStore:
 
     def write(self, record: SubmissionRecord) -> SubmissionRecord:
         """
-        Replace what was written last.
+        Replace what was written last, in both stores: either may be emptied.
 
         :return: the record as it was written.
         :raises PictoryRecordError: it can't be written to any store; an intent insists on the Variable.
         """
         record = record.but(revision=record.revision + 1)
-        failure: PictoryRecordError | None = None
         try:
             self._write_variable(record)
-        except PictoryRecordError as error:
-            failure = error
-        if failure is not None and record.state is RecordState.INTENT:
-            raise failure
+        except PictoryRecordError:
+            if record.state is RecordState.INTENT or not self.outlives_variables:
+                raise
+            self._write_task_state(record)
+            return record
         if self.outlives_variables:
-            try:
+            with suppress(PictoryRecordError):
                 self._write_task_state(record)
-                failure = None
-            except Exception as error:  # noqa: BLE001  (of whatever keeps Airflow's task state)
-                failure = failure and self._unwritable(error)
-        if failure is not None:
-            raise failure
         return record
 
     def retire(self, record: SubmissionRecord, *, is_needed: bool) -> None:
@@ -118,10 +115,7 @@ class RecordStore:
             self.write(record)
             return
         record = record.but(revision=record.revision + 1)
-        try:
-            self._write_task_state(record)
-        except Exception as error:
-            raise self._unwritable(error) from error
+        self._write_task_state(record)
         self._remove_all(record)
 
     def close(self, record: SubmissionRecord) -> None:
@@ -168,13 +162,11 @@ class RecordStore:
 
     def read_other(self, name: RecordName) -> SubmissionRecord | None:
         """Return another task instance's record, ``None`` where it is gone or can't be understood."""
-        for other, text in self._variables.find(name.place):
-            if other == str(name):
-                try:
-                    return read_record(text)
-                except ValueError:
-                    return None
-        return None
+        text = self._variables.read(name)
+        try:
+            return None if text is None else read_record(text)
+        except ValueError:
+            return None
 
     def tidy(self, record: SubmissionRecord, now: datetime) -> None:
         """Delete Variables that are too old to be asked about, where Airflow can't list them."""
@@ -190,6 +182,10 @@ class RecordStore:
             return self._variables.claims(job_ids)
         except Exception as error:
             raise PictoryRecordError(f"Who has which job can't be read ({_words(error)})") from error
+
+    def claims_at_read(self) -> Claims:
+        """Return who had which job when :meth:`read` was called, at no cost."""
+        return self._variables.claims_when_found()
 
     def claim(self, intent: SubmissionRecord, job_id: str, clock: Clock) -> SubmissionRecord | int:
         """
@@ -274,8 +270,11 @@ class RecordStore:
     def _write_task_state(self, record: SubmissionRecord) -> None:
         from airflow.sdk.execution_time.context import NEVER_EXPIRE
 
-        # As an object, so that whoever reads it in the UI can.
-        self._task_state.set(STATE_KEY, json.loads(record.as_json()), retention=NEVER_EXPIRE)
+        try:
+            # As an object, so that whoever reads it in the UI can.
+            self._task_state.set(STATE_KEY, json.loads(record.as_json()), retention=NEVER_EXPIRE)
+        except Exception as error:
+            raise self._unwritable(error) from error
 
     def _understood(self, text: str) -> SubmissionRecord:
         try:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 from airflow.providers.common.compat.sdk import AirflowFailException
@@ -47,6 +48,7 @@ from airflow_provider_pictory.submission.attempt import (
 )
 from airflow_provider_pictory.submission.credits import guard_credits
 from airflow_provider_pictory.submission.fingerprint import RequestFingerprint
+from airflow_provider_pictory.submission.intents import Intents
 from airflow_provider_pictory.submission.policy import OnClear, OnUnknownSubmission
 from airflow_provider_pictory.submission.reconcile import Reconciler, settles_in, ways_out
 from airflow_provider_pictory.submission.record import CloseReason, RecordState, SubmissionRecord
@@ -57,11 +59,13 @@ from airflow_provider_pictory.submission.tidying import Tidier
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
-    from airflow_provider_pictory.api.listings import NewestJob
     from airflow_provider_pictory.submission.clock import Clock
     from airflow_provider_pictory.submission.policy import SubmissionPolicy
     from airflow_provider_pictory.task_log import Logger
 
+# A record that was read so many seconds ago is still this try's: Airflow takes longer to replace one that it
+# hears nothing of.
+FRESH = 5.0
 # How often a job id is tried to be written down before the task goes on without.
 ATTEMPTS_TO_WRITE = 4
 # How often a person's clear polls a job before it gives up on finding out whether that is still running.
@@ -95,6 +99,7 @@ class Submitter:
     :param policy: what the author of the DAG decided.
     :param log: of the task.
     :param pushes_result: whether Airflow pushes what the task returns.
+    :param waits: whether the task waits for the job's end.
     :param clock: the time to live by; the system's by default.
 
     ``job_id`` is known from the moment of the response on; ``is_under_way`` says that a POST may have been
@@ -109,9 +114,11 @@ class Submitter:
         policy: SubmissionPolicy,
         log: Logger,
         pushes_result: bool = True,
+        waits: bool = True,
         clock: Clock | None = None,
     ) -> None:
         self._attempt = Attempt.of(context["ti"], pushes_result=pushes_result)
+        self._ends_when_accepted = not waits and self._attempt.shows_delivery
         self._store = open_store(context, has_earlier_tries=self._attempt.try_number > 1)
         self._context = context
         self._hook = hook
@@ -120,6 +127,7 @@ class Submitter:
         self._clock = clock or clocks.SYSTEM_CLOCK
         self._tidier = Tidier(context, self._store, hook=hook, log=log, clock=self._clock)
         self._written: SubmissionRecord | None = None
+        self._read_at = float("-inf")
         self.job_id: str | None = None
         self.is_under_way = False
         self._is_stopped = False
@@ -142,6 +150,7 @@ class Submitter:
         :raises PictoryError: as :meth:`PictoryHook.submit_video`.
         """
         record = self._store.read()
+        self._read_at = self._clock.monotonic()
         fingerprint = self._fingerprint(request) if record is not None else None
         polled = self._poll_for_decision(record)
         decision = decide(record, self._attempt, self._policy, fingerprint, polled)
@@ -173,13 +182,18 @@ class Submitter:
         Record that the task has done all it is to do; to be called as late as can be.
 
         :param has_ended: whether the job has ended.
+        :raises PictoryError: a person has cleared this try while it ran, so Airflow won't take its success;
+            what it returned would make the next try believe that the video was delivered.
         """
         if self._is_restarting():
-            self._log.info(
-                "This task was cleared while it ran, so job %s counts as not delivered", self.job_id
+            raise PictoryError(
+                f"This task was cleared while it ran, so it has to end; its next try goes on with job "
+                f"{self.job_id}"
             )
-            return
-        self._retire(state=RecordState.DELIVERED, has_ended=has_ended)
+        if not self._ends_when_accepted:
+            self._retire(state=RecordState.DELIVERED, has_ended=has_ended)
+        elif self._written is not None:
+            self._tidier.tidy_up(self._written)
 
     def _is_restarting(self) -> bool:
         """Tell whether a person has cleared this try while it ran, so that Airflow won't take its success."""
@@ -222,6 +236,7 @@ class Submitter:
             self._attempt.sign(record).but(
                 state=RecordState.ACCEPTED,
                 reason=None,
+                ends_when_accepted=self._ends_when_accepted,
                 is_kept=self._policy.on_clear is OnClear.REATTACH,
             )
         )
@@ -305,71 +320,54 @@ class Submitter:
     ) -> Submitted:
         if decision.reason:
             self._log.info("%s", decision.reason)
-        previous = decision.previous
-        if previous is not None and previous.reason is CloseReason.PREVIOUS_RUN:
-            # Written at once, since this run's second try couldn't tell it from the former run's.
-            earlier = previous.jobs_so_far
-            previous = self._store.write(
-                self._attempt.sign(previous).but(
-                    job_id=None, accepted_at=None, candidates=None, earlier_jobs=earlier
-                )
-            )
+        previous = self._without_previous_run(decision.previous)
         if isinstance(request, Exception):
             raise request
         guard_credits(request, self._policy, self._hook)
         fingerprint = self._fingerprint_of(request)
         for warning in request.warnings:
             self._log.warning(warning)
-        seen_at = self._clock.monotonic()
-        newest = self._hook.newest_job()
-        window = self._hook.get_submission_window()
-        intents: list[SubmissionRecord] = []
-
-        def write_intent(time_limit: float) -> None:
-            if self._is_stopped:
-                raise PictoryError("This task is being killed; nothing was submitted")
-            self._store.insist_on_no_other_try()
-            intent = self._intent(fingerprint, newest, request.estimated_credits, previous)
-            if intent.server_time is not None:
-                # Refusals may have been waited out since, for minutes, and the window begins with this POST.
-                since = timedelta(seconds=self._clock.monotonic() - seen_at)
-                intent = intent.but(server_time=intent.server_time + since)
-            intent = intent.but(time_limit=time_limit, window=window)
-            intents.append(self._store.write(intent))
-            self.is_under_way = True
-
+        intents = Intents(
+            self._draft(request, fingerprint, previous), store=self._store, hook=self._hook, clock=self._clock
+        )
         self._log.info("Submitting a video to Pictory: %s", request)
         try:
-            job_id = self._hook.submit_video(request, before_attempt=write_intent)
+            job_id = self._hook.submit_video(request, before_attempt=partial(self._before_post, intents))
         except PictorySubmissionIndeterminateError as error:
-            if error.job_id is not None:
-                self._accept(intents[-1], error.job_id)
-            if error.interruption is not None:
-                # Airflow knows what to do with it, and the next try what to do with the intent.
-                raise error.interruption from None
-            if error.job_id is not None:
-                raise
-            return self._after_silence(intents[-1], request, error, is_again=is_again)
+            return self._after_silence(intents.last, request, error, is_again=is_again)
         except PictoryError as error:
             self.is_under_way = False
-            if intents and not isinstance(error, PictoryRecordError):
-                self._close(intents[-1])
+            if intents.written and not isinstance(error, PictoryRecordError):
+                self._close(intents.last)
             raise
-        self._accept(intents[-1], job_id)
+        self._accept(intents.last, job_id)
         return Submitted(job_id, request.estimated_credits, fingerprint.pictory_conn_id)
 
-    def _intent(
-        self,
-        fingerprint: RequestFingerprint,
-        newest: NewestJob,
-        estimated_credits: float | None,
-        previous: SubmissionRecord | None,
+    def _without_previous_run(self, previous: SubmissionRecord | None) -> SubmissionRecord | None:
+        """Write at once that a record is a former run's: this run's second try couldn't tell any more."""
+        if previous is None or previous.reason is not CloseReason.PREVIOUS_RUN:
+            return previous
+        return self._store.write(
+            self._attempt.sign(previous).but(
+                job_id=None, accepted_at=None, candidates=None, earlier_jobs=previous.jobs_so_far
+            )
+        )
+
+    def _before_post(self, intents: Intents, time_limit: float) -> None:
+        if self._is_stopped:
+            raise PictoryError("This task is being killed; nothing was submitted")
+        if self._clock.monotonic() - self._read_at > FRESH:
+            self._store.insist_on_no_other_try()
+        intents.write(time_limit)
+        self.is_under_way = True
+
+    def _draft(
+        self, request: VideoRequest, fingerprint: RequestFingerprint, previous: SubmissionRecord | None
     ) -> SubmissionRecord:
-        place = self._store.place
         return SubmissionRecord(
             revision=previous.revision + 1 if previous else 0,
             state=RecordState.INTENT,
-            **place._asdict(),
+            **self._store.place._asdict(),
             fingerprint=fingerprint,
             try_number=self._attempt.try_number,
             max_tries=self._attempt.max_tries,
@@ -377,12 +375,10 @@ class Submitter:
             intended_at=self._clock.now(),
             time_limit=0.0,
             window=0.0,
-            server_time=newest.server_time,
-            baseline=newest.kind,
-            newest_job_id=newest.job_id,
-            estimated_credits=estimated_credits,
+            estimated_credits=request.estimated_credits,
             earlier_jobs=previous.jobs_so_far if previous else (),
             lost=previous.lost_so_far if previous else (),
+            ends_when_accepted=self._ends_when_accepted,
             is_kept=self._policy.on_clear is OnClear.REATTACH,
         )
 
@@ -410,6 +406,13 @@ class Submitter:
         is_again: bool,
     ) -> Submitted:
         """Leave it to the next try to find out what became of a POST, or do it here if there is none."""
+        if error.job_id is not None:
+            self._accept(intent, error.job_id)
+        if error.interruption is not None:
+            # Airflow knows what to do with it, and the next try what to do with the intent.
+            raise error.interruption from None
+        if error.job_id is not None:
+            raise error
         if is_again or self._attempt.has_retry_left:
             raise PictorySubmissionPendingError(
                 f"{error} The next try of this task, a retry or a clear, finds out what became of it, and "

@@ -17,18 +17,18 @@ from airflow_provider_pictory.exceptions import PictoryRecordError
 from airflow_provider_pictory.outcome import poll
 from airflow_provider_pictory.submission.forgetting import is_awaited
 from airflow_provider_pictory.submission.late import report_late_jobs
+from airflow_provider_pictory.submission.names import RecordName
 from airflow_provider_pictory.submission.record import RecordState
 from airflow_provider_pictory.submission.task_states import GONE, find_task_state
-from airflow_provider_pictory.submission.variables import RecordName
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_pictory.hooks.pictory import PictoryHook
     from airflow_provider_pictory.submission.clock import Clock
+    from airflow_provider_pictory.submission.names import Claims
     from airflow_provider_pictory.submission.record import SubmissionRecord
     from airflow_provider_pictory.submission.store import RecordStore
-    from airflow_provider_pictory.submission.variables import Claims
     from airflow_provider_pictory.task_log import Logger
 
 # No job ends earlier, so younger records are hardly ever over.
@@ -67,6 +67,10 @@ class Tidier:
         self._hook = hook
         self._log = log
         self._clock = clock
+
+    def tidy_up(self, own: SubmissionRecord) -> None:
+        """Delete a few Variables of others, of a task whose own record stays; at the cost of no listing."""
+        self._tidy_up(own, self._store.claims_at_read())
 
     def retire(self, record: SubmissionRecord) -> None:
         """
@@ -137,7 +141,8 @@ class Tidier:
         if others:
             # The last one goes last: without it an earlier one would be taken for the task's record.
             return own.written_at < max(other.written_at for other in others)
-        if find_task_state(self._context, record.place) not in ENDS[record.state]:
+        state = RecordState.DELIVERED if record.is_over_when_accepted else record.state
+        if find_task_state(self._context, record.place) not in ENDS[state]:
             return False
         return self._has_ended(record) and not self._with_late_jobs_reported(record).lost
 

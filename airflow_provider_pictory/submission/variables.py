@@ -10,21 +10,20 @@ from __future__ import annotations
 import json
 import secrets
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from airflow.providers.common.compat.sdk import Variable
 
 from airflow_provider_pictory.exceptions import PictoryRecordError
-from airflow_provider_pictory.submission.record import RecordState, digest_of
+from airflow_provider_pictory.submission.names import NO_JOB, RECORD_PREFIX, Claims, RecordName, job_digest
+from airflow_provider_pictory.submission.record import digest_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from airflow_provider_pictory.submission.record import SubmissionRecord
 
-RECORD_PREFIX = "pictory_submission_"
 INDEX_PREFIX = "pictory_index_"
 CLAIM_PREFIX = "pictory_job_claim_"
 PROBE_PREFIX = "pictory_probe_"
@@ -32,105 +31,8 @@ PROBE_PREFIX = "pictory_probe_"
 # Longer than any pause before a retry; a clear after it finds the job ended, which means a new video.
 KEPT_WITHOUT_LISTING = timedelta(days=7)
 
-_PENDING = "pending"
-_NO_JOB = "none"
-# What the last part of a name may say, if there is one.
-_CLAIMED = "claimed"
-_LOST = "lost"
 # Two who claim a job in the same moment both find their own name, unless they look again a little later.
 PAUSE_BEFORE_CLAIM_COUNTS = 2.0
-
-
-@dataclass(frozen=True)
-class RecordName:
-    """
-    The name of the Variable that holds a record.
-
-    :param place: digest of the task instance.
-    :param written_at: microseconds since the epoch of the intent, by the worker's clock.
-    :param prompt: digest of the prompt.
-    :param job: digest of the job id; empty while nobody knows whether there is a job.
-    :param is_claimed: whether the job was found in the account's lists, and not in a response.
-    :param has_lost: whether a submission before it was taken for never arrived, whose job may still show up.
-    """
-
-    place: str
-    written_at: int
-    prompt: str
-    job: str = ""
-    is_claimed: bool = False
-    has_lost: bool = False
-
-    @classmethod
-    def of(cls, record: SubmissionRecord) -> RecordName:
-        """Return the name under which a record is stored."""
-        job = _NO_JOB if record.state is not RecordState.INTENT else ""
-        return cls(
-            record.place.digest,
-            int(record.intended_at.timestamp() * 1_000_000),
-            short_prompt(record),
-            job_digest(record.job_id) if record.job_id else job,
-            record.is_claimed,
-            bool(record.lost),
-        )
-
-    @classmethod
-    def read(cls, text: str) -> RecordName | None:
-        """Read a Variable's name, ``None`` where it is no record's."""
-        parts = text.removeprefix(RECORD_PREFIX).split("_")
-        if not text.startswith(RECORD_PREFIX) or len(parts) not in (4, 5):
-            return None
-        place, written_at, prompt, job = parts[:4]
-        more = parts[4].split("-") if len(parts) > 4 else ()
-        try:
-            moment = int(written_at, 16)
-        except ValueError:
-            return None
-        return cls(place, moment, prompt, "" if job == _PENDING else job, _CLAIMED in more, _LOST in more)
-
-    def __str__(self) -> str:
-        more = [word for word, applies in ((_CLAIMED, self.is_claimed), (_LOST, self.has_lost)) if applies]
-        parts = [self.place, f"{self.written_at:x}", self.prompt, self.job or _PENDING, "-".join(more)]
-        return RECORD_PREFIX + "_".join(part for part in parts if part)
-
-
-@dataclass(frozen=True)
-class Claims:
-    """
-    Which task instance has which job, as far as the tasks of this Airflow say.
-
-    :param names: of all records.
-    :param shows_pending: whether they tell who waits for a response.
-    """
-
-    names: Sequence[RecordName] = field(default_factory=tuple)
-    shows_pending: bool = True
-
-    def owners(self, job_id: str) -> set[str]:
-        """Return the places that have a job."""
-        digest = job_digest(job_id)
-        return {name.place for name in self.names if name.job == digest}
-
-    def pending(self, prompt: str) -> set[str]:
-        """Return the places that have sent a request with this prompt, of which no job is known."""
-        # A crash may have left a submission under two names; a place may still have an earlier submission's.
-        have_job = {(name.place, name.written_at) for name in self.names if name.job}
-        return {
-            name.place
-            for name in self.names
-            if name.prompt == prompt and not name.job and (name.place, name.written_at) not in have_job
-        }
-
-    def of_other_submissions(self, name: RecordName) -> list[RecordName]:
-        """Return what else the same task instance has recorded, of submissions before or after."""
-        return [
-            other for other in self.names if other.place == name.place and other.written_at != name.written_at
-        ]
-
-    def undecided(self, prompt: str) -> set[str]:
-        """Return the places that may still have to tell jobs with this prompt from each other."""
-        late = {name.place for name in self.names if name.prompt == prompt and name.has_lost}
-        return self.pending(prompt) | late
 
 
 class RecordVariables(ABC):
@@ -143,6 +45,14 @@ class RecordVariables(ABC):
 
         Nothing is returned only where it is certain that there is none.
         """
+
+    @abstractmethod
+    def read(self, name: RecordName) -> str | None:
+        """Return the text of another task instance's record, ``None`` where it is gone."""
+
+    @abstractmethod
+    def claims_when_found(self) -> Claims:
+        """Return who had which job when :meth:`find` was called last, as far as that shows it."""
 
     @abstractmethod
     def version(self, place: str) -> object:
@@ -190,16 +100,26 @@ class ListedVariables(RecordVariables):
 
     def __init__(self) -> None:
         self._known: dict[str, set[str]] = {}
+        self._names_when_found: list[RecordName] = []
 
-    def names(self, prefix: str = RECORD_PREFIX) -> list[RecordName]:
+    def names(self) -> list[RecordName]:
         """Return the names of all records."""
-        return [name for text in list_names(prefix) if (name := RecordName.read(text)) is not None]
+        return [name for text in list_names(RECORD_PREFIX) if (name := RecordName.read(text)) is not None]
 
     def find(self, place: str) -> list[tuple[str, str]]:
         """Return the records of a task instance; two where a crash came between writing and deleting."""
-        texts = [text for text in list_names(f"{RECORD_PREFIX}{place}_") if RecordName.read(text)]
+        self._names_when_found = self.names()
+        texts = [str(name) for name in self._names_when_found if name.place == place]
         self._known[place] = set(texts)
         return [(text, _read_existing(text)) for text in texts]
+
+    def read(self, name: RecordName) -> str | None:
+        """Return the text under a name that was listed."""
+        return cast("str | None", Variable.get(str(name), None))
+
+    def claims_when_found(self) -> Claims:
+        """Return what the one listing of names has shown."""
+        return Claims(self._names_when_found)
 
     def version(self, place: str) -> object:
         """Return the names of the task instance's records, which have the moment of the intent in them."""
@@ -220,7 +140,7 @@ class ListedVariables(RecordVariables):
         known = self._known.setdefault(place, set())
         for text in tuple(known - {str(name)}):
             former = RecordName.read(text)
-            if former is None or former.job in ("", _NO_JOB, name.job) or not self._is_awaited(former):
+            if former is None or former.job in ("", NO_JOB, name.job) or not self._is_awaited(former):
                 Variable.delete(text)
                 known.discard(text)
         known.add(str(name))
@@ -272,6 +192,14 @@ class NamedVariables(RecordVariables):
         text = self._known[place] = _read_for_certain(name)
         return [] if text is None else [(name, text)]
 
+    def read(self, name: RecordName) -> str | None:
+        """Return nothing, since no names are listed that others could be found by."""
+        return None
+
+    def claims_when_found(self) -> Claims:
+        """Return none, since they are found by their jobs alone."""
+        return Claims((), shows_pending=False)
+
     def version(self, place: str) -> object:
         """Return the text of the record itself."""
         return _read_for_certain(f"{RECORD_PREFIX}{place}")
@@ -305,9 +233,11 @@ class NamedVariables(RecordVariables):
 
     def claims(self, job_ids: Iterable[str]) -> Claims:
         """Return who has which of these jobs, after one probe that tells what isn't there from trouble."""
-        _probe()
+        wanted = tuple(job_ids)
+        if wanted:
+            _probe()
         names = []
-        for job_id in job_ids:
+        for job_id in wanted:
             place = Variable.get(_claim_name(job_id), None)
             if place is not None:
                 names.append(RecordName(str(place), 0, "", job_digest(job_id)))
@@ -345,12 +275,17 @@ class NamedVariables(RecordVariables):
 
 def open_variables() -> RecordVariables:
     """Return the Variables as this Airflow lets tasks use them."""
-    return ListedVariables() if hasattr(Variable, "keys") or _is_in_database() else NamedVariables()
+    return ListedVariables() if are_listed_by_airflow() or _is_in_database() else NamedVariables()
+
+
+def are_listed_by_airflow() -> bool:
+    """Tell whether Airflow itself lists the names of Variables, as from 3.3 on."""
+    return hasattr(Variable, "keys")
 
 
 def list_names(prefix: str) -> list[str]:
     """Return the names of all Variables that begin so; unlike a read, this tells none from trouble."""
-    if hasattr(Variable, "keys"):
+    if are_listed_by_airflow():
         return [str(name) for name in Variable.keys(prefix)]
     from airflow.utils.session import create_session
     from sqlalchemy import select
@@ -358,16 +293,6 @@ def list_names(prefix: str) -> list[str]:
     with create_session() as session:
         model: Any = Variable
         return list(session.scalars(select(model.key).where(model.key.startswith(prefix, autoescape=True))))
-
-
-def job_digest(job_id: str) -> str:
-    """Return a short name for a job id, of which neither length nor characters are documented."""
-    return digest_of(job_id)[:24]
-
-
-def short_prompt(record: SubmissionRecord) -> str:
-    """Return what requests have in common that may be taken for each other."""
-    return record.fingerprint.prompt_digest[:16]
 
 
 def _index_lines(text: str | None) -> dict[str, datetime]:

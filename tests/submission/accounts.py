@@ -12,9 +12,10 @@ from airflow_provider_pictory.exceptions import PictoryError
 from airflow_provider_pictory.hooks.pictory import PictoryHook
 from airflow_provider_pictory.submission.clock import Clock
 from airflow_provider_pictory.submission.fingerprint import RequestFingerprint
+from airflow_provider_pictory.submission.names import RECORD_PREFIX, RecordName
 from airflow_provider_pictory.submission.reconcile import LONGEST_SETTLING, Reconciler
 from airflow_provider_pictory.submission.store import RecordStore
-from airflow_provider_pictory.submission.variables import RECORD_PREFIX, RecordName, open_variables
+from airflow_provider_pictory.submission.variables import open_variables
 from tests.conftest import API_KEY
 from tests.submission.records import PLACE, PROMPT, an_intent
 from tests.support.pictory_words import POST, count

@@ -9,10 +9,10 @@ import pytest
 
 from airflow_provider_pictory.api import VideoRequest
 from airflow_provider_pictory.hooks.pictory import PictoryHook
+from airflow_provider_pictory.submission.names import RECORD_PREFIX
 from airflow_provider_pictory.submission.policy import SubmissionPolicy
 from airflow_provider_pictory.submission.record import TaskPlace
 from airflow_provider_pictory.submission.submitter import Submitter
-from airflow_provider_pictory.submission.variables import RECORD_PREFIX
 from tests.conftest import API_KEY
 from tests.support.task_tries import TaskInstance, Variables
 
@@ -67,6 +67,7 @@ class Task:
         self.instance = TaskInstance(**instance)
         self.submission = None
         self.delivers = True
+        self.waits = True
         # Airflow's store of task state, where it has one.
         self.state = None
 
@@ -77,6 +78,7 @@ class Task:
             hook=hook or PictoryHook(self.connection),
             policy=SubmissionPolicy.read(**{**asdict(SubmissionPolicy()), **self.rules}),
             log=self.log,
+            waits=self.waits,
         )
         submitted = self.submission.ensure(self.request)
         if self.delivers:

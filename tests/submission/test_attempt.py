@@ -196,9 +196,11 @@ def test_a_try_is_described_as_airflow_counts_it():
     instance = SimpleNamespace(try_number=3, max_tries=2, id="x")
     server = SimpleNamespace(xcom_keys_to_clear=["job_id"])
 
-    assert Attempt.of(instance, pushes_result=False) == Attempt(3, 2, "x", frozenset(), False)
+    assert Attempt.of(instance, pushes_result=False) == Attempt(3, 2, "x", None, False)
     instance._ti_context_from_server = server
     assert Attempt.of(instance, pushes_result=True).former_xcoms == {"job_id"}
+    server.xcom_keys_to_clear = None
+    assert Attempt.of(instance, pushes_result=True).former_xcoms == frozenset()
     assert [Attempt(number, 2).has_retry_left for number in (1, 2, 3)] == [True, True, False]
 
 

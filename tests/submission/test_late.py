@@ -10,7 +10,7 @@ from airflow_provider_pictory.exceptions import PictorySubmissionPendingError
 from airflow_provider_pictory.hooks.pictory import PictoryHook
 from airflow_provider_pictory.submission.forgetting import forget_job
 from airflow_provider_pictory.submission.late import LATEST, LATEST_END, report_late_jobs_of_another
-from airflow_provider_pictory.submission.variables import RECORD_PREFIX
+from airflow_provider_pictory.submission.names import RECORD_PREFIX
 from tests.submission.tasks import FOX, WHALE
 from tests.submission.test_store import with_task_state
 from tests.support.bare_tasks import TaskState

@@ -18,6 +18,7 @@ from airflow_provider_pictory.exceptions import (
     PictorySubmissionPendingError,
 )
 from airflow_provider_pictory.submission.account_lists import MOST_PAGES_WITHOUT_BASELINE
+from airflow_provider_pictory.submission.names import RECORD_PREFIX, job_digest
 from airflow_provider_pictory.submission.reconcile import (
     MARGIN_FOR_OTHERS,
     PAUSE_BETWEEN_POLLS,
@@ -25,7 +26,6 @@ from airflow_provider_pictory.submission.reconcile import (
     ways_out,
 )
 from airflow_provider_pictory.submission.record import RecordState
-from airflow_provider_pictory.submission.variables import RECORD_PREFIX, job_digest
 from tests.conftest import API_KEY
 from tests.submission.records import OTHER_PLACE, PLACE, POST_SECONDS, PROMPT, WINDOW, an_intent
 from tests.support.pictory_words import JOB

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_pictory.api.listings import Baseline
 from airflow_provider_pictory.submission.fingerprint import RequestFingerprint
+from airflow_provider_pictory.submission.names import RecordName
 from airflow_provider_pictory.submission.record import (
     MOST_EARLIER_JOBS,
     CloseReason,
@@ -21,7 +22,6 @@ from airflow_provider_pictory.submission.record import (
     TaskPlace,
     read_record,
 )
-from airflow_provider_pictory.submission.variables import RecordName
 from tests.api.strategies import json_values
 from tests.submission.records import PLACE, PROMPT, an_intent
 

@@ -12,6 +12,7 @@ import json
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 from airflow.providers.common.compat.sdk import AirflowFailException
 from hypothesis import HealthCheck, note, settings
@@ -40,11 +41,11 @@ from airflow_provider_pictory.exceptions import (
 from airflow_provider_pictory.submission import clock as submission_clock
 from airflow_provider_pictory.submission.forgetting import forget_job
 from airflow_provider_pictory.submission.late import report_late_jobs
+from airflow_provider_pictory.submission.names import RecordName
 from airflow_provider_pictory.submission.policy import SubmissionPolicy
 from airflow_provider_pictory.submission.record import TaskPlace
 from airflow_provider_pictory.submission.store import STATE_KEY
 from airflow_provider_pictory.submission.submitter import Submitter
-from airflow_provider_pictory.submission.variables import RecordName
 from tests.support.bare_tasks import TaskState, has_task_state
 from tests.support.task_tries import Clock, TaskInstance, Variables, kept_in, passing
 
@@ -408,6 +409,8 @@ class WishState:
         self.may_be_paid_twice = False
         self.more_videos_wanted = 0
         self.returned: list[str] = []
+        # What its last try has pushed.
+        self.xcoms: set[str] = set()
         # All that was ever recorded, in its order.
         self.remembered: list[str] = []
         self.last_entry: dict[str, object] = {}
@@ -643,7 +646,14 @@ class OneWishOnePaidJob(RuleBasedStateMachine):
         )
         wish.forgotten |= set(wish.returned) - set(self.recorded_of(wish))
         a_try = Try(self, wish, plan)
-        a_try.former_state = former or ("delivered" if wish.returned else None)
+        a_try.was_delivered = former == "delivered" or (not former and bool(wish.returned))
+        if self.has_task_state:
+            # Airflow 3 tells a try what the one before it has pushed, and deletes it.
+            instance._ti_context_from_server = SimpleNamespace(xcom_keys_to_clear=sorted(wish.xcoms))
+            # Airflow 3.4 may have deleted all that was noted of it.
+            if wish.xcoms and self.entry_of(wish):
+                a_try.was_delivered = "return_value" in wish.xcoms
+        wish.xcoms = set()
         self.variables.tries.append(a_try)
         wish.is_running = True
         wish.airflow_state = "running"
@@ -652,14 +662,18 @@ class OneWishOnePaidJob(RuleBasedStateMachine):
         ends_as = "up_for_retry" if instance.has_retry_left else "failed"
         try:
             context = {"ti": instance, "task_state_store": wish.task_state}
-            submission = Submitter(context=context, hook=Hook(a_try), policy=wish.rules, log=a_try)
+            submission = Submitter(
+                context=context, hook=Hook(a_try), policy=wish.rules, log=a_try, waits=plan.waits
+            )
             submitted = submission.ensure(wish.request)
+            wish.xcoms.add("job_id")
             wish.returned.append(submitted.job_id)
             wish.remembered = self.history_of(wish)
             if plan.waits:
                 self.wait(a_try, submission, submitted)
             submission.note_delivery(has_ended=plan.waits)
             if plan.ends_well:
+                wish.xcoms.add("return_value")
                 ends_as = "success"
         except (Crash, PictoryError) as end:
             if isinstance(end, AirflowFailException):
@@ -751,7 +765,7 @@ class OneWishOnePaidJob(RuleBasedStateMachine):
             return False
         status = earlier[-1].status_at(now)
         # A video that no try has delivered is still owed to whoever clears; a failed one costs nothing.
-        is_owed = status == JobStatus.COMPLETED and a_try.former_state != "delivered"
+        is_owed = status == JobStatus.COMPLETED and not a_try.was_delivered
         is_over = status == JobStatus.CLEANED or (status == JobStatus.COMPLETED and not is_owed)
         on_clear = wish.rules.on_clear
         return wish.is_cleared and (on_clear == "new" or (on_clear == "auto" and is_over))

@@ -10,11 +10,11 @@ from airflow.providers.common.compat.sdk import AirflowException, AirflowFailExc
 
 from airflow_provider_pictory.exceptions import PictoryRecordError, PictorySubmissionPendingError
 from airflow_provider_pictory.submission.clock import Clock
+from airflow_provider_pictory.submission.names import RECORD_PREFIX
 from airflow_provider_pictory.submission.record import CloseReason, RecordState
 from airflow_provider_pictory.submission.store import STATE_KEY, RecordStore
 from airflow_provider_pictory.submission.variables import (
     PAUSE_BEFORE_CLAIM_COUNTS,
-    RECORD_PREFIX,
     ListedVariables,
     open_variables,
 )

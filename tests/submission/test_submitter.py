@@ -30,7 +30,7 @@ from airflow_provider_pictory.exceptions import (
 from airflow_provider_pictory.hooks.pictory import PictoryHook
 from airflow_provider_pictory.sandbox.connection import connection_json
 from airflow_provider_pictory.sandbox.service import Clock as SandboxClock
-from airflow_provider_pictory.submission.variables import RECORD_PREFIX
+from airflow_provider_pictory.submission.names import RECORD_PREFIX
 from tests.conftest import API_KEY, RENDER_SECONDS
 from tests.submission.tasks import FOX, WHALE, Task
 
@@ -700,12 +700,29 @@ def test_an_end_that_cannot_be_noted_does_not_stop_the_task(task, account, varia
 
 def test_a_try_that_was_cleared_while_it_ran_has_delivered_nothing(task, account):
     task.instance.state_of_others = "restarting"
-    job_id = task.run().job_id
+    with pytest.raises(PictoryError, match="was cleared while it ran"):
+        task.run()
+    job_id = task.submission.job_id
     account.set_job(job_id, "completed")
     task.instance.state_of_others = "running"
 
     assert task.clear().job_id == job_id
     assert posts(account) == 1
+
+
+@pytest.mark.parametrize(
+    ("former", "posted"), [(["job_id"], 1), (["job_id", "return_value"], 2), ([], 1), (None, 1)]
+)
+def test_where_airflow_shows_a_delivery_it_is_not_recorded(task, account, former, posted):
+    task.waits = False
+    task.instance._ti_context_from_server = SimpleNamespace(xcom_keys_to_clear=[])
+    job_id = task.run().job_id
+    assert task.record["state"] == "accepted"
+    account.set_job(job_id, "completed")
+    task.instance._ti_context_from_server = SimpleNamespace(xcom_keys_to_clear=former)
+    task.clear()
+
+    assert posts(account) == posted
 
 
 def test_a_clear_after_a_crash_gives_the_video_that_was_never_delivered(task, account):

@@ -7,6 +7,7 @@ import itertools
 from collections import deque
 from contextlib import ExitStack
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import pytest
 from airflow.providers.common.compat.sdk import task as task_decorator
@@ -14,12 +15,12 @@ from airflow.providers.common.compat.sdk import task as task_decorator
 from airflow_provider_pictory.api import JobStatus, VideoJob, VideoRequest
 from airflow_provider_pictory.api.listings import Baseline, NewestJob
 from airflow_provider_pictory.submission.forgetting import forget_job
+from airflow_provider_pictory.submission.names import RECORD_PREFIX
 from airflow_provider_pictory.submission.policy import OnClear, SubmissionPolicy
 from airflow_provider_pictory.submission.record import CloseReason, TaskPlace
 from airflow_provider_pictory.submission.submitter import Submitter
 from airflow_provider_pictory.submission.task_states import GONE, find_task_state
 from airflow_provider_pictory.submission.tidying import OLDEST
-from airflow_provider_pictory.submission.variables import RECORD_PREFIX
 from tests.submission.accounts import Log
 from tests.submission.records import OTHER_PLACE, PLACE, a_fingerprint, an_intent
 from tests.submission.test_store import with_task_state
@@ -75,12 +76,20 @@ class World:
 
     # As an Airflow
 
-    def start(self, number, *, same_prompt=False, **policy):
+    def start(self, number, *, same_prompt=False, returns_at_once=False, **policy):
         """Start the task of one number, and give what ends it."""
         instance = KnownTaskInstance(self, run_id=f"run {number}")
+        if returns_at_once:
+            instance._ti_context_from_server = SimpleNamespace(xcom_keys_to_clear=[])
         self.states[instance.run_id] = "running"
         context = {"ti": instance, "task_state_store": TaskState() if self.with_state else None}
-        submitter = Submitter(context=context, hook=self, policy=SubmissionPolicy(**policy), log=self.log)
+        submitter = Submitter(
+            context=context,
+            hook=self,
+            policy=SubmissionPolicy(**policy),
+            log=self.log,
+            waits=not returns_at_once,
+        )
         prompt = "A red fox walks" if same_prompt else f"Fox number {number}"
         job_id = submitter.ensure(VideoRequest(prompt)).job_id
         self.owners[job_id] = instance.run_id
@@ -371,6 +380,32 @@ def test_in_a_triggerer_nobody_knows_states_and_all_that_was_delivered_and_is_ov
 
     assert not names_of(world, started)
     assert names_of(world, running), "its task hasn't delivered it"
+
+
+@pytest.mark.parametrize(
+    ("airflow_state", "stays"), [("success", False), ("gone", False), ("failed", True), ("running", True)]
+)
+def test_a_task_that_returns_at_once_leaves_a_record_like_a_delivered_one(world_of, airflow_state, stays):
+    world = world_of(with_state=True)
+    one, another = (world.start(number, returns_at_once=True) for number in ("one", "another"))
+    for started in (one, another):
+        world.end(started, waits=False)
+        world.states[started[0].run_id] = airflow_state
+        if airflow_state == "gone":
+            del world.states[started[0].run_id]
+    world.clock.now += RENDERS
+    world.see_the_end(one[2])
+    tidy(world)
+
+    assert bool(names_of(world, one)) is bool(names_of(world, another)) is stays
+
+
+def test_in_a_triggerer_the_record_of_a_task_that_returns_at_once_goes_once_its_job_has_ended(world_of):
+    world = world_of(with_state=True)
+    started = world.start("it", returns_at_once=True)
+    forget_job(started[2], None, world.log)
+
+    assert not names_of(world, started)
 
 
 def test_failed_tasks_whose_jobs_failed_leave_nothing(world_of):

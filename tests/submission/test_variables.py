@@ -10,17 +10,16 @@ import pytest
 from airflow.providers.common.compat.sdk import Variable, task
 
 from airflow_provider_pictory.exceptions import PictoryRecordError
+from airflow_provider_pictory.submission.names import RECORD_PREFIX, short_prompt
 from airflow_provider_pictory.submission.record import CloseReason, RecordState
 from airflow_provider_pictory.submission.store import RecordStore, open_store
 from airflow_provider_pictory.submission.variables import (
     CLAIM_PREFIX,
     INDEX_PREFIX,
     KEPT_WITHOUT_LISTING,
-    RECORD_PREFIX,
     ListedVariables,
     NamedVariables,
     open_variables,
-    short_prompt,
 )
 from tests.submission.records import OTHER_PLACE, PLACE, a_fingerprint, an_intent
 from tests.support.bare_tasks import has_task_state

@@ -1,0 +1,59 @@
+"""What is about to be submitted is recorded before it is sent, once for each attempt of a POST."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from airflow_provider_pictory.hooks.pictory import PictoryHook
+    from airflow_provider_pictory.submission.clock import Clock
+    from airflow_provider_pictory.submission.record import SubmissionRecord
+    from airflow_provider_pictory.submission.store import RecordStore
+
+
+class Intents:
+    """
+    The intents of one submission: a refused POST is sent again after a pause, with an intent of its own.
+
+    The account's newest job is read right away, so that whatever is newer may have come from a POST.
+
+    :param draft: the record, but for the moments and the account's state.
+    :param store: where intents are written.
+    :param hook: of the connection to submit over.
+    :param clock: of this worker.
+    """
+
+    def __init__(
+        self, draft: SubmissionRecord, *, store: RecordStore, hook: PictoryHook, clock: Clock
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._read_at = clock.monotonic()
+        newest = hook.newest_job()
+        self._draft = draft.but(
+            window=hook.get_submission_window(),
+            server_time=newest.server_time,
+            baseline=newest.kind,
+            newest_job_id=newest.job_id,
+        )
+        self.written: list[SubmissionRecord] = []
+
+    @property
+    def last(self) -> SubmissionRecord:
+        """The intent of the last attempt."""
+        return self.written[-1]
+
+    def write(self, time_limit: float) -> None:
+        """
+        Write the intent of an attempt that follows at once.
+
+        :param time_limit: seconds after which that attempt is over however it goes.
+        :raises PictoryRecordError: it can't be written, so nothing may be sent.
+        """
+        intent = self._draft.but(intended_at=self._clock.now(), time_limit=time_limit)
+        if intent.server_time is not None:
+            # Refusals may have been waited out since, for minutes, and the window begins with this POST.
+            since = timedelta(seconds=self._clock.monotonic() - self._read_at)
+            intent = intent.but(server_time=intent.server_time + since)
+        self.written.append(self._store.write(intent))
