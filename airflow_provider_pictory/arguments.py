@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from datetime import timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
 Choice = TypeVar("Choice", bound=StrEnum)
 
@@ -163,3 +163,49 @@ def _refuse(value: object, field: str, allowed: str) -> NoReturn:
     from airflow_provider_pictory.exceptions import PictoryInvalidRequestError
 
     raise PictoryInvalidRequestError(f"{field}: got {shown(value)}, but {allowed}")
+
+
+def refuse_wrong_rules(given: Mapping[str, Any], *, has_limit: bool) -> None:
+    """
+    Refuse rules for submitting that can never be right.
+
+    :param given: literals among an operator's arguments.
+    :param has_limit: whether ``max_credits`` is among what the operator was given.
+    :raises PictoryInvalidRequestError: for the first that is wrong.
+    """
+    if "on_clear" in given:
+        choice(given["on_clear"], "on_clear", OnClear)
+    if "on_unknown_submission" in given:
+        choice(given["on_unknown_submission"], "on_unknown_submission", OnUnknownSubmission)
+    if "max_credits" in given:
+        credit_limit(given["max_credits"], "max_credits", has_limit)
+
+
+def checked_job_id(value: object) -> str:
+    """
+    Check the id of a job that a user or a template gave.
+
+    :raises PictoryInvalidRequestError: it can't be one; often a missing XCom, or a whole result.
+    """
+    from airflow_provider_pictory.api import InvalidRequestError
+    from airflow_provider_pictory.api.checks import job_id
+    from airflow_provider_pictory.api.validation_errors import shown
+    from airflow_provider_pictory.exceptions import PictoryInvalidRequestError
+
+    if _is_a_result(value):
+        raise PictoryInvalidRequestError(
+            f"job_id: got {shown(value)}, but that is a whole result and the id alone is needed: "
+            "job_id=generate.output of the task that submits the video, or wait.output['job_id'] of a "
+            "sensor. In a template, pull the id out of it: {{ ti.xcom_pull(task_ids='wait')['job_id'] }}"
+        )
+    try:
+        return job_id(value)
+    except InvalidRequestError as error:
+        raise PictoryInvalidRequestError(str(error)) from error
+
+
+def _is_a_result(job_id: object) -> bool:
+    """Tell whether a whole result was given in the place of an id, as such or as a template's text."""
+    return (isinstance(job_id, dict) and "job_id" in job_id) or (
+        isinstance(job_id, str) and job_id.lstrip().startswith("{") and "job_id" in job_id
+    )

@@ -122,3 +122,19 @@ def status_meaning(status: str) -> str:
     elif any(word in words for word in HAPPY_WORDS):
         meaning = "sounds as if the video were finished"
     return f"It {meaning}; look for the job in Pictory's application, https://app.pictory.ai/."
+
+
+def means_no_video(error: PictoryError) -> bool:
+    """Tell an error that says there is no video from one that says something is set up wrongly."""
+    from airflow_provider_pictory.exceptions import (
+        PictoryAPIError,
+        PictoryExecutionTimeoutError,
+        PictoryInsufficientCreditsError,
+        PictoryJobError,
+    )
+
+    last = error.__cause__
+    if isinstance(last, PictoryAPIError) and last.status_code in (401, 403, 404):
+        # Time was up before it was certain that nobody here may ask for this job.
+        return False
+    return isinstance(error, (PictoryJobError, PictoryExecutionTimeoutError, PictoryInsufficientCreditsError))

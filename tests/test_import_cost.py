@@ -53,6 +53,7 @@ ENOUGH_FOR_A_DAG = {
     "airflow_provider_pictory.operators.pictory",
     "airflow_provider_pictory.waiting",
     "airflow_provider_pictory.waiting.intervals",
+    "airflow_provider_pictory.request_arguments",
     "airflow_provider_pictory.sensors",
     "airflow_provider_pictory.sensors.pictory",
     "airflow_provider_pictory.waiting.starting",

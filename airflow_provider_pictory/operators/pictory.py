@@ -12,17 +12,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from airflow.providers.common.compat.sdk import BaseOperator, TaskDeferred, conf
 
-from airflow_provider_pictory.arguments import (
-    OnClear,
-    OnUnknownSubmission,
-    choice,
-    credit_limit,
-    switch,
-    switches,
-    time_span,
-)
+from airflow_provider_pictory.arguments import refuse_wrong_rules, switch, switches, time_span
 from airflow_provider_pictory.links.pictory import OPERATOR_EXTRA_LINKS, push_links
-from airflow_provider_pictory.literals import is_mapped_over, is_of_a_file, is_plain_request, literals
+from airflow_provider_pictory.literals import is_mapped_over, is_of_a_file, literals
+from airflow_provider_pictory.request_arguments import (
+    REQUEST_ARGUMENTS,
+    checked_request,
+    known_fields,
+    refuse_wrong_request,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -38,21 +36,8 @@ if TYPE_CHECKING:
 DEFAULT_TIMEOUT = 60 * 60.0
 DEFAULT_RECONCILE_TIMEOUT = 15 * 60.0
 
-# All that a request is made of.
-REQUEST_ARGUMENTS = (
-    "prompt",
-    "model",
-    "aspect_ratio",
-    "duration",
-    "first_frame_image_url",
-    "extend_video_url",
-    "reference_image_urls",
-    "webhook",
-    "extra_fields",
-)
-# Stands for what a template will give, where only a name matters.
-NOT_KNOWN_YET = "not known yet"
 SWITCHES = ("wait_for_completion", "deferrable", "check_quota", "resubmit_failed")
+RULES = ("on_clear", "on_unknown_submission", "max_credits")
 
 
 class GenerateVideoOperator(BaseOperator):
@@ -217,14 +202,7 @@ class GenerateVideoOperator(BaseOperator):
         from airflow.providers.common.compat.sdk import AirflowTaskTimeout
 
         from airflow_provider_pictory.assets import describe_video
-        from airflow_provider_pictory.waiting.job_watch import JobWatch, wait_for_job
-        from airflow_provider_pictory.waiting.limits import (
-            WaitLimit,
-            deadline_after,
-            resumed_limit,
-            timed_out,
-            wait_limit,
-        )
+        from airflow_provider_pictory.waiting.limits import resumed_limit, timed_out, wait_limit
 
         began = datetime.now(UTC)
         switches(self, SWITCHES)
@@ -236,43 +214,47 @@ class GenerateVideoOperator(BaseOperator):
         timeout = time_span(self.timeout, "timeout") or DEFAULT_TIMEOUT
         submission = self._open_submission(context)
         submitted = submission.ensure(self._request_or_error())
-        job_id = submitted.job_id
         self._use_connection(submitted.pictory_conn_id)
         try:
-            context["ti"].xcom_push(key="job_id", value=job_id)
+            context["ti"].xcom_push(key="job_id", value=submitted.job_id)
             if submitted.estimated_credits is not None:
                 context["ti"].xcom_push(key="estimated_credits", value=submitted.estimated_credits)
             if not self.wait_for_completion:
-                describe_video(self.outlets, context, job_id=job_id)
+                describe_video(self.outlets, context, job_id=submitted.job_id)
                 submission.note_delivery()
-                return job_id
+                return submitted.job_id
             job = submitted.job
+            if job is None and self.deferrable:
+                limit = wait_limit(self, timeout, began=began, is_deferred=True, task_instance=context["ti"])
+                self._defer(context, submitted.job_id, limit, poll_interval)
             if job is None:
-                if self.deferrable:
-                    limit = wait_limit(
-                        self, timeout, began=began, is_deferred=True, task_instance=context["ti"]
-                    )
-                    self._defer(context, job_id, limit, poll_interval)
-                # On a worker, Airflow keeps the other limit itself.
-                limit = WaitLimit("timeout", timeout, deadline_after(timeout))
-                watch = JobWatch(
-                    job_id,
-                    deadline=limit.deadline,
-                    poll_interval=poll_interval,
-                    log=self.log,
-                    advice=self._advice(limit),
-                    limit=limit,
-                )
                 push_links(context["ti"])
-                job = submission.conclude(wait_for_job(self.hook, watch))
+                job = submission.conclude(self._wait(submitted.job_id, timeout, poll_interval))
             return self._finish(context, submission, job)
         except AirflowTaskTimeout:
             limit = resumed_limit(self, timeout, "execution_timeout", datetime.now(UTC).isoformat())
-            words = str(timed_out(job_id, None, self._advice(limit), limit))
-            raise AirflowTaskTimeout(words) from None
+            raise AirflowTaskTimeout(
+                str(timed_out(submitted.job_id, None, self._advice(limit), limit))
+            ) from None
         except Exception as error:
             self._say_what_goes_on(error)
             raise
+
+    def _wait(self, job_id: str, timeout: float, poll_interval: float | None) -> VideoJob:
+        """Wait on a worker, where Airflow itself keeps the execution_timeout."""
+        from airflow_provider_pictory.waiting.job_watch import JobWatch, wait_for_job
+        from airflow_provider_pictory.waiting.limits import WaitLimit, deadline_after
+
+        limit = WaitLimit("timeout", timeout, deadline_after(timeout))
+        watch = JobWatch(
+            job_id,
+            deadline=limit.deadline,
+            poll_interval=poll_interval,
+            log=self.log,
+            advice=self._advice(limit),
+            limit=limit,
+        )
+        return wait_for_job(self.hook, watch)
 
     def execute_complete(
         self,
@@ -332,12 +314,13 @@ class GenerateVideoOperator(BaseOperator):
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> str:
         """Take a last poll of the job also when Airflow itself gave up on the trigger."""
+        from airflow_provider_pictory.submission.store import try_that_submitted
         from airflow_provider_pictory.waiting.events import resume_arguments
 
         arguments = resume_arguments(next_method, next_kwargs, timeout=DEFAULT_TIMEOUT, log=self.log)
         if next_method == "__fail__":
             # Airflow hands nothing through then, and Airflow 3.0 begins a retry with it once more.
-            arguments["try_number"] = self._try_that_submitted(context)
+            arguments["try_number"] = try_that_submitted(context)
         return self.execute_complete(context, **arguments)
 
     def on_kill(self) -> None:
@@ -400,7 +383,7 @@ class GenerateVideoOperator(BaseOperator):
             return error
 
     def _request(self) -> VideoRequest:
-        return _checked_request({name: getattr(self, name) for name in REQUEST_ARGUMENTS})
+        return checked_request({name: getattr(self, name) for name in REQUEST_ARGUMENTS})
 
     def _refuse_wrong_literals(self) -> None:
         """
@@ -408,31 +391,16 @@ class GenerateVideoOperator(BaseOperator):
 
         :raises PictoryInvalidRequestError: for the first kind of argument that is wrong.
         """
-        rules = ("on_clear", "on_unknown_submission", "max_credits")
-        given = literals(self, (*SWITCHES, *rules, *REQUEST_ARGUMENTS))
+        given = literals(self, (*SWITCHES, *RULES, *REQUEST_ARGUMENTS))
         for name in SWITCHES:
             if name in given:
                 switch(given[name], name, templated=name in self.template_fields)
-        if "on_clear" in given:
-            choice(given["on_clear"], "on_clear", OnClear)
-        if "on_unknown_submission" in given:
-            choice(given["on_unknown_submission"], "on_unknown_submission", OnUnknownSubmission)
-        if "max_credits" in given:
-            credit_limit(given["max_credits"], "max_credits", self._has_limit)
+        refuse_wrong_rules(given, has_limit=self._has_limit)
         self._refuse_multiple_outputs()
-        if "extra_fields" not in given and isinstance(self.extra_fields, dict):
-            # Templates may be among its values, never among its names.
-            given["extra_fields"] = dict.fromkeys(self.extra_fields, NOT_KNOWN_YET)
-        self._refuse_wrong_request({name: given[name] for name in REQUEST_ARGUMENTS if name in given})
+        self._refuse_wrong_request(known_fields(given, self.extra_fields))
 
     def _refuse_wrong_request(self, known: dict[str, Any]) -> None:
-        """
-        Refuse a request that is wrong whatever becomes of those fields that aren't known yet.
-
-        :param known: the fields that are, by our names.
-        """
-        if not is_plain_request(known) and (request := _with_unknown_fields(known)) is not None:
-            _checked_request(request)
+        refuse_wrong_request(known)
 
     def _refuse_multiple_outputs(self) -> None:
         if self.multiple_outputs and self.do_xcom_push:
@@ -442,17 +410,6 @@ class GenerateVideoOperator(BaseOperator):
                 "Nothing was submitted: multiple_outputs: got True, but this task returns a job id, which "
                 "can't be split; leave it out, also of the DAG's default_args"
             )
-
-    def _try_that_submitted(self, context: Context) -> int | None:
-        """Return the number of the last try that went on to wait for the job, ``None`` if unknown."""
-        from airflow_provider_pictory.exceptions import PictoryRecordError
-        from airflow_provider_pictory.submission.store import open_store
-
-        try:
-            record = open_store(context).read()
-        except PictoryRecordError:
-            return None
-        return record.try_number if record is not None else None
 
     def _advice(self, limit: WaitLimit) -> str:
         """Say how to go on after a wait that has ended before its job."""
@@ -528,32 +485,3 @@ class GenerateVideoOperator(BaseOperator):
                 "set it to 'auto' first where another video is wanted",
                 job_id,
             )
-
-
-def _checked_request(fields: Mapping[str, Any]) -> VideoRequest:
-    from airflow_provider_pictory.api import InvalidRequestError, VideoRequest
-    from airflow_provider_pictory.exceptions import PictoryInvalidRequestError
-
-    try:
-        return VideoRequest(**fields)
-    except InvalidRequestError as error:
-        raise PictoryInvalidRequestError(f"Nothing was submitted: {error}") from error
-
-
-def _with_unknown_fields(known: Mapping[str, Any]) -> dict[str, Any] | None:
-    """
-    Return a request's fields with something that passes in the place of those that aren't known yet.
-
-    :param known: those that are, by our names.
-    :return: ``None`` where nothing can be told.
-    """
-    from collections.abc import Mapping
-
-    from airflow_provider_pictory.api.video_request import WIRE_NAMES
-
-    extra_fields = known.get("extra_fields")
-    if "extra_fields" not in known or not isinstance(extra_fields, (Mapping, type(None))):
-        # It may name any field, which then isn't checked, or it is wrong by itself.
-        return None if "extra_fields" not in known else dict(known)
-    unknown = {theirs: NOT_KNOWN_YET for ours, theirs in WIRE_NAMES.items() if ours not in known}
-    return {**known, "extra_fields": {**unknown, **(extra_fields or {})}}

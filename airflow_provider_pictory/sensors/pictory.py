@@ -6,7 +6,6 @@ Loaded whenever a DAG file is parsed, so whatever only a running task needs is i
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -18,17 +17,12 @@ from airflow.providers.common.compat.sdk import (
     BaseSensorOperator,
     PokeReturnValue,
 )
-from airflow.triggers.base import BaseTrigger, StartTriggerArgs
 
-from airflow_provider_pictory.arguments import switch, switches, time_span
+from airflow_provider_pictory.arguments import checked_job_id, switch, switches, time_span
 from airflow_provider_pictory.links.pictory import OPERATOR_EXTRA_LINKS, push_links
 from airflow_provider_pictory.literals import is_of_a_file, is_plain_job_id, literals
 from airflow_provider_pictory.waiting.intervals import STEADY_PAUSE
-from airflow_provider_pictory.waiting.starting import (
-    TASK_TRIGGER,
-    backstop_after,
-    is_missed_without_worker,
-)
+from airflow_provider_pictory.waiting.starting import start_trigger_args
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -131,7 +125,9 @@ class VideoJobSensor(BaseSensorOperator):
             self._refuse_wrong_literals()
         if deferrable and start_from_trigger:
             # On the instance, since as class attributes they would apply to mapped tasks too, as they stand.
-            self.start_trigger_args = start_trigger_args(self)
+            # A subclass has an execute or something of its own.
+            is_whole = type(self) is VideoJobSensor
+            self.start_trigger_args = start_trigger_args(self) if is_whole else None
             self.start_from_trigger = self.start_trigger_args is not None
 
     @property
@@ -164,7 +160,7 @@ class VideoJobSensor(BaseSensorOperator):
         # Outside, since a wrong switch is no reason to skip, and soft_fail is one itself.
         self._check_switches()
         try:
-            self.job_id = self._checked_job_id()
+            self.job_id = checked_job_id(self.job_id)
             time_span(self.poll_interval, "poke_interval")
             self._limit = wait_limit(
                 self,
@@ -235,7 +231,7 @@ class VideoJobSensor(BaseSensorOperator):
             self.log.info("This try was resumed with an event of try %s, so it starts anew", try_number)
             return self.execute(context)
         try:
-            self.job_id = self._checked_job_id()
+            self.job_id = checked_job_id(self.job_id)
             if job_id not in (None, self.job_id):
                 self.log.info("This task now waits for job %s, no longer for %s", self.job_id, job_id)
             deadline = deadline or deadline_of(event) or datetime.now(UTC).isoformat()
@@ -363,28 +359,11 @@ class VideoJobSensor(BaseSensorOperator):
                 switch(given[name], name, templated=name in self.template_fields)
         switch(self._may_start_from_trigger, "start_from_trigger")
         if "job_id" in given and not is_plain_job_id(given["job_id"]):
-            self._checked_job_id()
+            checked_job_id(self.job_id)
 
     def _check_switches(self) -> None:
         switches(self, SWITCHES)
         switch(self._may_start_from_trigger, "start_from_trigger")
-
-    def _checked_job_id(self) -> str:
-        from airflow_provider_pictory.api import InvalidRequestError
-        from airflow_provider_pictory.api.checks import job_id as checked_job_id
-        from airflow_provider_pictory.api.validation_errors import shown
-        from airflow_provider_pictory.exceptions import PictoryInvalidRequestError
-
-        if _is_a_result(self.job_id):
-            raise PictoryInvalidRequestError(
-                f"job_id: got {shown(self.job_id)}, but that is a whole result and the id alone is needed: "
-                "job_id=generate.output of the task that submits the video, or wait.output['job_id'] of a "
-                "sensor. In a template, pull the id out of it: {{ ti.xcom_pull(task_ids='wait')['job_id'] }}"
-            )
-        try:
-            return checked_job_id(self.job_id)
-        except InvalidRequestError as error:
-            raise PictoryInvalidRequestError(str(error)) from error
 
     def _timed_out(self) -> PictoryError:
         from airflow_provider_pictory.exceptions import PictoryError
@@ -406,78 +385,8 @@ class VideoJobSensor(BaseSensorOperator):
             # This may be a wrong key, and nobody would see it otherwise.
             self.log.error("Skipping, since never_fail is set: %s", error)
             raise AirflowSkipException(str(error)) from error
-        if self.soft_fail and _means_no_video(error):
+        from airflow_provider_pictory.outcome import means_no_video
+
+        if self.soft_fail and means_no_video(error):
             raise AirflowSkipException(str(error)) from error
         raise error
-
-
-def _means_no_video(error: PictoryError) -> bool:
-    """Tell an error that says there is no video from one that says something is set up wrongly."""
-    from airflow_provider_pictory.exceptions import (
-        PictoryAPIError,
-        PictoryExecutionTimeoutError,
-        PictoryInsufficientCreditsError,
-        PictoryJobError,
-    )
-
-    last = error.__cause__
-    if isinstance(last, PictoryAPIError) and last.status_code in (401, 403, 404):
-        # Time was up before it was certain that nobody here may ask for this job.
-        return False
-    return isinstance(error, (PictoryJobError, PictoryExecutionTimeoutError, PictoryInsufficientCreditsError))
-
-
-def start_trigger_args(sensor: VideoJobSensor) -> StartTriggerArgs | None:
-    """
-    Say how Airflow starts a sensor in the triggerer, ``None`` where it can't or something would be missed.
-
-    :param sensor: one that defers.
-    """
-    # Came with Airflow 3.3, where starting there began to work with templates.
-    if not hasattr(BaseTrigger, "render_template_fields"):
-        return None
-    templates = {name: _as_template(getattr(sensor, name)) for name in sensor.template_fields}
-    if (
-        # A subclass has an execute or something of its own.
-        type(sensor) is not VideoJobSensor
-        or None in templates.values()
-        or sensor.get_needs_expansion()
-        or sensor._pre_execute_hook is not None
-        or sensor._post_execute_hook is not None
-        or is_missed_without_worker(sensor)
-    ):
-        return None
-    execution_timeout = sensor.execution_timeout or timedelta.max
-    timeout = backstop_after(sensor.timeout)
-    # Airflow, too, ends the task when the shorter one is over.
-    backstop = min(timeout, execution_timeout)
-    return StartTriggerArgs(
-        trigger_cls=TASK_TRIGGER,
-        trigger_kwargs={
-            **templates,
-            "timeout": min(sensor.timeout, execution_timeout.total_seconds()),
-            "backstop": backstop.total_seconds(),
-            "poll_interval": sensor.poll_interval,
-        },
-        next_method="execute_complete",
-        timeout=timeout,
-    )
-
-
-def _as_template(value: object) -> str | None:
-    """Return a value as a template that a triggerer can render, ``None`` where it can't be one."""
-    if isinstance(value, str):
-        return value
-    from airflow.sdk.definitions.xcom_arg import PlainXComArg
-
-    if not isinstance(value, PlainXComArg) or value.operator.get_needs_expansion():
-        return None
-    task_id, key = json.dumps(value.operator.task_id), json.dumps(value.key)
-    return f"{{{{ ti.xcom_pull(task_ids={task_id}, key={key}, map_indexes=-1) }}}}"
-
-
-def _is_a_result(job_id: object) -> bool:
-    """Tell whether a whole result was given in the place of an id, as such or as a template's text."""
-    return (isinstance(job_id, dict) and "job_id" in job_id) or (
-        isinstance(job_id, str) and job_id.lstrip().startswith("{") and "job_id" in job_id
-    )

@@ -303,6 +303,15 @@ def open_store(context: Context, *, has_earlier_tries: bool = True) -> RecordSto
     return RecordStore(place_of(context), open_variables(), task_state, has_earlier_tries=has_earlier_tries)
 
 
+def try_that_submitted(context: Context) -> int | None:
+    """Return the number of the last try that went on to wait for the job, ``None`` if unknown."""
+    try:
+        record = open_store(context).read()
+    except PictoryRecordError:
+        return None
+    return record.try_number if record is not None else None
+
+
 def place_of(context: Context) -> TaskPlace:
     """Return what names the running task instance."""
     task_instance: Any = context["ti"]

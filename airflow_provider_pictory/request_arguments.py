@@ -1,0 +1,90 @@
+"""
+The arguments that a request for a video is made of, checked in a run and, as far as can be, at parse time.
+
+Loaded whenever a DAG file is parsed, so it imports next to nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_pictory.literals import is_plain_request
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from airflow_provider_pictory.api import VideoRequest
+
+# All that a request is made of.
+REQUEST_ARGUMENTS = (
+    "prompt",
+    "model",
+    "aspect_ratio",
+    "duration",
+    "first_frame_image_url",
+    "extend_video_url",
+    "reference_image_urls",
+    "webhook",
+    "extra_fields",
+)
+# Stands for what a template will give, where only a name matters.
+NOT_KNOWN_YET = "not known yet"
+
+
+def checked_request(fields: Mapping[str, Any]) -> VideoRequest:
+    """
+    Make a request of what its task has rendered.
+
+    :param fields: all of them, by our names.
+    :raises PictoryInvalidRequestError: a rule is broken; the message names each field.
+    """
+    from airflow_provider_pictory.api import InvalidRequestError, VideoRequest
+    from airflow_provider_pictory.exceptions import PictoryInvalidRequestError
+
+    try:
+        return VideoRequest(**fields)
+    except InvalidRequestError as error:
+        raise PictoryInvalidRequestError(f"Nothing was submitted: {error}") from error
+
+
+def known_fields(given: Mapping[str, Any], extra_fields: object) -> dict[str, Any]:
+    """
+    Return the fields of a request that are known while its DAG file is parsed.
+
+    :param given: literals among an operator's arguments.
+    :param extra_fields: the operator's, which may hold templates among its values, never among its names.
+    """
+    known = {name: given[name] for name in REQUEST_ARGUMENTS if name in given}
+    if "extra_fields" not in given and isinstance(extra_fields, dict):
+        known["extra_fields"] = dict.fromkeys(extra_fields, NOT_KNOWN_YET)
+    return known
+
+
+def refuse_wrong_request(known: Mapping[str, Any]) -> None:
+    """
+    Refuse a request that is wrong whatever becomes of those fields that aren't known yet.
+
+    :param known: the fields that are, by our names.
+    :raises PictoryInvalidRequestError: in the words of a run.
+    """
+    if not is_plain_request(known) and (request := _with_unknown_fields(known)) is not None:
+        checked_request(request)
+
+
+def _with_unknown_fields(known: Mapping[str, Any]) -> dict[str, Any] | None:
+    """
+    Return a request's fields with something that passes in the place of those that aren't known yet.
+
+    :param known: those that are, by our names.
+    :return: ``None`` where nothing can be told.
+    """
+    from collections.abc import Mapping
+
+    from airflow_provider_pictory.api.video_request import WIRE_NAMES
+
+    extra_fields = known.get("extra_fields")
+    if "extra_fields" not in known or not isinstance(extra_fields, (Mapping, type(None))):
+        # It may name any field, which then isn't checked, or it is wrong by itself.
+        return None if "extra_fields" not in known else dict(known)
+    unknown = {theirs: NOT_KNOWN_YET for ours, theirs in WIRE_NAMES.items() if ours not in known}
+    return {**known, "extra_fields": {**unknown, **(extra_fields or {})}}
