@@ -62,6 +62,7 @@ check: .venv/.installed ## Lint, check types and imports, build and check the pa
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 	.venv/bin/python scripts/check_words.py
+	.venv/bin/python scripts/draw_architecture.py --check
 	rm -rf dist
 	.venv/bin/python -m build --no-isolation --outdir dist . >/dev/null
 	.venv/bin/twine check --strict dist/*
