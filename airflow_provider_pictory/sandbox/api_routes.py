@@ -16,7 +16,7 @@ from aiohttp import web
 from airflow_provider_pictory.sandbox import wire
 from airflow_provider_pictory.sandbox.addresses import API_PREFIX
 from airflow_provider_pictory.sandbox.faults.job_fates import draw_fate, draw_notifications
-from airflow_provider_pictory.sandbox.faults.kinds import FaultKind
+from airflow_provider_pictory.sandbox.faults.kinds import LaggingLists
 from airflow_provider_pictory.sandbox.paging import InvalidPageKeyError, page
 from airflow_provider_pictory.sandbox.service import (
     MOST_JOBS,
@@ -175,8 +175,8 @@ class ApiRoutes:
 
     def _moment_shown(self, request: web.Request) -> float:
         """Tell how old a list is that is about to be shown."""
-        lag = self._injector.draw(FaultKind.LAGGING_LISTS, request.method, request.path)
-        return self._service.clock.now() - ((lag and lag.seconds) or 0.0)
+        lag = self._injector.draw(LaggingLists, request.method, request.path)
+        return self._service.clock.now() - (lag.seconds if lag else 0.0)
 
     def _links(self, request: web.Request) -> wire.Links:
         # The address under which the client reached us, which behind a forwarded port only it knows.

@@ -13,7 +13,7 @@ from aiohttp import web
 from airflow_provider_pictory.api.jobs import JobStatus
 from airflow_provider_pictory.sandbox import wire
 from airflow_provider_pictory.sandbox.addresses import CONTROL_PREFIX
-from airflow_provider_pictory.sandbox.faults.parameters import shown
+from airflow_provider_pictory.sandbox.complaints import shown
 from airflow_provider_pictory.sandbox.scripted_responses import (
     ScriptedResponse,
     ScriptedResponses,

@@ -16,11 +16,11 @@ from airflow_provider_pictory.sandbox.api_routes import ApiRoutes
 from airflow_provider_pictory.sandbox.control import Control
 from airflow_provider_pictory.sandbox.counting import RequestCounter
 from airflow_provider_pictory.sandbox.edge import content_delivery_network, errors_as_json, key_check
-from airflow_provider_pictory.sandbox.faults import FaultInjector
 from airflow_provider_pictory.sandbox.faults.connections import Connections
 from airflow_provider_pictory.sandbox.faults.control import FaultControl
-from airflow_provider_pictory.sandbox.faults.foreign_jobs import ForeignJobs
+from airflow_provider_pictory.sandbox.faults.injector import FaultInjector
 from airflow_provider_pictory.sandbox.faults.middleware import FaultyFront
+from airflow_provider_pictory.sandbox.faults.other_clients import OtherClients
 from airflow_provider_pictory.sandbox.faults.result_urls import ResultUrls
 from airflow_provider_pictory.sandbox.files import FileStore
 from airflow_provider_pictory.sandbox.pages import page_check
@@ -71,7 +71,7 @@ async def serve(
     clock = clock or Clock()
     service = Service(render_seconds=settings.render_seconds, credit_limit=settings.credits, clock=clock)
     injector, connections = FaultInjector(clock, settings.faults, settings.seed), Connections()
-    foreign_jobs, result_urls = ForeignJobs(service, injector), ResultUrls(injector, clock)
+    other_clients, result_urls = OtherClients(service, injector), ResultUrls(injector, clock)
     webhooks, scripted_responses = Webhooks(service), ScriptedResponses()
     with (
         Sources(service, webhooks.send_due, is_fetching=settings.fetch_sources) as sources,
@@ -86,7 +86,7 @@ async def serve(
                 page_check(settings.host),
                 counter.middleware,
                 scripted_responses.middleware,
-                FaultyFront(injector, connections, foreign_jobs).middleware,
+                FaultyFront(injector, connections, other_clients).middleware,
                 *interventions,
                 errors_as_json,
                 content_delivery_network,

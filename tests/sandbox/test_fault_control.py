@@ -10,7 +10,8 @@ import requests
 
 from airflow_provider_pictory.sandbox import command
 from airflow_provider_pictory.sandbox.background import PictorySandbox
-from airflow_provider_pictory.sandbox.faults import Fault, FaultKind, InvalidFaultError
+from airflow_provider_pictory.sandbox.faults import InvalidFaultError
+from airflow_provider_pictory.sandbox.faults.kinds import KINDS, ServerError
 from tests.sandbox.test_command import connection, environment, running
 
 __all__ = ["environment"]
@@ -42,7 +43,7 @@ class TestInPython:
             return client.get("/v1/quota").status_code
 
         assert (pictory_sandbox.faults(), status()) == ([], 200)
-        pictory_sandbox.set_faults([Fault(FaultKind.SERVER_ERROR, count=1), "html-page:count=1"])
+        pictory_sandbox.set_faults([ServerError(count=1), "html-page:count=1"])
         pictory_sandbox.add_fault({"kind": "cdn-refusal"})
         assert [status() for _ in range(4)] == [500, 200, 403, 403]
         assert [(it["kind"], it["times"]) for it in pictory_sandbox.faults()] == [
@@ -155,7 +156,7 @@ class TestCommand:
         ("options", "named"),
         [
             (["--fault", "sever-error"], "argument --fault: 'sever-error' is no kind of fault"),
-            (["--fault", "server-error:rate=2"], "rate must be a number from 0 to 1, not 2.0"),
+            (["--fault", "server-error:rate=2"], "rate must be a number from 0 to 1, not '2'"),
             (["--fault", "server-error:%d=%s"], "has no parameter '%d', only"),
             (["--fault", "html-page", "--fault", ""], "'' is no kind of fault"),
             (["--seed", "x"], "argument --seed"),
@@ -174,7 +175,7 @@ class TestCommand:
                 command.main([option])
             assert ended.value.code == 0
             shown = capsys.readouterr().out
-            for kind in FaultKind:
+            for kind in KINDS:
                 assert re.search(rf"(?<![a-z-]){kind}(?![a-z-])", shown)
 
     def test_without_faults_nothing_is_said(self, monkeypatch, caplog):

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from airflow_provider_pictory.sandbox.addresses import CONTROL_PREFIX
-from airflow_provider_pictory.sandbox.faults.parameters import InvalidFaultError, shown
+from airflow_provider_pictory.sandbox.complaints import shown
+from airflow_provider_pictory.sandbox.faults.fault import InvalidFaultError
 from airflow_provider_pictory.sandbox.faults.reading import MOST_FAULTS, FaultForm, read_fault, read_faults
 
 if TYPE_CHECKING:
