@@ -15,26 +15,22 @@ from aiohttp import web
 
 from airflow_provider_pictory.sandbox import wire
 from airflow_provider_pictory.sandbox.addresses import API_PREFIX
+from airflow_provider_pictory.sandbox.bodies import InvalidBodyError
 from airflow_provider_pictory.sandbox.faults.job_fates import draw_fate, draw_notifications
 from airflow_provider_pictory.sandbox.faults.kinds import LaggingLists
 from airflow_provider_pictory.sandbox.paging import InvalidPageKeyError, page
 from airflow_provider_pictory.sandbox.service import (
     MOST_JOBS,
     InsufficientCreditsError,
-    Service,
     TooManyJobsError,
     UnfinishedJobError,
     UnknownJobError,
 )
-from airflow_provider_pictory.sandbox.validation import InvalidBodyError, read_order
+from airflow_provider_pictory.sandbox.validation import read_order
 
 if TYPE_CHECKING:
-    from airflow_provider_pictory.sandbox.faults.injector import FaultInjector
-    from airflow_provider_pictory.sandbox.faults.result_urls import ResultUrls
-    from airflow_provider_pictory.sandbox.files import FileStore
     from airflow_provider_pictory.sandbox.jobs import Job
-    from airflow_provider_pictory.sandbox.sources import Sources
-    from airflow_provider_pictory.sandbox.webhooks import Webhooks
+    from airflow_provider_pictory.sandbox.parts import Parts
 
 JOBS_ON_A_PAGE = 20
 VIDEOS_ON_A_PAGE = 100
@@ -44,29 +40,12 @@ class ApiRoutes:
     """
     Responses as Pictory would.
 
-    :param service: what knows the jobs and the credits.
-    :param files: where a cleaned job's files are.
-    :param webhooks: what notifies at a job's end.
-    :param sources: what new jobs' videos start from.
-    :param injector: what decides whether a job goes wrong or a list is old.
-    :param result_urls: what gives the files' addresses their queries.
+    :param parts: the sandbox's.
     """
 
-    def __init__(
-        self,
-        service: Service,
-        files: FileStore,
-        webhooks: Webhooks,
-        sources: Sources,
-        injector: FaultInjector,
-        result_urls: ResultUrls,
-    ) -> None:
-        self._service = service
-        self._files = files
-        self._webhooks = webhooks
-        self._sources = sources
-        self._injector = injector
-        self._result_urls = result_urls
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._service = parts.service
 
     def routes(self) -> list[web.RouteDef]:
         """Return the routes of the API."""
@@ -83,7 +62,7 @@ class ApiRoutes:
     async def _submit(self, request: web.Request) -> web.Response:
         try:
             order = read_order(await request.read())
-            job = self._service.submit(order, draw_fate(self._injector))
+            job = self._service.submit(order, draw_fate(self._parts.injector))
         except InvalidBodyError as error:
             return web.json_response(wire.invalid_body(error), status=400)
         except InsufficientCreditsError:
@@ -92,9 +71,9 @@ class ApiRoutes:
         except TooManyJobsError:
             message = f"The sandbox keeps at most {MOST_JOBS} jobs, and none of them has ended."
             return web.json_response(wire.error(message), status=429)
-        self._sources.begin(job)
+        self._parts.sources.begin(job)
         if order.webhook:
-            self._webhooks.watch(job, self._links(request), draw_notifications(self._injector))
+            self._parts.webhooks.watch(job, self._links(request), draw_notifications(self._parts.injector))
         return web.json_response(wire.submission(job))
 
     async def _job(self, request: web.Request) -> web.Response:
@@ -103,7 +82,7 @@ class ApiRoutes:
             job = self._service.known_job(job_id)
         except UnknownJobError:
             return web.json_response(wire.unknown_job(job_id), status=404)
-        await self._sources.settle_if_due(job)
+        await self._parts.sources.settle_if_due(job)
         return self._job_response(request, job)
 
     async def _clean(self, request: web.Request) -> web.Response:
@@ -114,8 +93,8 @@ class ApiRoutes:
             return web.json_response(wire.unknown_job(job_id), status=404)
         except UnfinishedJobError:
             return web.json_response(wire.error("The job has not ended.", "JOB_IN_PROGRESS"), status=400)
-        self._files.forget(job)
-        self._sources.forget(job)
+        self._parts.files.forget(job)
+        self._parts.sources.forget(job)
         return self._job_response(request, job)
 
     async def _list_jobs(self, request: web.Request) -> web.Response:
@@ -175,12 +154,12 @@ class ApiRoutes:
 
     def _moment_shown(self, request: web.Request) -> float:
         """Tell how old a list is that is about to be shown."""
-        lag = self._injector.draw(LaggingLists, request.method, request.path)
+        lag = self._parts.injector.draw(LaggingLists, request.method, request.path)
         return self._service.clock.now() - (lag.seconds if lag else 0.0)
 
     def _links(self, request: web.Request) -> wire.Links:
         # The address under which the client reached us, which behind a forwarded port only it knows.
-        return wire.Links(f"{request.scheme}://{request.host}", self._result_urls.query)
+        return wire.Links(f"{request.scheme}://{request.host}", self._parts.result_urls.query)
 
 
 def _page_key(request: web.Request) -> str | None:

@@ -74,7 +74,7 @@ async def _serve(settings: Settings) -> None:
         sys.stdout.flush()
         if settings.faults:
             kinds = ", ".join(fault.kind for fault in settings.faults)
-            log.info("Going wrong on purpose: %s; --seed %d repeats it", kinds, server.control.faults.seed)
+            log.info("Going wrong on purpose: %s; --seed %d repeats it", kinds, server.control.seed())
         await end.wait()
 
 

@@ -27,7 +27,8 @@ from airflow_provider_pictory.sandbox import wire
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import TracebackType
+
+    from aiohttp import web
 
     from airflow_provider_pictory.sandbox.jobs import Job
     from airflow_provider_pictory.sandbox.service import Service
@@ -80,23 +81,16 @@ class Sources:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._turns = asyncio.Semaphore(_MOST_AT_ONCE)
 
-    def __enter__(self) -> Sources:
-        return self
-
-    def __exit__(
-        self,
-        exception_type: type[BaseException] | None,
-        exception: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._temporary.cleanup()
-
-    async def close(self) -> None:
-        """Give up all that is still being fetched."""
+    async def stop(self, application: web.Application) -> None:
+        """Give up all that is still being fetched, since the server ends."""
         tasks = list(self._tasks.values())
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def remove(self, application: web.Application) -> None:
+        """Delete all that was fetched."""
+        self._temporary.cleanup()
 
     def begin(self, job: Job) -> None:
         """

@@ -19,6 +19,8 @@ from airflow_provider_pictory.sandbox import wire
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from aiohttp import web
+
     from airflow_provider_pictory.sandbox.jobs import Job
     from airflow_provider_pictory.sandbox.service import Service
 
@@ -83,8 +85,8 @@ class Webhooks:
         if (notifications := self._waiting.pop(job.job_id, None)) and notifications.timer:
             notifications.timer.cancel()
 
-    async def close(self) -> None:
-        """Give up all calls under way."""
+    async def stop(self, application: web.Application) -> None:
+        """Give up all calls under way, since the server ends."""
         self._waiting.clear()
         calls = list(self._calls)
         for call in calls:

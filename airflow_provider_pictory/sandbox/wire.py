@@ -18,9 +18,9 @@ from airflow_provider_pictory.sandbox.addresses import FILES_PREFIX
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from airflow_provider_pictory.sandbox.bodies import InvalidBodyError
     from airflow_provider_pictory.sandbox.jobs import Job
     from airflow_provider_pictory.sandbox.service import Service, Transaction
-    from airflow_provider_pictory.sandbox.validation import InvalidBodyError
 
 # Small enough to be rendered in a second, even numbers as H.264 wants them, and exact to the ratio.
 FRAME_SIZES = {

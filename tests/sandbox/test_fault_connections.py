@@ -128,15 +128,15 @@ def test_without_a_response_the_connection_stays_open_until_the_client_gives_up(
 
 def test_a_request_without_a_response_ends_when_its_client_has_gone(faulty):
     sandbox, client = faulty("no-response:count=3")
-    before = len(asyncio.all_tasks(sandbox._loop))
+    before = len(asyncio.all_tasks(sandbox._server.loop))
 
     for _ in range(3):
         with pytest.raises(requests.ReadTimeout):
             client.session.get(f"{client.api}/v1/quota", timeout=0.05)
-    assert len(asyncio.all_tasks(sandbox._loop)) > before
+    assert len(asyncio.all_tasks(sandbox._server.loop)) > before
 
     client.close()
-    eventually(lambda: len(asyncio.all_tasks(sandbox._loop)) <= before)
+    eventually(lambda: len(asyncio.all_tasks(sandbox._server.loop)) <= before)
 
 
 def test_without_a_response_the_service_can_have_acted(faulty):

@@ -6,14 +6,12 @@ import tempfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 
 import pytest
 import requests
 
-from airflow_provider_pictory.sandbox import files, server
+from airflow_provider_pictory.sandbox import files
 from airflow_provider_pictory.sandbox.background import PictorySandbox
-from airflow_provider_pictory.sandbox.files import FileStore
 from airflow_provider_pictory.sandbox.wire import IMAGE_FILES, VIDEO_FILE
 from tests.sandbox.client import Client
 
@@ -144,7 +142,7 @@ def temporary_folder(monkeypatch, tmp_path):
 def test_the_folder_is_bounded_and_what_is_gone_is_rendered_again(
     monkeypatch, temporary_folder, pictory_sandbox_factory, client_of
 ):
-    monkeypatch.setattr(server, "FileStore", partial(FileStore, most_jobs_kept=2))
+    monkeypatch.setattr(files, "MOST_JOBS_KEPT", 2)
     sandbox = pictory_sandbox_factory()
     client = client_of(sandbox)
     urls = [client.data(client.submitted(model="veo3.1"))["thumbnailImageUrl"] for _ in range(3)]

@@ -18,7 +18,7 @@ from pydantic import (
 )
 
 from airflow_provider_pictory.sandbox.addresses import API_PREFIX
-from airflow_provider_pictory.sandbox.complaints import shown
+from airflow_provider_pictory.sandbox.bodies import shown
 
 # More would be no waiting but a mistake, and overflow in some calculation with times.
 _LARGEST_NUMBER = 10**9

@@ -11,10 +11,11 @@ from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from airflow_provider_pictory.sandbox.bodies import InvalidBodyError
 from airflow_provider_pictory.sandbox.faults.kinds import ForeignJobs
 from airflow_provider_pictory.sandbox.jobs import Fate, Job
 from airflow_provider_pictory.sandbox.service import InsufficientCreditsError, Service, TooManyJobsError
-from airflow_provider_pictory.sandbox.validation import InvalidBodyError, VideoOrder, read_order
+from airflow_provider_pictory.sandbox.validation import VideoOrder, read_order
 
 if TYPE_CHECKING:
     from airflow_provider_pictory.sandbox.faults.injector import FaultInjector

@@ -16,7 +16,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from airflow_provider_pictory.sandbox.complaints import shown
+from airflow_provider_pictory.sandbox.bodies import shown
 from airflow_provider_pictory.sandbox.faults.fault import AS_TEXT, Fault, InvalidFaultError
 from airflow_provider_pictory.sandbox.faults.kinds import KINDS
 
