@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from airflow_provider_pictory.sandbox.service import Clock
 
+_DEFAULTS = Settings()
+
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
 
@@ -65,9 +67,9 @@ class PictorySandbox:
         self,
         *,
         render_seconds: float = 0.0,
-        credits: float = Settings.credits,  # noqa: A002  (the name that users guess)
+        credits: float = _DEFAULTS.credits,  # noqa: A002  (the name that users guess)
         api_key: str | None = None,
-        host: str = Settings.host,
+        host: str = _DEFAULTS.host,
         port: int = 0,
         clock: Clock | None = None,
         fetch_sources: bool = True,

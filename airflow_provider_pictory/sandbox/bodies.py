@@ -9,9 +9,6 @@ from pydantic import BaseModel, ValidationError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from pydantic_core import ErrorDetails
-
 Body = TypeVar("Body", bound=BaseModel)
 
 _LONGEST_VALUE_SHOWN = 60
@@ -45,10 +42,7 @@ def read_body(model: type[Body], content: bytes) -> Body:
     try:
         return model.model_validate(body, context=body)
     except ValidationError as error:
-        faults: dict[str, str] = {}
-        for wrong in error.errors(include_url=False):
-            faults.setdefault(str(wrong["loc"][0]) if wrong["loc"] else "", _complaint(wrong))
-        raise InvalidBodyError("The request body is invalid.", faults) from None
+        raise InvalidBodyError("The request body is invalid.", complaints(error)) from None
 
 
 def read_json(content: bytes) -> Any:
@@ -63,6 +57,23 @@ def read_json(content: bytes) -> Any:
         raise InvalidBodyError("The request body is not valid JSON.") from None
 
 
+def complaints(error: ValidationError) -> dict[str, str]:
+    """Return what is wrong, a line for each field by its name."""
+    lines: dict[str, str] = {}
+    for wrong in error.errors(include_url=False):
+        name, *position = wrong["loc"] or (shown(wrong["input"]),)
+        line = f"{name}{position or ''}: {wrong['msg']}"
+        match wrong["type"]:
+            case "missing":
+                line = f"{name} is required"
+            case "value_error":
+                line = f"{name}{position or ''} {wrong['ctx']['error']}"
+            case "extra_forbidden":
+                line = f"{shown(name)} is unknown here"
+        lines.setdefault(str(name), line)
+    return lines
+
+
 def shown(value: object) -> str:
     """Show a wrong value, the beginning of it where it is long."""
     text = repr(value)
@@ -71,16 +82,3 @@ def shown(value: object) -> str:
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
-
-
-def _complaint(wrong: ErrorDetails) -> str:
-    name, *position = wrong["loc"] or (shown(wrong["input"]),)
-    place = f"{name}{position or ''}"
-    match wrong["type"]:
-        case "missing":
-            return f"{name} is required"
-        case "value_error":
-            return f"{place} {wrong['ctx']['error']}"
-        case "extra_forbidden":
-            return f"{shown(name)} is unknown here"
-    return f"{place}: {wrong['msg']}"

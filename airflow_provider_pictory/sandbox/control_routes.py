@@ -29,8 +29,8 @@ class JobChange(BaseModel):
     model_config = _STRICT
 
     status: str = Field(max_length=1000)
-    error_code: str | None = Field(None, max_length=1000)
-    error_message: str | None = Field(None, max_length=1000)
+    error_code: str | None = Field(default=None, max_length=1000)
+    error_message: str | None = Field(default=None, max_length=1000)
 
 
 class FaultSetting(BaseModel):

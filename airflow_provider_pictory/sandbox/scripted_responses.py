@@ -42,13 +42,13 @@ class ScriptedResponse(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="forbid")
 
-    path: str = Field("/", max_length=_LONGEST_TEXT)
-    method: str | None = Field(None, max_length=_LONGEST_TEXT)
-    status: int = Field(200, ge=200, le=599)
+    path: str = Field(default="/", max_length=_LONGEST_TEXT)
+    method: str | None = Field(default=None, max_length=_LONGEST_TEXT)
+    status: int = Field(default=200, ge=200, le=599)
     headers: Annotated[dict[str, Any], AfterValidator(_lines)] = {}
     body: Any = ""
     is_processed: bool = False
-    times: int = Field(1, ge=1, le=MOST_TIMES)
+    times: int = Field(default=1, ge=1, le=MOST_TIMES)
 
     def is_for(self, method: str, path: str) -> bool:
         """Tell whether a request gets this response."""

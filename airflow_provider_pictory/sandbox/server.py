@@ -124,7 +124,7 @@ def _warn_unless_local(runner: web.AppRunner) -> None:
             "your own it listens on %s alone",
             ", ".join(addresses),
             CONTROL_PREFIX,
-            Settings.host,
+            Settings().host,
         )
 
 

@@ -66,11 +66,11 @@ class VideoOrder(BaseModel):
 
     model: Annotated[VideoModel, Field(strict=False)] = DEFAULT_MODEL
     prompt: str = Field(min_length=PROMPT_MINIMUM_CHARACTERS, max_length=PROMPT_MAXIMUM_CHARACTERS)
-    aspect_ratio: str = Field(_NOT_SENT, validate_default=True)
-    seconds: int = Field(_NOT_SENT, validate_default=True, alias="duration")
+    aspect_ratio: str = Field(default=_NOT_SENT, validate_default=True)
+    seconds: int = Field(default=_NOT_SENT, validate_default=True, alias="duration")
     first_frame_image_url: Uri = ""
     extend_video_url: Uri = ""
-    reference_image_urls: list[Uri] = Field([], min_length=1, max_length=REFERENCE_IMAGES_MAXIMUM)
+    reference_image_urls: list[Uri] = Field(default=[], min_length=1, max_length=REFERENCE_IMAGES_MAXIMUM)
     webhook: Uri = ""
     _body: dict[str, Any] = PrivateAttr()
 

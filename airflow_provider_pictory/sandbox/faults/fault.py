@@ -52,7 +52,7 @@ class Fault(BaseModel):
     kinds: ClassVar[dict[str, type[Fault]]] = {}
 
     kind: str
-    rate: float = Field(1.0, ge=0, le=1, description="a number from 0 to 1")
+    rate: float = Field(default=1.0, ge=0, le=1, description="a number from 0 to 1")
     count: int | None = at_least_one(None)
     after: float = in_seconds(0.0)
     until: float | None = in_seconds(None)
@@ -106,13 +106,13 @@ class FilteredFault(Fault):
     """
 
     path: str | None = Field(
-        None,
+        default=None,
         pattern="^/",
         max_length=LONGEST_TEXT,
         description='the beginning of a path, such as "/v1/jobs/"',
     )
     method: Annotated[str | None, StringConstraints(pattern="^[A-Za-z]+$", to_upper=True)] = Field(
-        None, max_length=LONGEST_TEXT, description="an HTTP method"
+        default=None, max_length=LONGEST_TEXT, description="an HTTP method"
     )
 
     def is_for(self, method: str, path: str) -> bool:

@@ -42,7 +42,7 @@ class ServerError(RequestFault):
     """An error with a STATUS from 500 up; SECONDS is what a Retry-After says."""
 
     kind: Literal["server-error"] = "server-error"
-    status: int = Field(500, ge=500, le=599, description="an HTTP status from 500 to 599")
+    status: int = Field(default=500, ge=500, le=599, description="an HTTP status from 500 to 599")
     has_body: bool = True
     is_processed: bool = False
     retry_after: RetryAfter = _retry_after("none")
@@ -57,7 +57,7 @@ class RateLimit(RequestFault):
 
     kind: Literal["rate-limit"] = "rate-limit"
     budget: int | None = at_least_one(None)
-    window: float = Field(1.0, ge=0.001, le=10**9, description="seconds from 0.001 up")
+    window: float = Field(default=1.0, ge=0.001, le=10**9, description="seconds from 0.001 up")
     retry_after: RetryAfter = _retry_after("seconds")
     seconds: float | None = in_seconds(None)
     has_body: bool = True
@@ -191,7 +191,9 @@ class ForeignJobs(Fault):
 
     kind: Literal["foreign-jobs"] = "foreign-jobs"
     same_prompt: bool = True
-    per_second: float | None = Field(None, ge=0.001, le=1000, description="a number from 0.001 to 1000")
+    per_second: float | None = Field(
+        default=None, ge=0.001, le=1000, description="a number from 0.001 to 1000"
+    )
     seconds: float | None = in_seconds(None)
 
 
