@@ -28,6 +28,11 @@ class InvalidBodyError(ValueError):
         super().__init__("; ".join(self.faults.values()) or message)
 
 
+def invalid_parameter(name: str) -> InvalidBodyError:
+    """Make the error for a parameter of a request's query that can't be."""
+    return InvalidBodyError("The request parameters are invalid.", {name: f"{name} is invalid"})
+
+
 def read_body(model: type[Body], content: bytes) -> Body:
     """
     Read a body that must be a JSON object.
