@@ -24,14 +24,14 @@ CONTENT_TYPES = {
 }
 
 
-def test_a_thousand_jobs_that_nobody_watches_cost_nothing(pictory_sandbox, client):
+def test_many_jobs_that_nobody_watches_cost_nothing(pictory_sandbox, client):
     begin = time.process_time()
-    for _ in range(1000):
+    for _ in range(200):
         client.submitted(duration="8s")
 
-    assert time.process_time() - begin < 10
+    assert time.process_time() - begin < 2
     counts = pictory_sandbox.counts()
-    assert (counts["jobs_created"], counts["jobs_rendered"]) == (1000, 0)
+    assert (counts["jobs_created"], counts["jobs_rendered"]) == (200, 0)
 
 
 def test_all_files_are_there_without_a_key_and_come_from_one_rendering(pictory_sandbox, client):
