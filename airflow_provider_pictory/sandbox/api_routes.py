@@ -31,7 +31,7 @@ VIDEOS_ON_A_PAGE = 100
 
 class ApiRoutes:
     """
-    Responses as Pictory would.
+    Respond as Pictory would.
 
     :param parts: the sandbox's.
     """

@@ -49,28 +49,28 @@ class StoredFile(web.FileResponse):
 
 class FileStore:
     """
-    Renders each job's files once, off the event loop, into a folder that is gone when the sandbox is.
+    Renders each job's files once, off the event loop.
 
     :param service: whose jobs they are.
+    :param folder: where to keep them.
     :param sources: what their videos start from.
     :param result_urls: what tells who may still have a file.
     """
 
-    def __init__(self, service: Service, sources: Sources, result_urls: ResultUrls) -> None:
+    def __init__(self, service: Service, folder: Path, sources: Sources, result_urls: ResultUrls) -> None:
         self._service = service
+        self._folder = folder
         self._sources = sources
         self._result_urls = result_urls
         # One at a time: a rendering already uses several cores, and API calls shall find one free.
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="pictory-sandbox-rendering")
-        self._temporary = tempfile.TemporaryDirectory(prefix="pictory-sandbox-")
         self._renderings: dict[str, asyncio.Future[Path]] = {}
         self.jobs_rendered = 0
         self.asked_with_key = 0
 
-    async def remove(self, application: web.Application) -> None:
-        """Delete all files, since the server ends."""
+    async def stop(self, application: web.Application) -> None:
+        """Render no more, since the server ends."""
         self._executor.shutdown(cancel_futures=True)
-        self._temporary.cleanup()
 
     def routes(self) -> list[web.RouteDef]:
         """Return the routes of the files; they need no key."""
@@ -89,11 +89,11 @@ class FileStore:
             raise web.HTTPNotFound from None
         if file_name not in _FILE_NAMES or self._service.status(job) != JobStatus.COMPLETED:
             raise web.HTTPNotFound
-        folder = await self._folder(job)
+        folder = await self._folder_of(job)
         content_type = _CONTENT_TYPES[Path(file_name).suffix]
         return StoredFile(folder / file_name, content_type)
 
-    async def _folder(self, job: Job) -> Path:
+    async def _folder_of(self, job: Job) -> Path:
         rendering = self._renderings.pop(job.video_id, None)
         if rendering is None or (rendering.done() and rendering.exception()):
             loop = asyncio.get_running_loop()
@@ -131,7 +131,7 @@ class FileStore:
             height=height,
             first_frame=self._sources.first_frame(job),
         )
-        folder = Path(tempfile.mkdtemp(dir=self._temporary.name))
+        folder = Path(tempfile.mkdtemp(dir=self._folder))
         render(scene, folder)
         self.jobs_rendered += 1
         return folder

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from airflow_provider_pictory.sandbox.counting import RequestCounter
@@ -16,6 +18,8 @@ from airflow_provider_pictory.sandbox.sources import Sources
 from airflow_provider_pictory.sandbox.webhooks import Webhooks
 
 if TYPE_CHECKING:
+    from aiohttp import web
+
     from airflow_provider_pictory.sandbox.settings import Settings
 
 
@@ -37,9 +41,17 @@ class Parts:
         self.other_clients = OtherClients(self.service, self.injector)
         self.result_urls = ResultUrls(self.injector, self.clock)
         self.webhooks = Webhooks(self.service)
-        self.sources = Sources(self.service, self.webhooks.send_due, is_fetching=settings.fetch_sources)
-        self.files = FileStore(self.service, self.sources, self.result_urls)
+        self._temporary = tempfile.TemporaryDirectory(prefix="pictory-sandbox-")
+        folder = Path(self._temporary.name)
+        self.sources = Sources(
+            self.service, folder, self.webhooks.send_due, is_fetching=settings.fetch_sources
+        )
+        self.files = FileStore(self.service, folder, self.sources, self.result_urls)
         self.connections = Connections()
         self.scripted_responses = ScriptedResponses()
         self.counter = RequestCounter(self.service.note_poll)
         self.service.when_forgotten += [self.files.forget, self.sources.forget, self.webhooks.forget]
+
+    async def remove_folder(self, application: web.Application) -> None:
+        """Delete all files, since the server ends."""
+        self._temporary.cleanup()

@@ -1,4 +1,4 @@
-"""Responses that a test dictates, in place of the service's own: the simplest of the interventions."""
+"""Responses that a test dictates, in place of the service's own."""
 
 from __future__ import annotations
 

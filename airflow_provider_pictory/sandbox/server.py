@@ -23,7 +23,7 @@ from airflow_provider_pictory.sandbox.parts import Parts
 from airflow_provider_pictory.sandbox.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator
 
     from aiohttp.typedefs import Handler, Middleware
 
@@ -51,23 +51,18 @@ class RunningServer:
 
 
 @asynccontextmanager
-async def serve(
-    settings: Settings, *, clock: Clock | None = None, interventions: Sequence[Middleware] = ()
-) -> AsyncIterator[RunningServer]:
+async def serve(settings: Settings, *, clock: Clock | None = None) -> AsyncIterator[RunningServer]:
     """
     Run a sandbox for as long as the context lasts.
 
     :param settings: what the user chose.
     :param clock: whose time counts; the machine's without it.
-    :param interventions: middlewares that may delay, replace or drop what the service responds, for what the
-        faults don't offer. They stand behind those and in front of the API's own checks, so the service may
-        or may not have acted, as they like; requests for the control surface pass through them as well.
     :raises OSError: when it can't listen where it shall.
     """
     parts = Parts(settings, clock)
     control = Control(parts)
     runner = web.AppRunner(
-        _application(parts, control, interventions),
+        _application(parts, control),
         shutdown_timeout=_SECONDS_FOR_OPEN_REQUESTS,
         access_log_format='"%r" %s',
     )
@@ -80,7 +75,7 @@ async def serve(
         await runner.cleanup()
 
 
-def _application(parts: Parts, control: Control, interventions: Sequence[Middleware]) -> web.Application:
+def _application(parts: Parts, control: Control) -> web.Application:
     application = web.Application(
         middlewares=[
             dated_by(parts.clock),
@@ -88,7 +83,6 @@ def _application(parts: Parts, control: Control, interventions: Sequence[Middlew
             parts.counter.middleware,
             parts.scripted_responses.middleware,
             FaultyFront(parts.injector, parts.connections, parts.other_clients).middleware,
-            *interventions,
             errors_as_json,
             content_delivery_network,
             key_check(parts.settings.api_key),
@@ -98,7 +92,7 @@ def _application(parts: Parts, control: Control, interventions: Sequence[Middlew
         application.add_routes(routes.routes())
     application.on_response_prepare.append(parts.counter.count_status)
     application.on_shutdown.extend([parts.connections.end_all, parts.sources.stop, parts.webhooks.stop])
-    application.on_cleanup.extend([parts.files.remove, parts.sources.remove])
+    application.on_cleanup.extend([parts.files.stop, parts.remove_folder])
     return application
 
 

@@ -122,11 +122,6 @@ class Service:
         return self.jobs_at(self.clock.now())
 
     @property
-    def finished_jobs(self) -> list[Job]:
-        """The jobs whose video is there, in the order of their submission."""
-        return self.finished_jobs_at(self.clock.now())
-
-    @property
     def credits_used(self) -> float:
         """What was taken and not given back."""
         self._settle_due()

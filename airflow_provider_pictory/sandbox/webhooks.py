@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 _SHORTEST_WAIT = 0.01
 _TIME_LIMIT = aiohttp.ClientTimeout(total=5)
-_AT_THE_END = (0.0,)
 _MOST_AT_ONCE = 20
 
 log = logging.getLogger(__name__)
@@ -62,7 +61,7 @@ class Webhooks:
         self.sent = 0
         self.failed = 0
 
-    def watch(self, job: Job, links: wire.Links, delays: Iterable[float] = _AT_THE_END) -> None:
+    def watch(self, job: Job, links: wire.Links, delays: Iterable[float]) -> None:
         """
         Plan the notifications of a job that wants them.
 

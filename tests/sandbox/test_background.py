@@ -13,7 +13,7 @@ from airflow_provider_pictory.sandbox.background import PictorySandbox
 from tests.sandbox.client import Client
 
 
-def test_it_responses_inside_the_with_statement_and_no_longer_after():
+def test_it_responds_inside_the_with_statement_and_no_longer_after():
     with PictorySandbox() as sandbox:
         url = sandbox.url
         assert requests.get(f"{url}/sandbox/counts", timeout=5).status_code == 200

@@ -114,7 +114,7 @@ def test_unknown_files_are_a_404(pictory_sandbox, client):
     assert pictory_sandbox.counts()["jobs_rendered"] == 0
 
 
-def test_the_api_responses_fast_while_a_video_is_rendered(client):
+def test_the_api_responds_fast_while_a_video_is_rendered(client):
     url = client.data(client.submitted(duration="10s"))["url"]
     client.ai_credits()
     waits = []

@@ -81,7 +81,7 @@ def test_a_page_cannot_submit_either_but_may_show_the_files(pictory_sandbox, cli
     assert requests.get(url, headers={**page, "Range": "bytes=0-9"}, timeout=30).status_code == 206
 
 
-def test_the_api_responses_under_any_name_since_a_tunnel_has_its_own(client):
+def test_the_api_responds_under_any_name_since_a_tunnel_has_its_own(client):
     assert client.get("/v1/quota", headers={"Host": "tunnel.example"}).status_code == 200
 
 

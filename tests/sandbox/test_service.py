@@ -81,7 +81,7 @@ def test_a_job_can_be_ended_before_its_time(service):
     service.set_status(job.job_id, "completed")
 
     assert service.status(job) == JobStatus.COMPLETED
-    assert service.finished_jobs == [job]
+    assert service.finished_jobs_at(service.clock.now()) == [job]
 
 
 @pytest.mark.parametrize("status", ["queued", "in-progress"])
@@ -104,7 +104,7 @@ def test_only_a_job_that_has_ended_can_be_cleaned(service):
     service.clean(job.job_id)
 
     assert service.status(job) == JobStatus.CLEANED
-    assert service.finished_jobs == []
+    assert service.finished_jobs_at(service.clock.now()) == []
     assert service.credits_used == 160
 
 

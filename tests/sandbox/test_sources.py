@@ -282,7 +282,7 @@ def test_a_source_is_fetched_up_to_its_limits_only(client, host, monkeypatch):
     ]
 
 
-def test_a_host_that_never_responses_fails_the_job_in_the_end(client, host, monkeypatch):
+def test_a_host_that_never_responds_fails_the_job_in_the_end(client, host, monkeypatch):
     monkeypatch.setattr(sources, "_TIME_LIMIT", sources.aiohttp.ClientTimeout(total=0.3))
     url = host.give("/sun.png", saved(a_picture()))
     host.delay = 1.0
@@ -292,7 +292,7 @@ def test_a_host_that_never_responses_fails_the_job_in_the_end(client, host, monk
     assert data["error_message"].endswith("firstFrameImageUrl didn't respond in 0.3 s")
 
 
-def test_while_a_source_is_fetched_the_job_is_in_progress_and_everything_else_responses_fast(
+def test_while_a_source_is_fetched_the_job_is_in_progress_and_everything_else_responds_fast(
     pictory_sandbox, client, host, monkeypatch
 ):
     monkeypatch.setattr(sources, "_PATIENCE", 0.2)

@@ -34,7 +34,7 @@ _EXPIRED = """<?xml version="1.0" encoding="UTF-8"?>
 
 
 def server_error(fault: ServerError) -> web.Response:
-    """Response with a 5xx: the service's own is JSON, one from in front of it is a page."""
+    """Return a 5xx: the service's own is JSON, one from in front of it is a page."""
     status, headers = fault.status, _retry_after(fault.retry_after, fault.seconds)
     if not fault.has_body:
         return web.Response(status=status, headers=headers)
@@ -45,7 +45,7 @@ def server_error(fault: ServerError) -> web.Response:
 
 def too_many_requests(fault: RateLimit, wait: float) -> web.Response:
     """
-    Response with a 429.
+    Return a 429.
 
     :param wait: how many seconds remain until there is room again.
     """
@@ -56,18 +56,18 @@ def too_many_requests(fault: RateLimit, wait: float) -> web.Response:
 
 
 def refusal(has_body: bool = True) -> web.Response:
-    """Response with the 403 of a network in front of the service."""
+    """Return the 403 of a network in front of the service."""
     text = "The request could not be satisfied: request blocked."
     return _page(403, "403 Forbidden", text) if has_body else web.Response(status=403)
 
 
 def html_page() -> web.Response:
-    """Response with a page and the status of a success, as a proxy or a maintenance page would."""
+    """Return a page with the status of a success, as a proxy or a maintenance page would."""
     return _page(200, "We'll be right back", "Pictory is undergoing scheduled maintenance.")
 
 
 def expired(status: int) -> web.Response:
-    """Response as a file store does to a URL whose time is over."""
+    """Return what a file store responds to a URL whose time is over."""
     code, message = {
         403: ("AccessDenied", "Request has expired"),
         404: ("NoSuchKey", "The specified key does not exist."),
