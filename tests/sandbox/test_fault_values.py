@@ -157,13 +157,6 @@ def test_both_spellings_are_read_in_every_form(kind, name):
         read_fault({"kind": kind, "has-body": False, "has_body": False})
 
 
-def test_a_switch_is_asked_for_in_the_words_of_its_form():
-    with pytest.raises(InvalidFaultError, match="has-body must be yes or no, not 'maybe'"):
-        parse_fault("server-error:has-body=maybe")
-    with pytest.raises(InvalidFaultError, match="has_body must be true or false, not 'yes'"):
-        read_fault({"kind": "server-error", "has_body": "yes"})
-
-
 @pytest.mark.parametrize(
     "form",
     [

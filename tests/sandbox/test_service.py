@@ -37,12 +37,6 @@ def test_a_job_is_in_progress_for_exactly_the_set_time(service):
     assert service.status(job) == JobStatus.COMPLETED
 
 
-def test_no_time_at_all_completes_a_job_at_once():
-    service = Service(render_seconds=0, credit_limit=400)
-
-    assert service.status(service.submit(order())) == JobStatus.COMPLETED
-
-
 def test_credits_are_taken_at_submission_and_run_out(service):
     service.submit(order())
     service.submit(order())
@@ -73,15 +67,6 @@ def test_a_failed_job_gets_its_credits_back_once(service):
     assert service.status(job) == JobStatus.FAILED
     assert service.credits_used == 0
     assert [transaction.amount for transaction in service.transactions] == [160, -160]
-
-
-def test_a_job_can_be_ended_before_its_time(service):
-    job = service.submit(order())
-
-    service.set_status(job.job_id, "completed")
-
-    assert service.status(job) == JobStatus.COMPLETED
-    assert service.finished_jobs_at(service.clock.now()) == [job]
 
 
 @pytest.mark.parametrize("status", ["queued", "in-progress"])
