@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Annotated, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
 from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    ModelWrapValidatorHandler,
     StringConstraints,
     ValidationError,
     ValidationInfo,
@@ -19,6 +18,9 @@ from pydantic import (
 
 from airflow_provider_pictory.sandbox.addresses import API_PREFIX
 from airflow_provider_pictory.sandbox.bodies import shown
+
+if TYPE_CHECKING:
+    from pydantic.functional_validators import ModelWrapValidatorHandler
 
 # More would be no waiting but a mistake, and overflow in some calculation with times.
 _LARGEST_NUMBER = 10**9
