@@ -15,26 +15,15 @@ from aiohttp import web
 
 from airflow_provider_pictory.sandbox import wire
 from airflow_provider_pictory.sandbox.addresses import API_PREFIX
+from airflow_provider_pictory.sandbox.bodies import invalid_parameter
 from airflow_provider_pictory.sandbox.faults.job_fates import draw_fate, draw_notifications
-from airflow_provider_pictory.sandbox.faults.kinds import FaultKind
-from airflow_provider_pictory.sandbox.paging import InvalidPageKeyError, page
-from airflow_provider_pictory.sandbox.service import (
-    MOST_JOBS,
-    InsufficientCreditsError,
-    Service,
-    TooManyJobsError,
-    UnfinishedJobError,
-    UnknownJobError,
-)
-from airflow_provider_pictory.sandbox.validation import InvalidBodyError, read_order
+from airflow_provider_pictory.sandbox.faults.kinds import LaggingLists
+from airflow_provider_pictory.sandbox.paging import page
+from airflow_provider_pictory.sandbox.validation import read_order
 
 if TYPE_CHECKING:
-    from airflow_provider_pictory.sandbox.faults.injector import FaultInjector
-    from airflow_provider_pictory.sandbox.faults.result_urls import ResultUrls
-    from airflow_provider_pictory.sandbox.files import FileStore
     from airflow_provider_pictory.sandbox.jobs import Job
-    from airflow_provider_pictory.sandbox.sources import Sources
-    from airflow_provider_pictory.sandbox.webhooks import Webhooks
+    from airflow_provider_pictory.sandbox.parts import Parts
 
 JOBS_ON_A_PAGE = 20
 VIDEOS_ON_A_PAGE = 100
@@ -42,31 +31,14 @@ VIDEOS_ON_A_PAGE = 100
 
 class ApiRoutes:
     """
-    Responses as Pictory would.
+    Respond as Pictory would.
 
-    :param service: what knows the jobs and the credits.
-    :param files: where a cleaned job's files are.
-    :param webhooks: what notifies at a job's end.
-    :param sources: what new jobs' videos start from.
-    :param injector: what decides whether a job goes wrong or a list is old.
-    :param result_urls: what gives the files' addresses their queries.
+    :param parts: the sandbox's.
     """
 
-    def __init__(
-        self,
-        service: Service,
-        files: FileStore,
-        webhooks: Webhooks,
-        sources: Sources,
-        injector: FaultInjector,
-        result_urls: ResultUrls,
-    ) -> None:
-        self._service = service
-        self._files = files
-        self._webhooks = webhooks
-        self._sources = sources
-        self._injector = injector
-        self._result_urls = result_urls
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._service = parts.service
 
     def routes(self) -> list[web.RouteDef]:
         """Return the routes of the API."""
@@ -81,69 +53,43 @@ class ApiRoutes:
         ]
 
     async def _submit(self, request: web.Request) -> web.Response:
-        try:
-            order = read_order(await request.read())
-            job = self._service.submit(order, draw_fate(self._injector))
-        except InvalidBodyError as error:
-            return web.json_response(wire.invalid_body(error), status=400)
-        except InsufficientCreditsError:
-            document = wire.error("The account has not enough AI credits.", "INSUFFICIENT_CREDITS")
-            return web.json_response(document, status=402)
-        except TooManyJobsError:
-            message = f"The sandbox keeps at most {MOST_JOBS} jobs, and none of them has ended."
-            return web.json_response(wire.error(message), status=429)
-        self._sources.begin(job)
+        order = read_order(await request.read())
+        job = self._service.submit(order, draw_fate(self._parts.injector))
+        self._parts.sources.begin(job)
         if order.webhook:
-            self._webhooks.watch(job, self._links(request), draw_notifications(self._injector))
+            self._parts.webhooks.watch(job, self._links(request), draw_notifications(self._parts.injector))
         return web.json_response(wire.submission(job))
 
     async def _job(self, request: web.Request) -> web.Response:
-        job_id = request.match_info["job_id"]
-        try:
-            job = self._service.known_job(job_id)
-        except UnknownJobError:
-            return web.json_response(wire.unknown_job(job_id), status=404)
-        await self._sources.settle_if_due(job)
+        job = self._service.known_job(request.match_info["job_id"])
+        await self._parts.sources.settle_if_due(job)
         return self._job_response(request, job)
 
     async def _clean(self, request: web.Request) -> web.Response:
-        job_id = request.match_info["job_id"]
-        try:
-            job = self._service.clean(job_id)
-        except UnknownJobError:
-            return web.json_response(wire.unknown_job(job_id), status=404)
-        except UnfinishedJobError:
-            return web.json_response(wire.error("The job has not ended.", "JOB_IN_PROGRESS"), status=400)
-        self._files.forget(job)
-        self._sources.forget(job)
+        job = self._service.clean(request.match_info["job_id"])
+        self._parts.files.forget(job)
+        self._parts.sources.forget(job)
         return self._job_response(request, job)
 
     async def _list_jobs(self, request: web.Request) -> web.Response:
-        moment = self._moment_shown(request)
-        try:
-            jobs, next_page_key = page(
-                self._service.jobs_at(moment),
-                lambda job: (job.created_at, job.position),
-                JOBS_ON_A_PAGE,
-                _page_key(request),
-            )
-        except InvalidPageKeyError:
-            return _invalid_parameter("nextPageKey")
-        links = self._links(request)
+        moment, links = self._moment_shown(request), self._links(request)
+        jobs, next_page_key = page(
+            self._service.jobs_at(moment),
+            lambda job: (job.created_at, job.position),
+            JOBS_ON_A_PAGE,
+            _page_key(request),
+        )
         items = [wire.job_list_item(job, moment, links) for job in jobs]
         return web.json_response({"items": items, "nextPageKey": next_page_key})
 
     async def _list_videos(self, request: web.Request) -> web.Response:
-        try:
-            jobs, next_page_key = page(
-                self._service.finished_jobs_at(self._moment_shown(request)),
-                lambda job: (job.ends_at, job.position),
-                VIDEOS_ON_A_PAGE,
-                _page_key(request),
-            )
-        except InvalidPageKeyError:
-            return _invalid_parameter("nextPageKey")
-        links = self._links(request)
+        moment, links = self._moment_shown(request), self._links(request)
+        jobs, next_page_key = page(
+            self._service.finished_jobs_at(moment),
+            lambda job: (job.ends_at, job.position),
+            VIDEOS_ON_A_PAGE,
+            _page_key(request),
+        )
         document: wire.Document = {"items": [wire.video_list_item(job, links) for job in jobs]}
         if next_page_key:
             document["nextPageKey"] = next_page_key
@@ -156,12 +102,12 @@ class ApiRoutes:
         now = datetime.fromtimestamp(self._service.clock.now(), UTC)
         year, month = request.query.get("year"), request.query.get("month")
         if year and not month:
-            return _invalid_parameter("month")
+            raise invalid_parameter("month")
         try:
             # Only a date's parts are checked here, the day is any.
             asked = datetime(int(year or now.year), int(month or now.month), 1, tzinfo=UTC)
         except (ValueError, OverflowError):
-            return _invalid_parameter("year, month")
+            raise invalid_parameter("year, month") from None
         lines = [
             wire.ledger_line(transaction)
             for transaction in self._service.transactions
@@ -175,18 +121,13 @@ class ApiRoutes:
 
     def _moment_shown(self, request: web.Request) -> float:
         """Tell how old a list is that is about to be shown."""
-        lag = self._injector.draw(FaultKind.LAGGING_LISTS, request.method, request.path)
-        return self._service.clock.now() - ((lag and lag.seconds) or 0.0)
+        lag = self._parts.injector.draw(LaggingLists, request.method, request.path)
+        return self._service.clock.now() - (lag.seconds if lag else 0.0)
 
     def _links(self, request: web.Request) -> wire.Links:
         # The address under which the client reached us, which behind a forwarded port only it knows.
-        return wire.Links(f"{request.scheme}://{request.host}", self._result_urls.query)
+        return wire.Links(f"{request.scheme}://{request.host}", self._parts.result_urls.query)
 
 
 def _page_key(request: web.Request) -> str | None:
     return request.query.get("nextPageKey") or None
-
-
-def _invalid_parameter(name: str) -> web.Response:
-    error = InvalidBodyError("The request parameters are invalid.", {name: f"{name} is invalid"})
-    return web.json_response(wire.invalid_body(error), status=400)

@@ -6,17 +6,20 @@ import argparse
 import asyncio
 import errno
 import logging
-import math
 import shlex
 import signal
 import sys
 import textwrap
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ValidationError
+
 from airflow_provider_pictory import __version__
+from airflow_provider_pictory.sandbox.bodies import complaints
 from airflow_provider_pictory.sandbox.connection import connection_json
-from airflow_provider_pictory.sandbox.faults import Fault, FaultKind, InvalidFaultError, parse_fault
+from airflow_provider_pictory.sandbox.faults import InvalidFaultError, read_faults
 from airflow_provider_pictory.sandbox.faults.explaining import explain_faults
+from airflow_provider_pictory.sandbox.faults.kinds import KINDS
 from airflow_provider_pictory.sandbox.settings import KEY_PREFIX, Settings
 
 if TYPE_CHECKING:
@@ -74,99 +77,48 @@ async def _serve(settings: Settings) -> None:
         sys.stdout.flush()
         if settings.faults:
             kinds = ", ".join(fault.kind for fault in settings.faults)
-            log.info("Going wrong on purpose: %s; --seed %d repeats it", kinds, server.control.faults.seed)
+            log.info("Going wrong on purpose: %s; --seed %d repeats it", kinds, server.control.seed())
         await end.wait()
 
 
 def _settings(arguments: Sequence[str] | None) -> Settings:
+    parser = _parser()
+    options = vars(parser.parse_args(arguments))
+    if options.pop("list_faults", False):
+        sys.stdout.write(f"{explain_faults()}\n")
+        parser.exit()
+    try:
+        faults = read_faults(options.pop("faults", ()))
+        return Settings(**{"port": DEFAULT_PORT, "faults": faults, **options})
+    except InvalidFaultError as error:
+        parser.error(f"argument --fault: {error} (--list-faults explains them)")
+    except ValidationError as error:
+        parser.error(f"argument --{next(iter(complaints(error).values())).replace('_', '-')}")
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="pictory-sandbox",
         description="A local Pictory: the same API, made-up videos, no real credits.",
-        epilog=textwrap.fill(f"faults: {', '.join(FaultKind)}", _HELP_WIDTH, break_on_hyphens=False),
-        formatter_class=_Help,
+        epilog=textwrap.fill(f"faults: {', '.join(KINDS)}", _HELP_WIDTH, break_on_hyphens=False),
+        # Leaves the list of faults as it is: argparse would break names at their dashes.
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        argument_default=argparse.SUPPRESS,
     )
-    parser.add_argument("--host", default=Settings.host, help="the address to listen on")
-    parser.add_argument("--port", type=_port, default=DEFAULT_PORT, help="0 takes a free one")
-    parser.add_argument(
-        "--render-seconds",
-        type=_quantity,
-        default=Settings.render_seconds,
-        metavar="SECONDS",
-        help="how long a job stays in progress",
-    )
-    parser.add_argument(
-        "--credits", type=_quantity, default=Settings.credits, help="the AI credits of the account"
-    )
-    parser.add_argument(
-        "--api-key",
-        default=argparse.SUPPRESS,
-        metavar="KEY",
-        help=f"the only accepted key (default: any that starts with {KEY_PREFIX})",
-    )
-    parser.add_argument(
-        "--no-sources",
-        "--no-fetch-sources",
-        action="store_false",
-        dest="fetch_sources",
-        default=argparse.SUPPRESS,
-        help="don't fetch what videos start from; show their prompts alone",
-    )
-    parser.add_argument(
-        "--fault",
-        action="append",
-        dest="faults",
-        type=_fault,
-        default=argparse.SUPPRESS,
-        metavar="KIND[:NAME=VALUE,...]",
-        help="what goes wrong, such as server-error:status=503,rate=0.1; can be repeated",
-    )
-    parser.add_argument(
-        "--seed",
-        type=int,
-        default=argparse.SUPPRESS,
-        help="makes the faults repeatable (default: a random one)",
-    )
-    parser.add_argument("--list-faults", action=_ListFaults, help="explain all faults and exit")
+    for name, field in Settings.model_fields.items():
+        options = [f"--{name.replace('_', '-')}"]
+        details: dict[str, Any] = {"metavar": "VALUE"}
+        default = DEFAULT_PORT if name == "port" else field.default
+        explanation = f"{field.description} (default: {default})" if default else field.description
+        if name == "faults":
+            options, details = ["--fault"], {"action": "append", "metavar": "KIND[:NAME=VALUE,...]"}
+        elif field.annotation is bool:
+            options, details = ["--no-sources", "--no-fetch-sources"], {"action": "store_false"}
+            explanation = field.description
+        parser.add_argument(*options, dest=name, help=explanation, **details)
+    parser.add_argument("--list-faults", action="store_true", help="explain all faults and exit")
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
-    options = vars(parser.parse_args(arguments))
-    return Settings(**{**options, "faults": tuple(options.get("faults", ()))})
-
-
-class _Help(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
-    """Shows defaults, and leaves the list of faults as it is: argparse would break names at their dashes."""
-
-
-class _ListFaults(argparse.Action):
-    """Responses as ``--help`` does, since faults are more than fit there."""
-
-    def __init__(self, option_strings: Sequence[str], dest: str, help: str) -> None:  # noqa: A002
-        super().__init__(option_strings, argparse.SUPPRESS, nargs=0, default=argparse.SUPPRESS, help=help)
-
-    def __call__(self, parser: argparse.ArgumentParser, *details: Any) -> None:
-        """Explain and end."""
-        sys.stdout.write(f"{explain_faults()}\n")
-        parser.exit()
-
-
-def _fault(text: str) -> Fault:
-    try:
-        return parse_fault(text)
-    except InvalidFaultError as error:
-        raise argparse.ArgumentTypeError(f"{error} (--list-faults explains them)") from None
-
-
-def _port(text: str) -> int:
-    port = int(text)
-    if not 0 <= port <= 65535:
-        raise argparse.ArgumentTypeError("a port is a number from 0 to 65535")
-    return port
-
-
-def _quantity(text: str) -> float:
-    quantity = float(text)
-    if not 0 <= quantity < math.inf:
-        raise argparse.ArgumentTypeError(f"{text} is not a number from 0 up")
-    return quantity
+    return parser
 
 
 def _complain(sentence: str) -> int:

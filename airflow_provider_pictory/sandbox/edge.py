@@ -8,34 +8,54 @@ is a 404 and a wrong method a 405, both with a message in JSON, and both only fo
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
 from airflow_provider_pictory.sandbox import wire
 from airflow_provider_pictory.sandbox.addresses import API_PREFIX
+from airflow_provider_pictory.sandbox.bodies import InvalidBodyError
+from airflow_provider_pictory.sandbox.faults.responses import refusal
+from airflow_provider_pictory.sandbox.service import (
+    InsufficientCreditsError,
+    TooManyJobsError,
+    UnfinishedJobError,
+    UnknownJobError,
+)
 from airflow_provider_pictory.sandbox.settings import KEY_PREFIX
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from aiohttp.typedefs import Handler, Middleware
 
-_REFUSED_PAGE = """<!DOCTYPE html>
-<html><head><title>403 Forbidden</title></head>
-<body><h1>403 Forbidden</h1><p>The request could not be satisfied: request blocked.</p></body></html>
-"""
+# What the service refuses, and the response to it.
+_REFUSALS: dict[type[Exception], tuple[int, Callable[[Any], wire.Document]]] = {
+    InvalidBodyError: (400, wire.invalid_body),
+    InsufficientCreditsError: (
+        402,
+        lambda _: wire.error("The account has not enough AI credits.", "INSUFFICIENT_CREDITS"),
+    ),
+    TooManyJobsError: (429, lambda error: wire.error(str(error))),
+    UnknownJobError: (404, lambda error: wire.unknown_job(str(error.args[0]))),
+    UnfinishedJobError: (400, lambda _: wire.error("The job has not ended.", "JOB_IN_PROGRESS")),
+}
 
 log = logging.getLogger(__name__)
 
 
 @web.middleware
 async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Turn aiohttp's errors in plain text into the API's in JSON."""
+    """Turn what the service refuses, and aiohttp's errors in plain text, into the API's errors in JSON."""
     try:
         return await handler(request)
     except web.HTTPException as error:
         headers = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else None
         return web.json_response(wire.error(error.reason), status=error.status, headers=headers)
-    except Exception:
+    except Exception as error:
+        for kind, (status, document) in _REFUSALS.items():
+            if isinstance(error, kind):
+                return web.json_response(document(error), status=status)
         log.exception("The sandbox failed at %s %s", request.method, request.path)
         return web.json_response(wire.error("Internal Server Error"), status=500)
 
@@ -45,7 +65,7 @@ async def content_delivery_network(request: web.Request, handler: Handler) -> we
     """Refuse clients that don't name themselves, with a page that is no JSON."""
     user_agent = request.headers.get("User-Agent", "").strip().lower()
     if _is_for_api(request) and (not user_agent or user_agent.startswith("python-urllib")):
-        return web.Response(status=403, text=_REFUSED_PAGE, content_type="text/html")
+        return refusal()
     return await handler(request)
 
 

@@ -24,12 +24,12 @@ from airflow_provider_pictory.sandbox.rendering import render
 from airflow_provider_pictory.sandbox.service import Service, UnknownJobError
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from airflow_provider_pictory.sandbox.faults.result_urls import ResultUrls
     from airflow_provider_pictory.sandbox.jobs import Job
     from airflow_provider_pictory.sandbox.sources import Sources
 
+# Those asked for the longest ago go first, and are rendered again if need be.
+MOST_JOBS_KEPT = 200
 _CONTENT_TYPES = {".mp4": "video/mp4", ".png": "image/png", ".jpg": "image/jpeg"}
 _FILE_NAMES = (wire.VIDEO_FILE, *wire.IMAGE_FILES.values())
 
@@ -49,45 +49,28 @@ class StoredFile(web.FileResponse):
 
 class FileStore:
     """
-    Renders each job's files once, off the event loop, into a folder that is gone when the sandbox is.
+    Renders each job's files once, off the event loop.
 
     :param service: whose jobs they are.
+    :param folder: where to keep them.
     :param sources: what their videos start from.
-    :param result_urls: what tells who may still have a file; everybody may without it.
-    :param most_jobs_kept: how many jobs' files are kept; those asked for the longest ago go first, and are
-        rendered again if need be.
+    :param result_urls: what tells who may still have a file.
     """
 
-    def __init__(
-        self,
-        service: Service,
-        sources: Sources,
-        result_urls: ResultUrls | None = None,
-        *,
-        most_jobs_kept: int = 200,
-    ) -> None:
+    def __init__(self, service: Service, folder: Path, sources: Sources, result_urls: ResultUrls) -> None:
         self._service = service
+        self._folder = folder
         self._sources = sources
         self._result_urls = result_urls
-        self._most_jobs_kept = most_jobs_kept
         # One at a time: a rendering already uses several cores, and API calls shall find one free.
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="pictory-sandbox-rendering")
-        self._temporary = tempfile.TemporaryDirectory(prefix="pictory-sandbox-")
         self._renderings: dict[str, asyncio.Future[Path]] = {}
         self.jobs_rendered = 0
         self.asked_with_key = 0
 
-    def __enter__(self) -> FileStore:
-        return self
-
-    def __exit__(
-        self,
-        exception_type: type[BaseException] | None,
-        exception: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def stop(self, application: web.Application) -> None:
+        """Render no more, since the server ends."""
         self._executor.shutdown(cancel_futures=True)
-        self._temporary.cleanup()
 
     def routes(self) -> list[web.RouteDef]:
         """Return the routes of the files; they need no key."""
@@ -98,7 +81,7 @@ class FileStore:
         self.asked_with_key += "Authorization" in request.headers
         file_name, video_id = request.match_info["file_name"], request.match_info["video_id"]
         token = request.query.get("token", "")
-        if self._result_urls and (status := self._result_urls.refusal(video_id, token)):
+        if status := self._result_urls.refusal(video_id, token):
             return expired(status)
         try:
             job = self._service.job_of_video(video_id)
@@ -106,11 +89,11 @@ class FileStore:
             raise web.HTTPNotFound from None
         if file_name not in _FILE_NAMES or self._service.status(job) != JobStatus.COMPLETED:
             raise web.HTTPNotFound
-        folder = await self._folder(job)
+        folder = await self._folder_of(job)
         content_type = _CONTENT_TYPES[Path(file_name).suffix]
         return StoredFile(folder / file_name, content_type)
 
-    async def _folder(self, job: Job) -> Path:
+    async def _folder_of(self, job: Job) -> Path:
         rendering = self._renderings.pop(job.video_id, None)
         if rendering is None or (rendering.done() and rendering.exception()):
             loop = asyncio.get_running_loop()
@@ -127,7 +110,7 @@ class FileStore:
 
     def _forget_oldest(self) -> None:
         done = [video_id for video_id, rendering in self._renderings.items() if rendering.done()]
-        for video_id in done[: max(0, len(self._renderings) - self._most_jobs_kept)]:
+        for video_id in done[: max(0, len(self._renderings) - MOST_JOBS_KEPT)]:
             self._forget(video_id)
 
     def _forget(self, video_id: str) -> None:
@@ -148,7 +131,7 @@ class FileStore:
             height=height,
             first_frame=self._sources.first_frame(job),
         )
-        folder = Path(tempfile.mkdtemp(dir=self._temporary.name))
+        folder = Path(tempfile.mkdtemp(dir=self._folder))
         render(scene, folder)
         self.jobs_rendered += 1
         return folder

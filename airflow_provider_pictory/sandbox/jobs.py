@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 ENDED = frozenset({JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CLEANED})
 
 
-@dataclass(frozen=True)
+@dataclass(kw_only=True)
 class Fate:
     """
     What becomes of a job, decided when it is submitted; without any word it goes well.
@@ -43,24 +43,16 @@ class Fate:
     is_foreign: bool = False
 
 
-GOOD_FATE = Fate()
-
-
-@dataclass
-class Job:
+@dataclass(kw_only=True)
+class Job(Fate):
     """
-    One job.
+    One job, with its fate before it.
 
     :param order: the accepted submission.
     :param created_at: from when on it exists.
     :param ends_at: when the outcome shows itself.
-    :param outcome: the status from then on.
     :param position: its place among all jobs, in the order of submission.
-    :param known_at: from when on it can be asked for.
     :param cleaned_at: when its outputs go, if ever.
-    :param first_status: what it shows as its status at first.
-    :param first_status_until: until when it does so.
-    :param is_foreign: whether another client of the account submitted it.
     :param awaits_source: whether what its video starts from is still being fetched; it can't end before.
     :param credits_taken: what the account has paid for it and not got back.
     :param polls: how often it was asked for, whatever the response was.
@@ -74,14 +66,7 @@ class Job:
     created_at: float
     ends_at: float
     position: int
-    outcome: str = JobStatus.COMPLETED
-    error_code: str | None = None
-    error_message: str | None = None
-    known_at: float = 0.0
     cleaned_at: float | None = None
-    first_status: str = JobStatus.IN_PROGRESS
-    first_status_until: float = 0.0
-    is_foreign: bool = False
     awaits_source: bool = False
     credits_taken: float = 0.0
     polls: int = 0
@@ -90,36 +75,11 @@ class Job:
     job_id: str = field(default_factory=lambda: str(uuid.uuid4()))
     video_id: str = field(default_factory=lambda: str(uuid.uuid4()))
 
-    @classmethod
-    def of(
-        cls, order: VideoOrder, fate: Fate, created_at: float, render_seconds: float, position: int
-    ) -> Job:
-        """
-        Make a job that has its fate before it.
-
-        :param render_seconds: how long it takes, unless its fate knows better.
-        """
-        seconds = render_seconds if fate.render_seconds is None else fate.render_seconds
-        ends_at = created_at + seconds
-        return cls(
-            order=order,
-            created_at=created_at,
-            ends_at=ends_at,
-            position=position,
-            outcome=fate.outcome,
-            error_code=fate.error_code,
-            error_message=fate.error_message,
-            known_at=created_at + fate.unknown_for,
-            cleaned_at=None if fate.cleaned_after is None else ends_at + fate.cleaned_after,
-            first_status=fate.first_status,
-            first_status_until=created_at + fate.first_status_for,
-            is_foreign=fate.is_foreign,
-        )
-
     def status_at(self, moment: float) -> str:
         """Tell what the job is at a moment."""
         if moment < self.ends_at or self.awaits_source:
-            return self.first_status if moment < self.first_status_until else JobStatus.IN_PROGRESS
+            is_at_first = moment < self.created_at + self.first_status_for
+            return self.first_status if is_at_first else JobStatus.IN_PROGRESS
         if self.cleaned_at is not None and moment >= self.cleaned_at:
             return JobStatus.CLEANED
         return self.outcome

@@ -10,15 +10,13 @@ import base64
 import json
 from typing import TYPE_CHECKING, TypeVar
 
+from airflow_provider_pictory.sandbox.bodies import invalid_parameter
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 Item = TypeVar("Item")
 Place = tuple[float, int]
-
-
-class InvalidPageKeyError(ValueError):
-    """A page key that no list has given out."""
 
 
 def page(
@@ -32,7 +30,7 @@ def page(
     :param size: how many items a page holds.
     :param page_key: which page; the first without it.
     :return: the page's items, newest first, and the next page's key unless this is the last one.
-    :raises InvalidPageKeyError: when the key can't be read.
+    :raises InvalidBodyError: when no list has given out the key.
     """
     newest_first = sorted(items, key=place, reverse=True)
     if page_key is not None:
@@ -51,4 +49,4 @@ def _read(page_key: str) -> Place:
         moment, position = json.loads(base64.urlsafe_b64decode(page_key.encode()))
         return float(moment), int(position)
     except (ValueError, TypeError, OverflowError, RecursionError):
-        raise InvalidPageKeyError(page_key) from None
+        raise invalid_parameter("nextPageKey") from None

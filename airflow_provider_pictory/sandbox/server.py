@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import logging
 from contextlib import asynccontextmanager
@@ -14,26 +15,19 @@ from aiohttp import web
 from airflow_provider_pictory.sandbox.addresses import CONTROL_PREFIX
 from airflow_provider_pictory.sandbox.api_routes import ApiRoutes
 from airflow_provider_pictory.sandbox.control import Control
-from airflow_provider_pictory.sandbox.counting import RequestCounter
+from airflow_provider_pictory.sandbox.control_routes import ControlRoutes
 from airflow_provider_pictory.sandbox.edge import content_delivery_network, errors_as_json, key_check
-from airflow_provider_pictory.sandbox.faults import FaultInjector
-from airflow_provider_pictory.sandbox.faults.connections import Connections
-from airflow_provider_pictory.sandbox.faults.control import FaultControl
-from airflow_provider_pictory.sandbox.faults.foreign_jobs import ForeignJobs
 from airflow_provider_pictory.sandbox.faults.middleware import FaultyFront
-from airflow_provider_pictory.sandbox.faults.result_urls import ResultUrls
-from airflow_provider_pictory.sandbox.files import FileStore
 from airflow_provider_pictory.sandbox.pages import page_check
-from airflow_provider_pictory.sandbox.scripted_responses import ScriptedResponses
-from airflow_provider_pictory.sandbox.service import Clock, Service
+from airflow_provider_pictory.sandbox.parts import Parts
 from airflow_provider_pictory.sandbox.settings import Settings
-from airflow_provider_pictory.sandbox.sources import Sources
-from airflow_provider_pictory.sandbox.webhooks import Webhooks
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator
 
     from aiohttp.typedefs import Handler, Middleware
+
+    from airflow_provider_pictory.sandbox.service import Clock
 
 _SECONDS_FOR_OPEN_REQUESTS = 1.0
 _ADDRESSES_OF_ALL_INTERFACES = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
@@ -48,67 +42,58 @@ class RunningServer:
 
     :param url: its base URL, without the API's path.
     :param control: what looks into it and steers it, on its event loop.
+    :param loop: the event loop.
     """
 
     url: str
     control: Control
+    loop: asyncio.AbstractEventLoop
 
 
 @asynccontextmanager
-async def serve(
-    settings: Settings, *, clock: Clock | None = None, interventions: Sequence[Middleware] = ()
-) -> AsyncIterator[RunningServer]:
+async def serve(settings: Settings, *, clock: Clock | None = None) -> AsyncIterator[RunningServer]:
     """
     Run a sandbox for as long as the context lasts.
 
     :param settings: what the user chose.
     :param clock: whose time counts; the machine's without it.
-    :param interventions: middlewares that may delay, replace or drop what the service responds, for what the
-        faults don't offer. They stand behind those and in front of the API's own checks, so the service may
-        or may not have acted, as they like; requests for the control surface pass through them as well.
     :raises OSError: when it can't listen where it shall.
     """
-    clock = clock or Clock()
-    service = Service(render_seconds=settings.render_seconds, credit_limit=settings.credits, clock=clock)
-    injector, connections = FaultInjector(clock, settings.faults, settings.seed), Connections()
-    foreign_jobs, result_urls = ForeignJobs(service, injector), ResultUrls(injector, clock)
-    webhooks, scripted_responses = Webhooks(service), ScriptedResponses()
-    with (
-        Sources(service, webhooks.send_due, is_fetching=settings.fetch_sources) as sources,
-        FileStore(service, sources, result_urls) as files,
-    ):
-        service.when_forgotten += [files.forget, sources.forget, webhooks.forget]
-        counter = RequestCounter(service.note_poll)
-        control = Control(service, files, webhooks, counter, scripted_responses, FaultControl(injector))
-        application = web.Application(
-            middlewares=[
-                dated_by(clock),
-                page_check(settings.host),
-                counter.middleware,
-                scripted_responses.middleware,
-                FaultyFront(injector, connections, foreign_jobs).middleware,
-                *interventions,
-                errors_as_json,
-                content_delivery_network,
-                key_check(settings.api_key),
-            ]
-        )
-        application.on_response_prepare.append(counter.count_status)
-        application.on_shutdown.append(connections.end_all)
-        for part in (ApiRoutes(service, files, webhooks, sources, injector, result_urls), files, control):
-            application.add_routes(part.routes())
-        runner = web.AppRunner(
-            application, shutdown_timeout=_SECONDS_FOR_OPEN_REQUESTS, access_log_format='"%r" %s'
-        )
-        await runner.setup()
-        try:
-            await web.TCPSite(runner, settings.host, settings.port).start()
-            _warn_unless_local(runner)
-            yield RunningServer(_url(runner), control)
-        finally:
-            await sources.close()
-            await webhooks.close()
-            await runner.cleanup()
+    parts = Parts(settings, clock)
+    control = Control(parts)
+    runner = web.AppRunner(
+        _application(parts, control),
+        shutdown_timeout=_SECONDS_FOR_OPEN_REQUESTS,
+        access_log_format='"%r" %s',
+    )
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, settings.host, settings.port).start()
+        _warn_unless_local(runner)
+        yield RunningServer(_url(runner), control, asyncio.get_running_loop())
+    finally:
+        await runner.cleanup()
+
+
+def _application(parts: Parts, control: Control) -> web.Application:
+    application = web.Application(
+        middlewares=[
+            dated_by(parts.clock),
+            page_check(parts.settings.host),
+            parts.counter.middleware,
+            parts.scripted_responses.middleware,
+            FaultyFront(parts.injector, parts.connections, parts.other_clients).middleware,
+            errors_as_json,
+            content_delivery_network,
+            key_check(parts.settings.api_key),
+        ]
+    )
+    for routes in (ApiRoutes(parts), parts.files, ControlRoutes(control)):
+        application.add_routes(routes.routes())
+    application.on_response_prepare.append(parts.counter.count_status)
+    application.on_shutdown.extend([parts.connections.end_all, parts.sources.stop, parts.webhooks.stop])
+    application.on_cleanup.extend([parts.files.stop, parts.remove_folder])
+    return application
 
 
 def dated_by(clock: Clock) -> Middleware:
@@ -133,7 +118,7 @@ def _warn_unless_local(runner: web.AppRunner) -> None:
             "your own it listens on %s alone",
             ", ".join(addresses),
             CONTROL_PREFIX,
-            Settings.host,
+            Settings().host,
         )
 
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from airflow_provider_pictory.api.jobs import JobStatus
-from airflow_provider_pictory.sandbox.jobs import ENDED, GOOD_FATE, Fate, Job
+from airflow_provider_pictory.sandbox.jobs import ENDED, Fate, Job
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -122,11 +122,6 @@ class Service:
         return self.jobs_at(self.clock.now())
 
     @property
-    def finished_jobs(self) -> list[Job]:
-        """The jobs whose video is there, in the order of their submission."""
-        return self.finished_jobs_at(self.clock.now())
-
-    @property
     def credits_used(self) -> float:
         """What was taken and not given back."""
         self._settle_due()
@@ -147,12 +142,12 @@ class Service:
         """Return the jobs whose video was there at a moment, in the order of their submission."""
         return [job for job in self.jobs_at(moment) if job.status_at(moment) == JobStatus.COMPLETED]
 
-    def submit(self, order: VideoOrder, fate: Fate = GOOD_FATE, *, created_at: float | None = None) -> Job:
+    def submit(self, order: VideoOrder, fate: Fate | None = None, *, created_at: float | None = None) -> Job:
         """
         Take an order and its price.
 
         :param order: what to make.
-        :param fate: what becomes of it.
+        :param fate: what becomes of it; all goes well without.
         :param created_at: when it came, where that is known only now.
         :raises InsufficientCreditsError: when the price isn't covered; nothing was taken.
         :raises TooManyJobsError: when there is no room for it; nothing was taken.
@@ -160,9 +155,12 @@ class Service:
         if self.credits_used + self._credits_promised + order.price > self.credit_limit:
             raise InsufficientCreditsError
         self._make_room(order)
-        now = self.clock.now()
+        fate, now = fate or Fate(), self.clock.now()
         created_at = (now if created_at is None else created_at) + fate.appears_after
-        job = Job.of(order, fate, created_at, self.render_seconds, self._jobs_ever)
+        ends_at = created_at + (self.render_seconds if fate.render_seconds is None else fate.render_seconds)
+        job = Job(**vars(fate), order=order, created_at=created_at, ends_at=ends_at, position=self._jobs_ever)
+        if job.cleaned_after is not None:
+            job.cleaned_at = ends_at + job.cleaned_after
         self._jobs_ever += 1
         self._bytes_of_orders += order.size
         self._jobs[job.job_id] = job
@@ -206,7 +204,7 @@ class Service:
         :raises UnknownJobError: when there is none of this id, or not yet.
         """
         job = self.job(job_id)
-        if job.known_at > self.clock.now():
+        if job.created_at + job.unknown_for > self.clock.now():
             raise UnknownJobError(job_id)
         return job
 
@@ -253,7 +251,7 @@ class Service:
         error_message: str | None = None,
     ) -> Job:
         """
-        Return a job another fate, from this moment on; its credits follow.
+        Give a job another fate, from this moment on; its credits follow.
 
         :param status: any text; one that Pictory doesn't document is reported as it is, and isn't an end.
         :param error_code: of a failure.
@@ -292,11 +290,13 @@ class Service:
         while len(self._jobs) >= MOST_JOBS or self._bytes_of_orders + order.size > MOST_BYTES_OF_ORDERS:
             oldest = next((job for job in self._jobs.values() if self.has_ended(job)), None)
             if oldest is None:
-                raise TooManyJobsError
+                raise TooManyJobsError(
+                    f"The sandbox keeps at most {MOST_JOBS} jobs, and none of them has ended."
+                )
             self.forget(oldest)
 
     def _settle_due(self) -> None:
-        """Take and give back what time has brought about since anybody last polled the credits."""
+        """Take and give back what time has brought about since anybody last asked for the credits."""
         now = self.clock.now()
         while self._to_settle and self._to_settle[0][0] <= now:
             moment, _, job, due = heapq.heappop(self._to_settle)

@@ -1,40 +1,34 @@
-"""How a sandbox is set up, with the one set of defaults that the command and the fixtures share."""
+"""How a sandbox is set up: one model for the command, which makes its options of it, and the fixtures."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pydantic import BaseModel, ConfigDict, Field
 
-if TYPE_CHECKING:
-    from airflow_provider_pictory.sandbox.faults import Fault
+from airflow_provider_pictory.sandbox.faults import Fault
 
 KEY_PREFIX = "pictai_"
 EXAMPLE_KEY = f"{KEY_PREFIX}sandbox"
 
 
-@dataclass(frozen=True)
-class Settings:
-    """
-    What a user can choose.
+class Settings(BaseModel):
+    """What a user can choose; the default host can't be reached from other machines."""
 
-    :param host: the address to listen on; the default can't be reached from other machines.
-    :param port: the port to listen on; 0 takes a free one.
-    :param render_seconds: how long a job stays in progress.
-    :param credits: the AI credits of the account.
-    :param api_key: the only accepted API key; without it, any key that starts with ``pictai_`` is.
-    :param fetch_sources: whether videos start from the pictures and videos that their orders name.
-    :param faults: what goes wrong from the beginning.
-    :param seed: makes the faults repeatable; a random one without it.
-    """
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
 
-    host: str = "127.0.0.1"
-    port: int = 0
-    render_seconds: float = 20
-    credits: float = 22000
-    api_key: str | None = None
-    fetch_sources: bool = True
-    faults: tuple[Fault, ...] = ()
-    seed: int | None = None
+    host: str = Field(default="127.0.0.1", description="the address to listen on")
+    port: int = Field(default=0, ge=0, le=65535, description="the port to listen on; 0 takes a free one")
+    render_seconds: float = Field(default=20, ge=0, description="how many seconds a job stays in progress")
+    credits: float = Field(default=22000, ge=0, description="the AI credits of the account")
+    api_key: str | None = Field(
+        default=None, description=f"the only accepted key; without it, any that starts with {KEY_PREFIX} is"
+    )
+    fetch_sources: bool = Field(
+        default=True, description="don't fetch what videos start from; show their prompts alone"
+    )
+    faults: tuple[Fault, ...] = Field(
+        default=(), description="what goes wrong, such as server-error:status=503,rate=0.1; can be repeated"
+    )
+    seed: int | None = Field(default=None, description="makes the faults repeatable; a random one without it")
 
     @property
     def usable_key(self) -> str:

@@ -13,9 +13,7 @@ from __future__ import annotations
 import asyncio
 import io
 import re
-import tempfile
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import aiohttp
@@ -27,7 +25,9 @@ from airflow_provider_pictory.sandbox import wire
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import TracebackType
+    from pathlib import Path
+
+    from aiohttp import web
 
     from airflow_provider_pictory.sandbox.jobs import Job
     from airflow_provider_pictory.sandbox.service import Service
@@ -62,37 +62,23 @@ class Sources:
     Fetches what videos start from, beside everything else.
 
     :param service: whose jobs they are.
+    :param folder: where to keep what was fetched.
     :param when_settled: called after each time that a job's source is there, or has failed the job.
     :param is_fetching: whether to fetch anything; otherwise every video is made as if from its prompt alone.
     """
 
     def __init__(
-        self,
-        service: Service,
-        when_settled: Callable[[], None] = lambda: None,
-        *,
-        is_fetching: bool = True,
+        self, service: Service, folder: Path, when_settled: Callable[[], None], *, is_fetching: bool
     ) -> None:
         self._service = service
+        self._folder = folder
         self._when_settled = when_settled
         self._is_fetching = is_fetching
-        self._temporary = tempfile.TemporaryDirectory(prefix="pictory-sandbox-sources-")
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._turns = asyncio.Semaphore(_MOST_AT_ONCE)
 
-    def __enter__(self) -> Sources:
-        return self
-
-    def __exit__(
-        self,
-        exception_type: type[BaseException] | None,
-        exception: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._temporary.cleanup()
-
-    async def close(self) -> None:
-        """Give up all that is still being fetched."""
+    async def stop(self, application: web.Application) -> None:
+        """Give up all that is still being fetched, since the server ends."""
         tasks = list(self._tasks.values())
         for task in tasks:
             task.cancel()
@@ -131,7 +117,7 @@ class Sources:
         self._path(job).unlink(missing_ok=True)
 
     def _path(self, job: Job) -> Path:
-        return Path(self._temporary.name, f"{job.video_id}.png")
+        return self._folder / f"{job.video_id}.png"
 
     async def _settle(self, job: Job) -> None:
         fault: str | None = None

@@ -16,18 +16,16 @@ see, and ``pictory_sandbox_session_factory``.
 from __future__ import annotations
 
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Concatenate, ParamSpec
 
 import pytest
 
 from airflow_provider_pictory.sandbox.background import PictorySandbox
-from airflow_provider_pictory.sandbox.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterator
 
-    from airflow_provider_pictory.sandbox.faults import FaultForm
-    from airflow_provider_pictory.sandbox.service import Clock
+Parameters = ParamSpec("Parameters")
 
 __all__ = [
     "PictorySandbox",
@@ -39,37 +37,35 @@ __all__ = [
 ]
 
 
-class PictorySandboxFactory(Protocol):
+def _starting(
+    make: Callable[Parameters, PictorySandbox],
+) -> Callable[Concatenate[PictorySandboxFactory, Parameters], PictorySandbox]:
+    def start(
+        factory: PictorySandboxFactory, /, *arguments: Parameters.args, **named: Parameters.kwargs
+    ) -> PictorySandbox:
+        return factory.enter_context(make(*arguments, **named))
+
+    return start
+
+
+class PictorySandboxFactory(ExitStack):
     """Starts sandboxes that end with the test, or the session; takes what :class:`PictorySandbox` takes."""
 
-    def __call__(
-        self,
-        *,
-        render_seconds: float = 0.0,
-        credits: float = Settings.credits,  # noqa: A002  (the name that users guess)
-        api_key: str | None = None,
-        host: str = Settings.host,
-        port: int = 0,
-        clock: Clock | None = None,
-        fetch_sources: bool = True,
-        faults: Iterable[FaultForm] = (),
-        seed: int | None = None,
-    ) -> PictorySandbox:
-        """Start one."""
+    __call__ = _starting(PictorySandbox)
 
 
 @pytest.fixture
 def pictory_sandbox_factory() -> Iterator[PictorySandboxFactory]:
     """Start sandboxes with arguments, such as ``pictory_sandbox_factory(render_seconds=5, credits=10)``."""
-    with ExitStack() as running:
-        yield lambda **arguments: running.enter_context(PictorySandbox(**arguments))
+    with PictorySandboxFactory() as factory:
+        yield factory
 
 
 @pytest.fixture(scope="session")
 def pictory_sandbox_session_factory() -> Iterator[PictorySandboxFactory]:
     """Start sandboxes with arguments that go on until all tests have ended."""
-    with ExitStack() as running:
-        yield lambda **arguments: running.enter_context(PictorySandbox(**arguments))
+    with PictorySandboxFactory() as factory:
+        yield factory
 
 
 @pytest.fixture(scope="session")

@@ -19,12 +19,13 @@ from airflow_provider_pictory.sandbox import wire
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from aiohttp import web
+
     from airflow_provider_pictory.sandbox.jobs import Job
     from airflow_provider_pictory.sandbox.service import Service
 
 _SHORTEST_WAIT = 0.01
 _TIME_LIMIT = aiohttp.ClientTimeout(total=5)
-_AT_THE_END = (0.0,)
 _MOST_AT_ONCE = 20
 
 log = logging.getLogger(__name__)
@@ -60,7 +61,7 @@ class Webhooks:
         self.sent = 0
         self.failed = 0
 
-    def watch(self, job: Job, links: wire.Links, delays: Iterable[float] = _AT_THE_END) -> None:
+    def watch(self, job: Job, links: wire.Links, delays: Iterable[float]) -> None:
         """
         Plan the notifications of a job that wants them.
 
@@ -83,8 +84,8 @@ class Webhooks:
         if (notifications := self._waiting.pop(job.job_id, None)) and notifications.timer:
             notifications.timer.cancel()
 
-    async def close(self) -> None:
-        """Give up all calls under way."""
+    async def stop(self, application: web.Application) -> None:
+        """Give up all calls under way, since the server ends."""
         self._waiting.clear()
         calls = list(self._calls)
         for call in calls:

@@ -18,9 +18,9 @@ from airflow_provider_pictory.sandbox.addresses import FILES_PREFIX
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from airflow_provider_pictory.sandbox.bodies import InvalidBodyError
     from airflow_provider_pictory.sandbox.jobs import Job
     from airflow_provider_pictory.sandbox.service import Service, Transaction
-    from airflow_provider_pictory.sandbox.validation import InvalidBodyError
 
 # Small enough to be rendered in a second, even numbers as H.264 wants them, and exact to the ratio.
 FRAME_SIZES = {
@@ -41,7 +41,7 @@ Document = dict[str, Any]
 
 
 def submission(job: Job) -> Document:
-    """Response a submission."""
+    """Return the response to a submission."""
     return {"success": True, "data": {"jobId": job.job_id}}
 
 
@@ -53,7 +53,7 @@ class Links:
     :param query: gives what comes after a file's path, in this response.
     """
 
-    def __init__(self, base_url: str, query: Callable[[Job], str] = lambda job: "") -> None:
+    def __init__(self, base_url: str, query: Callable[[Job], str]) -> None:
         self._base_url = base_url
         self._query = query
 
@@ -65,7 +65,7 @@ class Links:
 
 
 def job_document(job: Job, moment: float, links: Links) -> Document:
-    """Response the question for a job as it is at a moment; a webhook gets the same."""
+    """Return a job as it is at a moment; a webhook gets the same."""
     is_success = job.status_at(moment) != JobStatus.FAILED
     return {"job_id": job.job_id, "success": is_success, "data": _job_data(job, moment, links)}
 
@@ -91,7 +91,7 @@ def video_list_item(job: Job, links: Links) -> Document:
 
 
 def quota(service: Service) -> Document:
-    """Response the question for the quota."""
+    """Return the quota."""
     unused_minutes = {"used": 0, "limit": 600}
     return {
         "aiCredits": {"used": amount(service.credits_used), "limit": amount(service.credit_limit)},
@@ -115,19 +115,19 @@ def ledger_line(transaction: Transaction) -> Document:
 
 
 def invalid_body(error: InvalidBodyError) -> Document:
-    """Response a body that can't be accepted."""
+    """Return the response to a body that can't be accepted."""
     fields = [{"name": name, "errors": complaint} for name, complaint in error.faults.items()]
     return {"code": "INVALID_REQUEST_BODY", "message": error.message, "fields": fields}
 
 
 def unknown_job(job_id: str) -> Document:
-    """Response the question for a job that isn't there."""
+    """Return the response to a request for a job that isn't there."""
     data = {"error_code": "5000", "error_message": "JOB_NOT_FOUND"}
     return {"job_id": job_id, "success": False, "data": data}
 
 
 def error(message: str, code: str | None = None) -> Document:
-    """Response with an error that has no form of its own."""
+    """Return an error that has no form of its own."""
     return {"code": code, "message": message} if code else {"message": message}
 
 

@@ -13,7 +13,7 @@ from airflow_provider_pictory.sandbox.background import PictorySandbox
 from tests.sandbox.client import Client
 
 
-def test_it_responses_inside_the_with_statement_and_no_longer_after():
+def test_it_responds_inside_the_with_statement_and_no_longer_after():
     with PictorySandbox() as sandbox:
         url = sandbox.url
         assert requests.get(f"{url}/sandbox/counts", timeout=5).status_code == 200
@@ -44,8 +44,8 @@ def test_a_port_that_is_taken_is_an_error_and_nothing_is_left_running():
 
 
 def test_a_port_that_can_t_be_is_an_error():
-    with pytest.raises(OverflowError):
-        PictorySandbox(port=70_000).start()
+    with pytest.raises(ValueError, match="less than or equal to 65535"):
+        PictorySandbox(port=70_000)
 
 
 def test_it_can_be_started_again_and_has_forgotten_everything():

@@ -13,14 +13,14 @@ import pytest
 import requests
 
 from airflow_provider_pictory.sandbox.background import PictorySandbox
-from airflow_provider_pictory.sandbox.faults import Fault, FaultKind
+from airflow_provider_pictory.sandbox.faults.kinds import (
+    DropAfterProcessing,
+    DropBeforeProcessing,
+    DropWhileResponding,
+)
 from tests.sandbox.receiver import eventually
 
-DROPS = (
-    FaultKind.DROP_BEFORE_PROCESSING,
-    FaultKind.DROP_AFTER_PROCESSING,
-    FaultKind.DROP_WHILE_RESPONDING,
-)
+DROPS = (DropBeforeProcessing, DropAfterProcessing, DropWhileResponding)
 
 
 def submission(sandbox, padding=0):
@@ -51,18 +51,19 @@ def read_to_the_end(connection):
 @pytest.mark.parametrize("is_reset", [True, False])
 @pytest.mark.parametrize("kind", DROPS)
 def test_it_ends_by_reset_or_by_closing_before_or_after_the_job_is_there(faulty, kind, is_reset):
-    sandbox, client = faulty(Fault(kind, is_reset=is_reset, count=1))
+    fault = kind(is_reset=is_reset, count=1)
+    sandbox, client = faulty(fault)
     with connected(sandbox) as connection:
         connection.sendall(submission(sandbox))
 
         received, was_reset = read_to_the_end(connection)
 
     assert was_reset == is_reset
-    created = 0 if kind is FaultKind.DROP_BEFORE_PROCESSING else 1
+    created = 0 if kind is DropBeforeProcessing else 1
     counts = sandbox.counts()
     assert (counts["jobs_created"], counts["credits_used"]) == (created, 8 * created)
-    assert counts["faults"] == {kind: 1}
-    if kind is FaultKind.DROP_WHILE_RESPONDING:
+    assert counts["faults"] == {fault.kind: 1}
+    if kind is DropWhileResponding:
         headers, _, body = received.partition(b"\r\n\r\n")
         whole = len(json.dumps({"success": True, "data": {"jobId": sandbox.jobs()[0]["job_id"]}}))
         assert headers.startswith(b"HTTP/1.1 200 ")
@@ -84,7 +85,7 @@ def test_even_after_a_large_body_closing_is_no_reset(faulty):
 
 @pytest.mark.parametrize("kind", DROPS)
 def test_a_client_s_library_sees_an_error_and_can_go_on(faulty, kind):
-    _, client = faulty(Fault(kind, count=3))
+    _, client = faulty(kind(count=3))
 
     for _ in range(3):
         with pytest.raises((requests.ConnectionError, requests.exceptions.ChunkedEncodingError)):
@@ -127,15 +128,15 @@ def test_without_a_response_the_connection_stays_open_until_the_client_gives_up(
 
 def test_a_request_without_a_response_ends_when_its_client_has_gone(faulty):
     sandbox, client = faulty("no-response:count=3")
-    before = len(asyncio.all_tasks(sandbox._loop))
+    before = len(asyncio.all_tasks(sandbox._server.loop))
 
     for _ in range(3):
         with pytest.raises(requests.ReadTimeout):
             client.session.get(f"{client.api}/v1/quota", timeout=0.05)
-    assert len(asyncio.all_tasks(sandbox._loop)) > before
+    assert len(asyncio.all_tasks(sandbox._server.loop)) > before
 
     client.close()
-    eventually(lambda: len(asyncio.all_tasks(sandbox._loop)) <= before)
+    eventually(lambda: len(asyncio.all_tasks(sandbox._server.loop)) <= before)
 
 
 def test_without_a_response_the_service_can_have_acted(faulty):

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import logging
-import re
-
 import pytest
 import requests
 
-from airflow_provider_pictory.sandbox import command
 from airflow_provider_pictory.sandbox.background import PictorySandbox
-from airflow_provider_pictory.sandbox.faults import Fault, FaultKind, InvalidFaultError
-from tests.sandbox.test_command import connection, environment, running
-
-__all__ = ["environment"]
+from airflow_provider_pictory.sandbox.faults import InvalidFaultError
+from airflow_provider_pictory.sandbox.faults.kinds import ServerError
 
 SERVER_ERROR = {
     "kind": "server-error",
@@ -42,7 +36,7 @@ class TestInPython:
             return client.get("/v1/quota").status_code
 
         assert (pictory_sandbox.faults(), status()) == ([], 200)
-        pictory_sandbox.set_faults([Fault(FaultKind.SERVER_ERROR, count=1), "html-page:count=1"])
+        pictory_sandbox.set_faults([ServerError(count=1), "html-page:count=1"])
         pictory_sandbox.add_fault({"kind": "cdn-refusal"})
         assert [status() for _ in range(4)] == [500, 200, 403, 403]
         assert [(it["kind"], it["times"]) for it in pictory_sandbox.faults()] == [
@@ -136,53 +130,3 @@ class TestOverHttp:
 
         assert control("GET").status_code == 200
         assert requests.get(f"{pictory_sandbox.url}/sandbox/counts", timeout=5).status_code == 200
-
-
-class TestCommand:
-    def test_options_set_them_and_the_log_says_so(self, environment):
-        options = ["--port", "0", "--fault", "server-error:status=503,count=1", "--fault", "html-page"]
-        with running(environment, *options, "--seed", "7") as process:
-            url = connection(process)["host"]
-            line = process.stderr.readline()
-            found = requests.get(f"{url}/sandbox/faults", timeout=5).json()
-            statuses = [requests.get(f"{url}/pictoryapis/v1/quota", timeout=5).status_code for _ in range(2)]
-
-        assert line.strip().endswith("Going wrong on purpose: server-error, html-page; --seed 7 repeats it")
-        assert (found["seed"], [it["kind"] for it in found["faults"]]) == (7, ["server-error", "html-page"])
-        assert statuses == [503, 200]
-
-    @pytest.mark.parametrize(
-        ("options", "named"),
-        [
-            (["--fault", "sever-error"], "argument --fault: 'sever-error' is no kind of fault"),
-            (["--fault", "server-error:rate=2"], "rate must be a number from 0 to 1, not 2.0"),
-            (["--fault", "server-error:%d=%s"], "has no parameter '%d', only"),
-            (["--fault", "html-page", "--fault", ""], "'' is no kind of fault"),
-            (["--seed", "x"], "argument --seed"),
-        ],
-    )
-    def test_a_wrong_option_is_explained(self, capsys, options, named):
-        with pytest.raises(SystemExit) as ended:
-            command.main(options)
-
-        assert ended.value.code == 2
-        assert named in capsys.readouterr().err
-
-    def test_all_faults_are_listed_and_help_names_them(self, capsys):
-        for option in ("--list-faults", "--help"):
-            with pytest.raises(SystemExit) as ended:
-                command.main([option])
-            assert ended.value.code == 0
-            shown = capsys.readouterr().out
-            for kind in FaultKind:
-                assert re.search(rf"(?<![a-z-]){kind}(?![a-z-])", shown)
-
-    def test_without_faults_nothing_is_said(self, monkeypatch, caplog):
-        async def serve(settings):
-            assert settings.faults == ()
-            assert settings.seed is None
-
-        monkeypatch.setattr(command, "_serve", serve)
-        with caplog.at_level(logging.INFO):
-            assert command.main(["--port", "0"]) == 0
-        assert "purpose" not in caplog.text

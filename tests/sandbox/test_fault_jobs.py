@@ -7,8 +7,9 @@ import json
 import pytest
 import requests
 
-from airflow_provider_pictory.sandbox.faults import FaultInjector, read_faults
-from airflow_provider_pictory.sandbox.faults.foreign_jobs import ForeignJobs
+from airflow_provider_pictory.sandbox.faults import read_faults
+from airflow_provider_pictory.sandbox.faults.injector import FaultInjector
+from airflow_provider_pictory.sandbox.faults.other_clients import OtherClients
 from airflow_provider_pictory.sandbox.service import Clock, Service
 
 
@@ -311,16 +312,16 @@ class TestForeignJobs:
     def test_of_the_past_they_have_the_right_times_and_the_newest_only(self):
         clock = Clock(lambda: 1_800_000_000.0)
         service = Service(render_seconds=1, credit_limit=10**9, clock=clock)
-        foreign_jobs = ForeignJobs(
+        other_clients = OtherClients(
             service, FaultInjector(clock, read_faults(["foreign-jobs:per-second=1"]), 1)
         )
         clock.advance(10**6)
 
-        foreign_jobs.catch_up()
+        other_clients.catch_up()
         assert len(service.jobs) == 1000
         assert service.jobs[0].created_at == 1_800_000_000 + 10**6 - 999
         clock.advance(500)
-        foreign_jobs.catch_up()
+        other_clients.catch_up()
 
         assert len(service.jobs) == 1000
         assert service.jobs[-1].created_at == clock.now()

@@ -10,7 +10,7 @@ from email.utils import parsedate_to_datetime
 import pytest
 import requests
 
-from airflow_provider_pictory.sandbox.faults import Fault, FaultKind
+from airflow_provider_pictory.sandbox.faults.kinds import HtmlPage, ServerError
 from airflow_provider_pictory.sandbox.faults.responses import of_wrong_shape
 
 
@@ -18,7 +18,7 @@ class TestServerErrors:
     @pytest.mark.parametrize("status", [500, 502, 503, 504, 520, 599])
     @pytest.mark.parametrize("has_body", [True, False])
     def test_they_come_with_and_without_a_body(self, faulty, status, has_body):
-        sandbox, client = faulty(Fault(FaultKind.SERVER_ERROR, status=status, has_body=has_body))
+        sandbox, client = faulty(ServerError(status=status, has_body=has_body))
 
         response = client.submit()
 
@@ -153,7 +153,7 @@ def test_a_truncated_response_is_whole_to_http_and_no_json(faulty, method):
 
 @pytest.mark.parametrize("is_processed", [True, False])
 def test_a_page_can_have_the_status_of_a_success(faulty, is_processed):
-    sandbox, client = faulty(Fault(FaultKind.HTML_PAGE, is_processed=is_processed))
+    sandbox, client = faulty(HtmlPage(is_processed=is_processed))
 
     response = client.submit()
 

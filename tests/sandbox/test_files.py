@@ -6,14 +6,12 @@ import tempfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 
 import pytest
 import requests
 
-from airflow_provider_pictory.sandbox import files, server
+from airflow_provider_pictory.sandbox import files
 from airflow_provider_pictory.sandbox.background import PictorySandbox
-from airflow_provider_pictory.sandbox.files import FileStore
 from airflow_provider_pictory.sandbox.wire import IMAGE_FILES, VIDEO_FILE
 from tests.sandbox.client import Client
 
@@ -26,14 +24,14 @@ CONTENT_TYPES = {
 }
 
 
-def test_a_thousand_jobs_that_nobody_watches_cost_nothing(pictory_sandbox, client):
+def test_many_jobs_that_nobody_watches_cost_nothing(pictory_sandbox, client):
     begin = time.process_time()
-    for _ in range(1000):
+    for _ in range(200):
         client.submitted(duration="8s")
 
-    assert time.process_time() - begin < 10
+    assert time.process_time() - begin < 2
     counts = pictory_sandbox.counts()
-    assert (counts["jobs_created"], counts["jobs_rendered"]) == (1000, 0)
+    assert (counts["jobs_created"], counts["jobs_rendered"]) == (200, 0)
 
 
 def test_all_files_are_there_without_a_key_and_come_from_one_rendering(pictory_sandbox, client):
@@ -116,7 +114,7 @@ def test_unknown_files_are_a_404(pictory_sandbox, client):
     assert pictory_sandbox.counts()["jobs_rendered"] == 0
 
 
-def test_the_api_responses_fast_while_a_video_is_rendered(client):
+def test_the_api_responds_fast_while_a_video_is_rendered(client):
     url = client.data(client.submitted(duration="10s"))["url"]
     client.ai_credits()
     waits = []
@@ -144,7 +142,7 @@ def temporary_folder(monkeypatch, tmp_path):
 def test_the_folder_is_bounded_and_what_is_gone_is_rendered_again(
     monkeypatch, temporary_folder, pictory_sandbox_factory, client_of
 ):
-    monkeypatch.setattr(server, "FileStore", partial(FileStore, most_jobs_kept=2))
+    monkeypatch.setattr(files, "MOST_JOBS_KEPT", 2)
     sandbox = pictory_sandbox_factory()
     client = client_of(sandbox)
     urls = [client.data(client.submitted(model="veo3.1"))["thumbnailImageUrl"] for _ in range(3)]

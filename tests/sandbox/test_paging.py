@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_pictory.sandbox.paging import InvalidPageKeyError, page
+from airflow_provider_pictory.sandbox.bodies import InvalidBodyError
+from airflow_provider_pictory.sandbox.paging import page
 
 
 def place(item):
@@ -43,5 +44,5 @@ def test_items_that_arrive_or_go_between_two_pages_shift_nothing():
 
 @pytest.mark.parametrize("page_key", ["2", "\u00e9", "bnVsbA==", "WzFd", "WyJhIiwgMV0=", "WzEsIDFlOTk5XQ=="])
 def test_a_made_up_page_key_is_refused(page_key):
-    with pytest.raises(InvalidPageKeyError):
+    with pytest.raises(InvalidBodyError, match="nextPageKey is invalid"):
         page(range(3), place, 1, page_key)

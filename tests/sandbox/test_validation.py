@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_pictory.api import MODEL_LIMITS, VideoModel, VideoRequest
-from airflow_provider_pictory.sandbox.validation import SOURCES, InvalidBodyError, read_order
+from airflow_provider_pictory.sandbox.bodies import InvalidBodyError
+from airflow_provider_pictory.sandbox.validation import SOURCES, read_order
 
 PROMPT = "A red fox walks through fresh snow"
 IMAGE = "https://example.com/image.png"
@@ -31,7 +32,7 @@ def test_a_prompt_alone_is_enough_and_gets_the_documented_defaults():
 
     assert accepted.model == VideoModel.PIXVERSE_5_5
     assert (accepted.aspect_ratio, accepted.duration, accepted.price) == ("16:9", 5, 8)
-    assert accepted.webhook is None
+    assert not accepted.webhook
     assert accepted.sources == {}
 
 

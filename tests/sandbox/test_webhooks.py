@@ -39,15 +39,6 @@ def test_a_forced_end_is_an_end_and_notified_once(pictory_sandbox_factory, clien
     assert receiver.notifications.empty()
 
 
-def test_moving_the_time_ahead_notifies(pictory_sandbox_factory, client_of, receiver):
-    sandbox = pictory_sandbox_factory(render_seconds=60)
-    client_of(sandbox).submitted(webhook=receiver.url)
-
-    sandbox.advance(60)
-
-    assert receiver.next()["data"]["status"] == "completed"
-
-
 def test_a_failure_is_counted_and_not_repeated(pictory_sandbox, client, receiver):
     receiver.status = 500
     client.submitted(webhook=receiver.url)

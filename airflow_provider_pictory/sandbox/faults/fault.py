@@ -1,106 +1,121 @@
-"""One fault: a checked value that says what goes wrong, for which requests or jobs, how often and when."""
+"""What all faults share: how often and when they happen, and a sentence for a value that can't be."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import Any, cast
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
-from airflow_provider_pictory.sandbox.addresses import API_PREFIX
-from airflow_provider_pictory.sandbox.faults.kinds import RULES, FaultKind
-from airflow_provider_pictory.sandbox.faults.parameters import (
-    PARAMETERS,
-    InvalidFaultError,
-    RetryAfter,
-    as_text,
-    shown,
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
 )
 
-_LOWEST_SERVER_ERROR = 500
+from airflow_provider_pictory.sandbox.addresses import API_PREFIX
+from airflow_provider_pictory.sandbox.bodies import shown
+
+if TYPE_CHECKING:
+    from pydantic.functional_validators import ModelWrapValidatorHandler
+
+# More would be no waiting but a mistake, and overflow in some calculation with times.
+_LARGEST_NUMBER = 10**9
+LONGEST_TEXT = 1000
+# The context of the validation of a fault that was written as text.
+AS_TEXT = "text"
+
+in_seconds = partial(Field, ge=0, le=_LARGEST_NUMBER, description="seconds from 0 up")
+at_least_one = partial(Field, ge=1, le=_LARGEST_NUMBER, description="a whole number from 1 up")
 
 
-@dataclass(frozen=True)
-class Fault:
+class InvalidFaultError(Exception):
+    """A fault that can't be; the message is one sentence that names what is wrong with it."""
+
+
+class Fault(BaseModel):
     """
     What goes wrong and when. Rate, count and schedule can be combined: all have to allow it.
 
-    Each kind has its own parameters and defaults, to be seen in
-    :data:`airflow_provider_pictory.sandbox.faults.kinds.RULES` or with ``pictory-sandbox --list-faults``;
-    ``None`` stands for the default.
+    Each kind is a subclass, whose docstring says what happens; a field's description says what it may be.
 
     :param kind: what goes wrong.
-    :param path: which requests: those whose path begins so, with or without ``/pictoryapis`` in front; all
-        that are for the API without it.
-    :param method: which requests: those of this method, or of any without it.
     :param rate: how likely it is, for each request or job.
     :param count: how many times it happens at most.
     :param after: from when on it happens, in seconds since it was set.
     :param until: until when it happens, in seconds since it was set.
-    :param status: the HTTP status.
-    :param has_body: whether the response says anything.
-    :param is_processed: whether the service acts on the request all the same, so that only its response is
-        lost.
-    :param is_reset: whether the connection is reset (RST) rather than closed (FIN).
-    :param seconds: how slow, late, long or old, depending on the kind.
-    :param retry_after: the form of the header ``Retry-After``.
-    :param budget: how many requests a rate limit allows.
-    :param window: in how many seconds it allows them.
-    :param error_code: of a failed job.
-    :param error_message: of a failed job.
-    :param job_status: what a job shows as its status.
-    :param per_second: how many jobs other clients submit.
-    :param same_prompt: whether those have the prompt of the last submission.
     :raises InvalidFaultError: when a value can't be, or the kind has no such parameter.
     """
 
-    kind: FaultKind
-    path: str | None = None
-    method: str | None = None
-    rate: float = 1.0
-    count: int | None = None
-    after: float = 0.0
-    until: float | None = None
-    status: int | None = None
-    has_body: bool | None = None
-    is_processed: bool | None = None
-    is_reset: bool | None = None
-    seconds: float | None = None
-    retry_after: RetryAfter | None = None
-    budget: int | None = None
-    window: float | None = None
-    error_code: str | None = None
-    error_message: str | None = None
-    job_status: str | None = None
-    per_second: float | None = None
-    same_prompt: bool | None = None
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
+    kinds: ClassVar[dict[str, type[Fault]]] = {}
 
-    def __post_init__(self) -> None:
-        kind = read_kind(self.kind)
-        self._set("kind", kind)
-        rules = RULES[kind]
-        for name, parameter in PARAMETERS.items():
-            value = getattr(self, name)
-            if value is None:
-                self._set(name, rules.defaults.get(name, _DEFAULTS[name]))
-            elif name not in rules.parameters:
-                raise no_such_parameter(kind, name)
-            elif not parameter.is_right(value):
-                wanted = parameter.wanted_as_value or parameter.wanted
-                raise InvalidFaultError(f"{kind}: {name} must be {wanted}, not {shown(value)}")
-        if self.retry_after is not None:
-            self._set("retry_after", RetryAfter(self.retry_after))
-        if self.method is not None:
-            self._set("method", self.method.upper())
-        if self.until is not None and self.until <= self.after:
-            raise InvalidFaultError(f"{kind}: until must be later than after, not {shown(self.until)}")
-        if kind is FaultKind.SERVER_ERROR and (self.status or 0) < _LOWEST_SERVER_ERROR:
-            raise InvalidFaultError(
-                f"{kind}: status must be an HTTP status from 500 to 599, not {shown(self.status)}"
-            )
+    kind: str
+    rate: float = Field(default=1.0, ge=0, le=1, description="a number from 0 to 1")
+    count: int | None = at_least_one(None)
+    after: float = in_seconds(0.0)
+    until: float | None = in_seconds(None)
 
-    @property
-    def is_acted_on(self) -> bool:
-        """Whether the service acts on a request that this befalls."""
-        return RULES[self.kind].is_always_processed or bool(self.is_processed)
+    @classmethod
+    def __pydantic_init_subclass__(cls, **arguments: Any) -> None:
+        kind = cls.model_fields["kind"]
+        if not kind.is_required():
+            Fault.kinds[kind.default] = cls
+
+    @classmethod
+    def parameters(cls) -> list[str]:
+        """Return the names of all parameters of this kind, its own first."""
+        names = [name for name in cls.model_fields if name != "kind"]
+        return sorted(names, key=lambda it: (it in Fault.model_fields, it in FilteredFault.model_fields))
+
+    @field_validator("until")
+    @classmethod
+    def _ends_after_it_begins(cls, value: float | None, info: ValidationInfo) -> float | None:
+        if value is not None and value <= info.data.get("after", 0.0):
+            raise ValueError("later than after")
+        return value
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _complain_in_one_sentence(
+        cls, values: Any, handler: ModelWrapValidatorHandler[Self], info: ValidationInfo
+    ) -> Self:
+        try:
+            return handler(values)
+        except ValidationError as error:
+            wrong = error.errors(include_url=False)[0]
+        is_text = info.context == AS_TEXT
+        kind, name = cls.model_fields["kind"].default, (*wrong["loc"], wrong["input"])[0]
+        written = as_written(name, is_text)
+        if (field := cls.model_fields.get(str(name))) is None:
+            listed = ", ".join(as_written(it, is_text) for it in cls.parameters())
+            raise InvalidFaultError(f"{kind} has no parameter {shown(written)}, only {listed}")
+        wanted = field.description or ("yes or no" if is_text else "true or false")
+        if wrong["type"] == "value_error":
+            wanted = wrong["ctx"]["error"]
+        raise InvalidFaultError(f"{kind}: {written} must be {wanted}, not {shown(wrong['input'])}")
+
+
+class FilteredFault(Fault):
+    """
+    What befalls only some requests: by default all that are for the API.
+
+    :param path: those whose path begins so, with or without ``/pictoryapis`` in front.
+    :param method: those of this method, or of any without it.
+    """
+
+    path: str | None = Field(
+        default=None,
+        pattern="^/",
+        max_length=LONGEST_TEXT,
+        description='the beginning of a path, such as "/v1/jobs/"',
+    )
+    method: Annotated[str | None, StringConstraints(pattern="^[A-Za-z]+$", to_upper=True)] = Field(
+        default=None, max_length=LONGEST_TEXT, description="an HTTP method"
+    )
 
     def is_for(self, method: str, path: str) -> bool:
         """Tell whether a request is one that this can befall."""
@@ -110,36 +125,7 @@ class Fault:
             return path.startswith(API_PREFIX)
         return path.startswith(self.path) or path.removeprefix(API_PREFIX).startswith(self.path)
 
-    def to_document(self) -> dict[str, Any]:
-        """Return the fault as JSON, with everything that is set."""
-        values = {field_.name: getattr(self, field_.name) for field_ in fields(self)}
-        return {name: value for name, value in values.items() if value is not None}
 
-    def _set(self, name: str, value: object) -> None:
-        object.__setattr__(self, name, value)
-
-
-_DEFAULTS = {field_.name: field_.default for field_ in fields(Fault)}
-
-
-def read_kind(name: object) -> FaultKind:
-    """
-    Find a kind by its name.
-
-    :raises InvalidFaultError: when there is none of that name.
-    """
-    try:
-        # Anything can come from JSON, and Enum copes with that.
-        return FaultKind(cast("str", name.replace("_", "-") if isinstance(name, str) else name))
-    except ValueError:
-        raise InvalidFaultError(f"{shown(name)} is no kind of fault, choose {', '.join(FaultKind)}") from None
-
-
-def no_such_parameter(kind: FaultKind, name: object, *, is_text: bool = False) -> InvalidFaultError:
-    """
-    Make the error for a parameter that a kind doesn't have.
-
-    :param is_text: whether the fault was written as text, with dashes.
-    """
-    listed = ", ".join(as_text(it) if is_text else it for it in RULES[kind].parameters)
-    return InvalidFaultError(f"{kind} has no parameter {shown(name)}, only {listed}")
+def as_written(name: Any, is_text: bool) -> Any:
+    """Return a parameter's name as the form has it that a fault is written in: in text, with dashes."""
+    return name.replace("_", "-") if is_text else name

@@ -9,16 +9,18 @@ from __future__ import annotations
 import random
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from airflow_provider_pictory.sandbox.faults.budget import RequestBudget
-from airflow_provider_pictory.sandbox.faults.kinds import RULES, FaultKind
+from airflow_provider_pictory.sandbox.faults.fault import Fault, FilteredFault
+from airflow_provider_pictory.sandbox.faults.kinds import RateLimit, RequestFault, SlowResponse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from airflow_provider_pictory.sandbox.faults.fault import Fault
     from airflow_provider_pictory.sandbox.service import Clock
+
+Kind = TypeVar("Kind", bound=Fault)
 
 _SEEDS = 2**32
 _WAIT_WITHOUT_BUDGET = 1.0
@@ -34,12 +36,12 @@ class Interference:
     :param wait: how many seconds remain until the rate limit has room again.
     """
 
-    fault: Fault | None = None
+    fault: RequestFault | None = None
     delay: float = 0.0
     wait: float = 0.0
 
 
-class SetFault:
+class SetFault(Generic[Kind]):
     """
     A fault at work.
 
@@ -49,13 +51,15 @@ class SetFault:
     ``times`` is how often it has happened, ``arrivals`` how often it could have where that follows time.
     """
 
-    def __init__(self, fault: Fault, set_at: float) -> None:
+    def __init__(self, fault: Kind, set_at: float) -> None:
         self.fault = fault
         self.times = 0
         self.arrivals = 0
-        self.budget = RequestBudget(fault.budget, fault.window or 1.0) if fault.budget else None
         self.begins_at = set_at + fault.after
         self.ends_at = float("inf") if fault.until is None else set_at + fault.until
+        self.budget: RequestBudget | None = None
+        if isinstance(fault, RateLimit) and fault.budget:
+            self.budget = RequestBudget(fault.budget, fault.window)
 
     @property
     def has_some_left(self) -> bool:
@@ -81,10 +85,8 @@ class FaultInjector:
 
     def __init__(self, clock: Clock, faults: Iterable[Fault] = (), seed: int | None = None) -> None:
         self._clock = clock
-        self._set_faults: list[SetFault] = []
-        self._on_requests: list[SetFault] = []
-        self._elsewhere: dict[FaultKind, list[SetFault]] = {}
-        self.times: Counter[FaultKind] = Counter()
+        self._set_faults: list[SetFault[Any]] = []
+        self.times: Counter[str] = Counter()
         self.requests_permitted = 0
         self.requests_limited = 0
         self.seed = seed if seed is not None else random.SystemRandom().randrange(_SEEDS)
@@ -107,45 +109,32 @@ class FaultInjector:
 
     def add(self, fault: Fault) -> None:
         """Set one more fault."""
-        set_fault = SetFault(fault, self._clock.now())
-        self._set_faults.append(set_fault)
-        if RULES[fault.kind].is_on_requests:
-            self._on_requests.append(set_fault)
-        else:
-            self._elsewhere.setdefault(fault.kind, []).append(set_fault)
+        self._set_faults.append(SetFault(fault, self._clock.now()))
 
     def clear(self) -> None:
         """Let nothing more go wrong; what has been decided for jobs stays."""
         self._set_faults.clear()
-        self._on_requests.clear()
-        self._elsewhere.clear()
 
     def describe(self) -> list[dict[str, Any]]:
         """Return all faults as JSON, with how often each has happened."""
-        return [{**it.fault.to_document(), "times": it.times} for it in self._set_faults]
+        return [{**it.fault.model_dump(exclude_none=True), "times": it.times} for it in self._set_faults]
 
     def on_request(self, method: str, path: str) -> Interference | None:
         """Decide what befalls a request: one fault at most, though it can be late as well."""
-        if not self._on_requests:
-            return None
-        now = self._clock.now()
-        fitting = [it for it in self._on_requests if it.is_on(now) and it.fault.is_for(method, path)]
-        if not fitting:
-            return None
         # A limit stands in front of everything else, so that what it counts doesn't depend on the rest.
-        if limited := self._limit(fitting, now):
+        if limited := self._limit(method, path):
             return limited
         delay, chosen = 0.0, None
-        for it in fitting:
-            if it.fault.kind is FaultKind.RATE_LIMIT:
+        for it in self._fitting(RequestFault, method, path):
+            if isinstance(it.fault, RateLimit):
                 continue
-            if it.fault.kind is FaultKind.SLOW_RESPONSE:
-                delay += (it.fault.seconds or 0.0) if self.happens(it) else 0.0
+            if isinstance(it.fault, SlowResponse):
+                delay += it.fault.seconds if self.happens(it) else 0.0
             elif chosen is None and self.happens(it):
                 chosen = it.fault
         return Interference(chosen, delay) if chosen or delay else None
 
-    def draw(self, kind: FaultKind, method: str = "", path: str = "") -> Fault | None:
+    def draw(self, kind: type[Kind], method: str = "", path: str = "") -> Kind | None:
         """
         Decide whether a fault of a kind happens now.
 
@@ -153,24 +142,18 @@ class FaultInjector:
         :param method: of the request where the kind can be narrowed to some.
         :param path: of the request where the kind can be narrowed to some.
         """
-        if kind not in self._elsewhere:
-            return None
-        now = self._clock.now()
-        for it in self._elsewhere[kind]:
-            if it.is_on(now) and (not path or it.fault.is_for(method, path)) and self.happens(it):
-                return it.fault
-        return None
+        return next((it.fault for it in self._fitting(kind, method, path) if self.happens(it)), None)
 
-    def at_work(self, kind: FaultKind) -> list[SetFault]:
+    def at_work(self, kind: type[Kind]) -> list[SetFault[Kind]]:
         """Return all faults of a kind, whether their time is now or not."""
-        return self._elsewhere.get(kind, [])
+        return [it for it in self._set_faults if isinstance(it.fault, kind)]
 
-    def active(self, kind: FaultKind) -> SetFault | None:
+    def active(self, kind: type[Kind]) -> SetFault[Kind] | None:
         """Return the first fault of a kind whose time is now, without deciding whether it happens."""
         now = self._clock.now()
         return next((it for it in self.at_work(kind) if it.begins_at <= now < it.ends_at), None)
 
-    def happens(self, set_fault: SetFault) -> bool:
+    def happens(self, set_fault: SetFault[Any]) -> bool:
         """Decide whether a fault happens this time, by its rate alone."""
         rate = set_fault.fault.rate
         if rate < 1 and self._random.random() >= rate:
@@ -183,8 +166,17 @@ class FaultInjector:
         """Choose one of so many variants of a fault."""
         return self._random.randrange(count)
 
-    def _limit(self, fitting: list[SetFault], now: float) -> Interference | None:
-        limits = [it for it in fitting if it.fault.kind is FaultKind.RATE_LIMIT]
+    def _fitting(self, kind: type[Kind], method: str, path: str) -> list[SetFault[Kind]]:
+        now = self._clock.now()
+        return [
+            it
+            for it in self.at_work(kind)
+            if it.is_on(now) and (not isinstance(it.fault, FilteredFault) or it.fault.is_for(method, path))
+        ]
+
+    def _limit(self, method: str, path: str) -> Interference | None:
+        now = self._clock.now()
+        limits = self._fitting(RateLimit, method, path)
         for it in limits:
             wait = it.budget.seconds_until_free(now) if it.budget else _WAIT_WITHOUT_BUDGET
             if wait > 0 and self.happens(it):

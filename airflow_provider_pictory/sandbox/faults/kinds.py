@@ -1,156 +1,238 @@
-"""The kinds of faults, and for each what it means and which parameters it has."""
+"""
+The kinds of faults, each a model that says what it means and which parameters of its own it has.
+
+A docstring here is what ``pictory-sandbox --list-faults`` says of the kind.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import Literal
 
-from airflow_provider_pictory.sandbox.faults.parameters import RetryAfter
+from pydantic import Field
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from airflow_provider_pictory.sandbox.faults.fault import (
+    LONGEST_TEXT,
+    Fault,
+    FilteredFault,
+    at_least_one,
+    in_seconds,
+)
 
+RetryAfter = Literal["seconds", "date", "none"]
 
-class FaultKind(StrEnum):
-    """What can go wrong."""
-
-    SERVER_ERROR = "server-error"
-    RATE_LIMIT = "rate-limit"
-    CDN_REFUSAL = "cdn-refusal"
-    SLOW_RESPONSE = "slow-response"
-    DRIPPING_RESPONSE = "dripping-response"
-    NO_RESPONSE = "no-response"
-    TRUNCATED_JSON = "truncated-json"
-    HTML_PAGE = "html-page"
-    WRONG_SHAPE = "wrong-shape"
-    DROP_BEFORE_PROCESSING = "drop-before-processing"
-    DROP_AFTER_PROCESSING = "drop-after-processing"
-    DROP_WHILE_RESPONDING = "drop-while-responding"
-    JOB_FAILS = "job-fails"
-    JOB_OUT_OF_CREDITS = "job-out-of-credits"
-    JOB_CLEANED = "job-cleaned"
-    JOB_UNDOCUMENTED_STATUS = "job-undocumented-status"
-    JOB_UNKNOWN_AT_FIRST = "job-unknown-at-first"
-    JOB_APPEARS_LATE = "job-appears-late"
-    FOREIGN_JOBS = "foreign-jobs"
-    LAGGING_LISTS = "lagging-lists"
-    EXPIRING_URLS = "expiring-urls"
-    WEBHOOK_TWICE = "webhook-twice"
-    WEBHOOK_LATE = "webhook-late"
-    WEBHOOK_NEVER = "webhook-never"
+_retry_after = partial(Field, description="seconds, date or none")
+_status = partial(Field, ge=400, le=599, description="an HTTP status from 400 to 599")
+_text = partial(
+    Field, min_length=1, max_length=LONGEST_TEXT, description=f"a text of at most {LONGEST_TEXT} characters"
+)
 
 
-@dataclass(frozen=True)
-class KindRules:
-    """
-    What is true for all faults of a kind.
-
-    :param meaning: what happens, in words that name the parameters.
-    :param defaults: the parameters of its own, each with what it is when nothing else is said.
-    :param is_on_requests: whether it befalls requests as they come, whatever they are for.
-    :param has_filter: whether it can be narrowed to some requests by path and method.
-    :param is_always_processed: whether the service acts on the request though its response gets hurt.
-    """
-
-    meaning: str
-    defaults: Mapping[str, object] = field(default_factory=dict)
-    is_on_requests: bool = False
-    has_filter: bool = False
-    is_always_processed: bool = False
+class RequestFault(FilteredFault):
+    """Befalls requests as they come, whatever they are for."""
 
     @property
-    def parameters(self) -> tuple[str, ...]:
-        """The names of all parameters that such a fault can have."""
-        return (*self.defaults, *(FILTERS if self.has_filter else ()), *TRIGGERS)
+    def is_acted_on(self) -> bool:
+        """Whether the service acts on the request, so that only its response is hurt or lost."""
+        return bool(getattr(self, "is_processed", isinstance(self, ResponseFault)))
 
 
-TRIGGERS = ("rate", "count", "after", "until")
-FILTERS = ("path", "method")
+class ServerError(RequestFault):
+    """An error with a STATUS from 500 up; SECONDS is what a Retry-After says."""
+
+    kind: Literal["server-error"] = "server-error"
+    status: int = Field(default=500, ge=500, le=599, description="an HTTP status from 500 to 599")
+    has_body: bool = True
+    is_processed: bool = False
+    retry_after: RetryAfter = _retry_after("none")
+    seconds: float = in_seconds(1.0)
 
 
-def _on_requests(meaning: str, *, is_always_processed: bool = False, **defaults: object) -> KindRules:
-    return KindRules(meaning, defaults, True, True, is_always_processed)
+class RateLimit(RequestFault):
+    """
+    A 429 for what exceeds BUDGET requests in any WINDOW of seconds, or for any request without a budget;
+    Retry-After says when there is room again, or SECONDS.
+    """
+
+    kind: Literal["rate-limit"] = "rate-limit"
+    budget: int | None = at_least_one(None)
+    window: float = Field(default=1.0, ge=0.001, le=10**9, description="seconds from 0.001 up")
+    retry_after: RetryAfter = _retry_after("seconds")
+    seconds: float | None = in_seconds(None)
+    has_body: bool = True
 
 
-def _on_responses(meaning: str, **defaults: object) -> KindRules:
-    return _on_requests(meaning, is_always_processed=True, **defaults)
+class CdnRefusal(RequestFault):
+    """A 403 with a page, as from the network in front."""
+
+    kind: Literal["cdn-refusal"] = "cdn-refusal"
+    has_body: bool = True
 
 
-def _elsewhere(meaning: str, *, has_filter: bool = False, **defaults: object) -> KindRules:
-    return KindRules(meaning, defaults, has_filter=has_filter)
+class NoResponse(RequestFault):
+    """The connection stays open and nothing comes."""
+
+    kind: Literal["no-response"] = "no-response"
+    is_processed: bool = False
 
 
-RULES: Mapping[FaultKind, KindRules] = {
-    FaultKind.SERVER_ERROR: _on_requests(
-        "An error with a STATUS from 500 up; SECONDS is what a Retry-After says.",
-        status=500,
-        has_body=True,
-        is_processed=False,
-        retry_after=RetryAfter.NONE,
-        seconds=1.0,
-    ),
-    FaultKind.RATE_LIMIT: _on_requests(
-        "A 429 for what exceeds BUDGET requests in any WINDOW of seconds, or for any request without a "
-        "budget; Retry-After says when there is room again, or SECONDS.",
-        budget=None,
-        window=1.0,
-        retry_after=RetryAfter.SECONDS,
-        seconds=None,
-        has_body=True,
-    ),
-    FaultKind.CDN_REFUSAL: _on_requests("A 403 with a page, as from the network in front.", has_body=True),
-    FaultKind.SLOW_RESPONSE: _on_responses("The response comes SECONDS late.", seconds=1.0),
-    FaultKind.DRIPPING_RESPONSE: _on_responses("The body comes byte by byte, one each SECONDS.", seconds=0.1),
-    FaultKind.NO_RESPONSE: _on_requests("The connection stays open and nothing comes.", is_processed=False),
-    FaultKind.TRUNCATED_JSON: _on_responses("Half the body, as if it was all."),
-    FaultKind.HTML_PAGE: _on_requests("A page of HTML with status 200.", is_processed=False),
-    FaultKind.WRONG_SHAPE: _on_responses("JSON, but not what it should be; another variant each time."),
-    FaultKind.DROP_BEFORE_PROCESSING: _on_requests(
-        "The connection ends, and the service never acted on the request.", is_reset=True
-    ),
-    FaultKind.DROP_AFTER_PROCESSING: _on_responses(
-        "The connection ends without a response, though the service acted on the request.", is_reset=True
-    ),
-    FaultKind.DROP_WHILE_RESPONDING: _on_responses(
-        "The connection ends after the headers and half the body.", is_reset=True
-    ),
-    FaultKind.JOB_FAILS: _elsewhere(
-        "A job fails in the end.", error_code="5001", error_message="VIDEO_GENERATION_FAILED"
-    ),
-    FaultKind.JOB_OUT_OF_CREDITS: _elsewhere(
-        "A job fails in the end for want of credits.",
-        error_code="INSUFFICIENT_CREDITS",
-        error_message="The account has not enough AI credits.",
-    ),
-    FaultKind.JOB_CLEANED: _elsewhere("A job's outputs are gone SECONDS after its end.", seconds=0.0),
-    FaultKind.JOB_UNDOCUMENTED_STATUS: _elsewhere(
-        "A job shows JOB_STATUS for its first SECONDS.", job_status="queued", seconds=5.0
-    ),
-    FaultKind.JOB_UNKNOWN_AT_FIRST: _elsewhere(
-        "Asking for a job is a 404 for its first SECONDS; lists show it.", seconds=5.0
-    ),
-    FaultKind.JOB_APPEARS_LATE: _elsewhere(
-        "A job is created only SECONDS after its submission was accepted: until then no list shows it, "
-        "asking for it is a 404, and it costs nothing.",
-        seconds=5.0,
-    ),
-    FaultKind.FOREIGN_JOBS: _elsewhere(
-        "Another client of the account submits a job as well: with each submission that arrives, or "
-        "PER_SECOND; it takes SECONDS to render, as long as any other without.",
-        same_prompt=True,
-        per_second=None,
-        seconds=None,
-    ),
-    FaultKind.LAGGING_LISTS: _elsewhere(
-        "The lists of jobs and of videos show how it was SECONDS ago.", has_filter=True, seconds=5.0
-    ),
-    FaultKind.EXPIRING_URLS: _elsewhere(
-        "The URLs of results have another query each time, and are a STATUS from SECONDS later on.",
-        seconds=60.0,
-        status=403,
-    ),
-    FaultKind.WEBHOOK_TWICE: _elsewhere("A webhook comes again, SECONDS after the first.", seconds=0.0),
-    FaultKind.WEBHOOK_LATE: _elsewhere("A webhook comes SECONDS after the job's end.", seconds=5.0),
-    FaultKind.WEBHOOK_NEVER: _elsewhere("A webhook doesn't come."),
-}
+class HtmlPage(RequestFault):
+    """A page of HTML with status 200."""
+
+    kind: Literal["html-page"] = "html-page"
+    is_processed: bool = False
+
+
+class DropBeforeProcessing(RequestFault):
+    """The connection ends, and the service never acted on the request."""
+
+    kind: Literal["drop-before-processing"] = "drop-before-processing"
+    is_reset: bool = True
+
+
+class ResponseFault(RequestFault):
+    """Befalls the response to a request that the service has acted on."""
+
+
+class SlowResponse(ResponseFault):
+    """The response comes SECONDS late."""
+
+    kind: Literal["slow-response"] = "slow-response"
+    seconds: float = in_seconds(1.0)
+
+
+class DrippingResponse(ResponseFault):
+    """The body comes byte by byte, one each SECONDS."""
+
+    kind: Literal["dripping-response"] = "dripping-response"
+    seconds: float = in_seconds(0.1)
+
+
+class TruncatedJson(ResponseFault):
+    """Half the body, as if it was all."""
+
+    kind: Literal["truncated-json"] = "truncated-json"
+
+
+class WrongShape(ResponseFault):
+    """JSON, but not what it should be; another variant each time."""
+
+    kind: Literal["wrong-shape"] = "wrong-shape"
+
+
+class DropAfterProcessing(ResponseFault):
+    """The connection ends without a response, though the service acted on the request."""
+
+    kind: Literal["drop-after-processing"] = "drop-after-processing"
+    is_reset: bool = True
+
+
+class DropWhileResponding(ResponseFault):
+    """The connection ends after the headers and half the body."""
+
+    kind: Literal["drop-while-responding"] = "drop-while-responding"
+    is_reset: bool = True
+
+
+class JobFails(Fault):
+    """A job fails in the end."""
+
+    kind: Literal["job-fails"] = "job-fails"
+    error_code: str = _text("5001")
+    error_message: str = _text("VIDEO_GENERATION_FAILED")
+
+
+class JobOutOfCredits(Fault):
+    """A job fails in the end for want of credits."""
+
+    kind: Literal["job-out-of-credits"] = "job-out-of-credits"
+    error_code: str = _text("INSUFFICIENT_CREDITS")
+    error_message: str = _text("The account has not enough AI credits.")
+
+
+class JobCleaned(Fault):
+    """A job's outputs are gone SECONDS after its end."""
+
+    kind: Literal["job-cleaned"] = "job-cleaned"
+    seconds: float = in_seconds(0.0)
+
+
+class JobUndocumentedStatus(Fault):
+    """A job shows JOB_STATUS for its first SECONDS."""
+
+    kind: Literal["job-undocumented-status"] = "job-undocumented-status"
+    job_status: str = _text("queued")
+    seconds: float = in_seconds(5.0)
+
+
+class JobUnknownAtFirst(Fault):
+    """Asking for a job is a 404 for its first SECONDS; lists show it."""
+
+    kind: Literal["job-unknown-at-first"] = "job-unknown-at-first"
+    seconds: float = in_seconds(5.0)
+
+
+class JobAppearsLate(Fault):
+    """
+    A job is created only SECONDS after its submission was accepted: until then no list shows it, asking for
+    it is a 404, and it costs nothing.
+    """
+
+    kind: Literal["job-appears-late"] = "job-appears-late"
+    seconds: float = in_seconds(5.0)
+
+
+class ForeignJobs(Fault):
+    """
+    Another client of the account submits a job as well: with each submission that arrives, or PER_SECOND; it
+    takes SECONDS to render, as long as any other without.
+    """
+
+    kind: Literal["foreign-jobs"] = "foreign-jobs"
+    same_prompt: bool = True
+    per_second: float | None = Field(
+        default=None, ge=0.001, le=1000, description="a number from 0.001 to 1000"
+    )
+    seconds: float | None = in_seconds(None)
+
+
+class LaggingLists(FilteredFault):
+    """The lists of jobs and of videos show how it was SECONDS ago."""
+
+    kind: Literal["lagging-lists"] = "lagging-lists"
+    seconds: float = in_seconds(5.0)
+
+
+class ExpiringUrls(Fault):
+    """The URLs of results have another query each time, and are a STATUS from SECONDS later on."""
+
+    kind: Literal["expiring-urls"] = "expiring-urls"
+    seconds: float = in_seconds(60.0)
+    status: int = _status(403)
+
+
+class WebhookTwice(Fault):
+    """A webhook comes again, SECONDS after the first."""
+
+    kind: Literal["webhook-twice"] = "webhook-twice"
+    seconds: float = in_seconds(0.0)
+
+
+class WebhookLate(Fault):
+    """A webhook comes SECONDS after the job's end."""
+
+    kind: Literal["webhook-late"] = "webhook-late"
+    seconds: float = in_seconds(5.0)
+
+
+class WebhookNever(Fault):
+    """A webhook doesn't come."""
+
+    kind: Literal["webhook-never"] = "webhook-never"
+
+
+KINDS = Fault.kinds
+
+# A name for each kind, such as FaultKind.SERVER_ERROR, made from the models so that there is no second list.
+FaultKind = StrEnum("FaultKind", {kind.replace("-", "_").upper(): kind for kind in KINDS})  # type: ignore[misc]

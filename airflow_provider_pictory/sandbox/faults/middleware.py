@@ -8,17 +8,16 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from airflow_provider_pictory.sandbox.addresses import CONTROL_PREFIX, SUBMISSION_PATH
-from airflow_provider_pictory.sandbox.faults import responses
+from airflow_provider_pictory.sandbox.faults import kinds, responses
 from airflow_provider_pictory.sandbox.faults.connections import Connections, WholeResponse
-from airflow_provider_pictory.sandbox.faults.kinds import FaultKind
 from airflow_provider_pictory.sandbox.files import StoredFile
 
 if TYPE_CHECKING:
     from aiohttp.typedefs import Handler
 
-    from airflow_provider_pictory.sandbox.faults.fault import Fault
-    from airflow_provider_pictory.sandbox.faults.foreign_jobs import ForeignJobs
-    from airflow_provider_pictory.sandbox.faults.injector import FaultInjector, Interference
+    from airflow_provider_pictory.sandbox.faults.injector import FaultInjector
+    from airflow_provider_pictory.sandbox.faults.kinds import RequestFault
+    from airflow_provider_pictory.sandbox.faults.other_clients import OtherClients
 
 
 class FaultyFront:
@@ -27,20 +26,22 @@ class FaultyFront:
 
     :param injector: what decides.
     :param connections: what hurts connections.
-    :param foreign_jobs: what other clients do meanwhile.
+    :param other_clients: what other clients do meanwhile.
     """
 
-    def __init__(self, injector: FaultInjector, connections: Connections, foreign_jobs: ForeignJobs) -> None:
+    def __init__(
+        self, injector: FaultInjector, connections: Connections, other_clients: OtherClients
+    ) -> None:
         self._injector = injector
         self._connections = connections
-        self._foreign_jobs = foreign_jobs
+        self._other_clients = other_clients
 
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Let a request through, or do to it what has been decided."""
         if request.path.startswith(CONTROL_PREFIX):
             return await handler(request)
-        if self._foreign_jobs.is_busy:
+        if self._other_clients.is_busy:
             await self._let_others_submit(request)
         interference = self._injector.on_request(request.method, request.path)
         if interference is None:
@@ -49,59 +50,52 @@ class FaultyFront:
         if fault is None or fault.is_acted_on:
             response = await handler(request)
             await self._connections.pause(interference.delay)
-            return await self._hurt(request, response, fault, interference) if fault else response
+            return await self._hurt(request, response, fault) if fault else response
         # Read all the same: closing a connection with something unread in it would reset it.
         with suppress(web.HTTPException):
             await request.read()
         await self._connections.pause(interference.delay)
-        return await self._replace(request, fault, interference)
+        return await self._replace(request, fault, interference.wait)
 
     async def _let_others_submit(self, request: web.Request) -> None:
-        self._foreign_jobs.catch_up()
+        self._other_clients.catch_up()
         if request.method == "POST" and request.path == SUBMISSION_PATH:
             with suppress(web.HTTPException):
-                self._foreign_jobs.accompany(await request.read())
+                self._other_clients.accompany(await request.read())
 
-    async def _replace(
-        self, request: web.Request, fault: Fault, interference: Interference
-    ) -> web.StreamResponse:
-        match fault.kind:
-            case FaultKind.RATE_LIMIT:
-                return responses.too_many_requests(fault, interference.wait)
-            case FaultKind.CDN_REFUSAL:
-                return responses.refusal(bool(fault.has_body))
-            case FaultKind.HTML_PAGE:
+    async def _replace(self, request: web.Request, fault: RequestFault, wait: float) -> web.StreamResponse:
+        match fault:
+            case kinds.RateLimit():
+                return responses.too_many_requests(fault, wait)
+            case kinds.CdnRefusal():
+                return responses.refusal(fault.has_body)
+            case kinds.HtmlPage():
                 return responses.html_page()
-            case FaultKind.NO_RESPONSE:
-                return await self._connections.stay_silent(request)
-            case FaultKind.SERVER_ERROR:
-                return responses.server_error(fault, fault.seconds or 0.0)
+            case kinds.ServerError():
+                return responses.server_error(fault)
+            case kinds.DropBeforeProcessing():
+                return self._connections.drop(request, is_reset=fault.is_reset)
             case _:
-                return self._connections.drop(request, is_reset=bool(fault.is_reset))
+                return await self._connections.stay_silent(request)
 
     async def _hurt(
-        self, request: web.Request, response: web.StreamResponse, fault: Fault, interference: Interference
+        self, request: web.Request, response: web.StreamResponse, fault: RequestFault
     ) -> web.StreamResponse:
-        is_reset = bool(fault.is_reset)
-        match fault.kind:
-            case FaultKind.DROP_AFTER_PROCESSING:
-                return self._connections.drop(request, is_reset=is_reset)
-            case FaultKind.DROP_WHILE_RESPONDING:
-                whole = _whole_response(request, response)
-                return await self._connections.send_half(request, whole, is_reset=is_reset)
-            case FaultKind.DRIPPING_RESPONSE:
-                whole = _whole_response(request, response)
-                return await self._connections.send_slowly(request, whole, fault.seconds or 0.0)
-            case FaultKind.TRUNCATED_JSON:
-                whole = _whole_response(request, response)
-                half = whole.body[: len(whole.body) // 2]
-                return web.Response(status=whole.status, headers=whole.headers, body=half)
-            case FaultKind.WRONG_SHAPE:
-                whole = _whole_response(request, response)
+        if isinstance(fault, kinds.DropAfterProcessing):
+            return self._connections.drop(request, is_reset=fault.is_reset)
+        if not isinstance(fault, kinds.ResponseFault):
+            return await self._replace(request, fault, 0.0)
+        whole = _whole_response(request, response)
+        match fault:
+            case kinds.DropWhileResponding():
+                return await self._connections.send_half(request, whole, is_reset=fault.is_reset)
+            case kinds.DrippingResponse():
+                return await self._connections.send_slowly(request, whole, fault.seconds)
+            case kinds.WrongShape():
                 body = responses.of_wrong_shape(whole.body, self._injector.choose)
-                return web.Response(status=whole.status, headers=whole.headers, body=body)
             case _:
-                return await self._replace(request, fault, interference)
+                body = whole.body[: len(whole.body) // 2]
+        return web.Response(status=whole.status, headers=whole.headers, body=body)
 
 
 def _whole_response(request: web.Request, response: web.StreamResponse) -> WholeResponse:

@@ -1,5 +1,5 @@
 """
-The forms in which users write faults down: a line of text, a JSON object, or a :class:`Fault` itself.
+The forms in which users write faults down: a line of text, a JSON object, or a model itself.
 
 As text a fault is its kind and, after a colon, parameters between commas, with dashes where Python has
 underscores: ``server-error:status=503,rate=0.1,has-body=no``. A text with a comma in it needs JSON. Errors
@@ -8,18 +8,24 @@ write names as the form does that they are about; read are both, dashes and unde
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from functools import reduce
 from itertools import islice
-from typing import Any
+from typing import Annotated, Any
 
-from airflow_provider_pictory.sandbox.faults.fault import Fault, no_such_parameter, read_kind
-from airflow_provider_pictory.sandbox.faults.kinds import RULES
-from airflow_provider_pictory.sandbox.faults.parameters import PARAMETERS, InvalidFaultError, as_text, shown
+from pydantic import Field, TypeAdapter, ValidationError
+
+from airflow_provider_pictory.sandbox.bodies import shown
+from airflow_provider_pictory.sandbox.faults.fault import AS_TEXT, Fault, InvalidFaultError
+from airflow_provider_pictory.sandbox.faults.kinds import KINDS
 
 MOST_FAULTS = 100
 
 FaultForm = Fault | str | Mapping[str, Any]
+
+_AnyKind: Any = reduce(operator.or_, KINDS.values())
+_ANY_KIND: TypeAdapter[Fault] = TypeAdapter(Annotated[_AnyKind, Field(discriminator="kind")])
 
 
 def parse_fault(text: str) -> Fault:
@@ -29,24 +35,14 @@ def parse_fault(text: str) -> Fault:
     :param text: such as ``rate-limit:budget=20,window=1,retry-after=date``.
     :raises InvalidFaultError: when it is none; it names the part that is wrong.
     """
-    written_kind, colon, listed = text.strip().partition(":")
-    kind = read_kind(written_kind.strip())
-    values: dict[str, Any] = {}
+    kind, colon, listed = text.strip().partition(":")
+    values = [("kind", kind.strip())]
     for part in listed.split(",") if colon else ():
-        written, equals, value = (piece.strip() for piece in part.partition("="))
-        name = written.replace("-", "_")
+        name, equals, value = (piece.strip() for piece in part.partition("="))
         if not equals:
             raise InvalidFaultError(f"{shown(part)} in {shown(text)} isn't of the form name=value")
-        if name not in RULES[kind].parameters:
-            raise no_such_parameter(kind, written, is_text=True)
-        if name in values:
-            raise InvalidFaultError(f"{written} is given twice in {shown(text)}")
-        parameter, wrong = PARAMETERS[name], value
-        with suppress(ValueError):
-            wrong = values[name] = parameter.read(value)
-        if name not in values or not parameter.is_right(values[name]):
-            raise InvalidFaultError(f"{kind}: {as_text(name)} must be {parameter.wanted}, not {shown(wrong)}")
-    return Fault(kind, **values)
+        values.append((name, value))
+    return _read(values, is_text=True)
 
 
 def read_fault(form: FaultForm) -> Fault:
@@ -62,18 +58,7 @@ def read_fault(form: FaultForm) -> Fault:
         return parse_fault(form)
     if not isinstance(form, Mapping):
         raise InvalidFaultError(f"a fault is an object or a text, not {shown(form)}")
-    kind = read_kind(form.get("kind"))
-    values: dict[str, Any] = {}
-    for written, value in form.items():
-        name = written.replace("-", "_") if isinstance(written, str) else written
-        if name == "kind":
-            continue
-        if name not in PARAMETERS:
-            raise no_such_parameter(kind, written)
-        if name in values:
-            raise InvalidFaultError(f"{kind}: {name} is given twice")
-        values[name] = value
-    return Fault(kind, **values)
+    return _read(form.items())
 
 
 def read_faults(forms: Iterable[FaultForm]) -> tuple[Fault, ...]:
@@ -89,3 +74,22 @@ def read_faults(forms: Iterable[FaultForm]) -> tuple[Fault, ...]:
     if len(faults) > MOST_FAULTS:
         raise InvalidFaultError(f"there can be {MOST_FAULTS} faults at a time, not more")
     return faults
+
+
+def _read(values: Iterable[tuple[Any, Any]], *, is_text: bool = False) -> Fault:
+    document: dict[Any, Any] = {}
+    for written, value in values:
+        name = written.replace("-", "_") if isinstance(written, str) else written
+        if name in document:
+            raise InvalidFaultError(f"{shown(written)} is given twice")
+        # Like a parameter that isn't there, null stands for the default.
+        document[name] = value
+    document = {name: value for name, value in document.items() if value is not None}
+    kind = document.get("kind")
+    if isinstance(kind, str):
+        document["kind"] = kind.replace("_", "-")
+    try:
+        return _ANY_KIND.validate_python(document, strict=not is_text, context=AS_TEXT if is_text else None)
+    except ValidationError:
+        listed = ", ".join(KINDS)
+        raise InvalidFaultError(f"{shown(kind)} is no kind of fault, choose {listed}") from None

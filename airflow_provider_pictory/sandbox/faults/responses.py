@@ -17,12 +17,11 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from airflow_provider_pictory.sandbox import wire
-from airflow_provider_pictory.sandbox.faults.parameters import RetryAfter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from airflow_provider_pictory.sandbox.faults.fault import Fault
+    from airflow_provider_pictory.sandbox.faults.kinds import RateLimit, RetryAfter, ServerError
 
 _NAMES_NOT_IN_PYTHON = {520: "Web Server Returned an Unknown Error"}
 _PAGE = """<!DOCTYPE html>
@@ -34,10 +33,9 @@ _EXPIRED = """<?xml version="1.0" encoding="UTF-8"?>
 """
 
 
-def server_error(fault: Fault, wait: float) -> web.Response:
-    """Response with a 5xx: the service's own is JSON, one from in front of it is a page."""
-    status = fault.status or 500
-    headers = _retry_after(fault, wait)
+def server_error(fault: ServerError) -> web.Response:
+    """Return a 5xx: the service's own is JSON, one from in front of it is a page."""
+    status, headers = fault.status, _retry_after(fault.retry_after, fault.seconds)
     if not fault.has_body:
         return web.Response(status=status, headers=headers)
     if status == HTTPStatus.INTERNAL_SERVER_ERROR:
@@ -45,31 +43,31 @@ def server_error(fault: Fault, wait: float) -> web.Response:
     return _page(status, f"{status} {_name(status)}", "The server could not complete your request.", headers)
 
 
-def too_many_requests(fault: Fault, wait: float) -> web.Response:
+def too_many_requests(fault: RateLimit, wait: float) -> web.Response:
     """
-    Response with a 429.
+    Return a 429.
 
     :param wait: how many seconds remain until there is room again.
     """
-    headers = _retry_after(fault, wait)
+    headers = _retry_after(fault.retry_after, wait)
     if not fault.has_body:
         return web.Response(status=429, headers=headers)
     return web.json_response(wire.error("Too Many Requests"), status=429, headers=headers)
 
 
 def refusal(has_body: bool = True) -> web.Response:
-    """Response with the 403 of a network in front of the service."""
+    """Return the 403 of a network in front of the service."""
     text = "The request could not be satisfied: request blocked."
     return _page(403, "403 Forbidden", text) if has_body else web.Response(status=403)
 
 
 def html_page() -> web.Response:
-    """Response with a page and the status of a success, as a proxy or a maintenance page would."""
+    """Return a page with the status of a success, as a proxy or a maintenance page would."""
     return _page(200, "We'll be right back", "Pictory is undergoing scheduled maintenance.")
 
 
 def expired(status: int) -> web.Response:
-    """Response as a file store does to a URL whose time is over."""
+    """Return what a file store responds to a URL whose time is over."""
     code, message = {
         403: ("AccessDenied", "Request has expired"),
         404: ("NoSuchKey", "The specified key does not exist."),
@@ -112,13 +110,13 @@ def _with_wrong_values(value: Any) -> Any:
     return [None, 7, "item"] if isinstance(value, list) else value
 
 
-def _retry_after(fault: Fault, wait: float) -> dict[str, str]:
-    if fault.retry_after is RetryAfter.SECONDS:
+def _retry_after(form: RetryAfter, wait: float) -> dict[str, str]:
+    if form == "none":
+        return {}
+    if form == "seconds":
         return {"Retry-After": str(math.ceil(wait))}
-    if fault.retry_after is RetryAfter.DATE:
-        # Of the real time, since a client compares it to its own clock, whatever the sandbox's says.
-        return {"Retry-After": formatdate(math.ceil(time.time() + wait), usegmt=True)}
-    return {}
+    # Of the real time, since a client compares it to its own clock, whatever the sandbox's says.
+    return {"Retry-After": formatdate(math.ceil(time.time() + wait), usegmt=True)}
 
 
 def _name(status: int) -> str:

@@ -14,7 +14,7 @@ from hmac import compare_digest
 from itertools import count
 from typing import TYPE_CHECKING
 
-from airflow_provider_pictory.sandbox.faults.kinds import FaultKind
+from airflow_provider_pictory.sandbox.faults.kinds import ExpiringUrls
 
 if TYPE_CHECKING:
     from airflow_provider_pictory.sandbox.faults.injector import FaultInjector
@@ -40,12 +40,12 @@ class ResultUrls:
 
     def query(self, job: Job) -> str:
         """Return the query of the URLs in the next response about a job."""
-        fault = self._injector.active(FaultKind.EXPIRING_URLS)
+        fault = self._injector.active(ExpiringUrls)
         if fault is None:
             return ""
         end = _NEVER
         if fault.has_some_left and self._injector.happens(fault):
-            end = f"{self._clock.now() + (fault.fault.seconds or 0.0):.3f}"
+            end = f"{self._clock.now() + fault.fault.seconds:.3f}"
         begin = f"{end}-{next(self._numbers):x}"
         return f"?token={begin}-{self._signature(job.video_id, begin)}"
 
@@ -55,7 +55,7 @@ class ResultUrls:
 
         :param token: from the query of the URL; empty where there is none.
         """
-        fault = self._injector.active(FaultKind.EXPIRING_URLS)
+        fault = self._injector.active(ExpiringUrls)
         if fault is None:
             return None
         begin, _, signature = token.rpartition("-")
@@ -64,7 +64,7 @@ class ResultUrls:
             end == _NEVER or self._clock.now() < float(end)
         ):
             return None
-        return fault.fault.status or 403
+        return fault.fault.status
 
     def _signature(self, video_id: str, begin: str) -> str:
         return blake2b(f"{video_id} {begin}".encode(), key=self._secret, digest_size=12).hexdigest()

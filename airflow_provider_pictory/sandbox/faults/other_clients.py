@@ -11,20 +11,20 @@ from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from airflow_provider_pictory.sandbox.faults.kinds import FaultKind
+from airflow_provider_pictory.sandbox.bodies import InvalidBodyError
+from airflow_provider_pictory.sandbox.faults.kinds import ForeignJobs
 from airflow_provider_pictory.sandbox.jobs import Fate, Job
 from airflow_provider_pictory.sandbox.service import InsufficientCreditsError, Service, TooManyJobsError
-from airflow_provider_pictory.sandbox.validation import InvalidBodyError, VideoOrder, read_order
+from airflow_provider_pictory.sandbox.validation import VideoOrder, read_order
 
 if TYPE_CHECKING:
-    from airflow_provider_pictory.sandbox.faults.fault import Fault
     from airflow_provider_pictory.sandbox.faults.injector import FaultInjector
 
 # Nobody compares these to the truth, so the oldest can go.
 _MOST_JOBS_KEPT = 1000
 
 
-class ForeignJobs:
+class OtherClients:
     """
     Submits what other clients would. They need no timer: the jobs are made when somebody could see them.
 
@@ -42,7 +42,7 @@ class ForeignJobs:
     @property
     def is_busy(self) -> bool:
         """Whether there are other clients at all."""
-        return bool(self._injector.at_work(FaultKind.FOREIGN_JOBS))
+        return bool(self._injector.at_work(ForeignJobs))
 
     def accompany(self, body: bytes) -> None:
         """
@@ -55,14 +55,14 @@ class ForeignJobs:
         except InvalidBodyError:
             return
         now = self._service.clock.now()
-        for it in self._injector.at_work(FaultKind.FOREIGN_JOBS):
+        for it in self._injector.at_work(ForeignJobs):
             if it.fault.per_second is None and it.is_on(now) and self._injector.happens(it):
                 self._submit(it.fault, now)
 
     def catch_up(self) -> None:
         """Submit what has come in the course of time since the last call."""
         now = self._service.clock.now()
-        for it in self._injector.at_work(FaultKind.FOREIGN_JOBS):
+        for it in self._injector.at_work(ForeignJobs):
             if it.fault.per_second is None:
                 continue
             arrivals = int(max(0.0, min(now, it.ends_at) - it.begins_at) * it.fault.per_second)
@@ -71,7 +71,7 @@ class ForeignJobs:
                     self._submit(it.fault, it.begins_at + (arrival + 1) / it.fault.per_second)
             it.arrivals = arrivals
 
-    def _submit(self, fault: Fault, moment: float) -> None:
+    def _submit(self, fault: ForeignJobs, moment: float) -> None:
         self.submitted += 1
         if fault.same_prompt and self._last_order:
             order = self._last_order
