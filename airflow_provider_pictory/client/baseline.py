@@ -19,8 +19,15 @@ from airflow_provider_pictory.api.listings import (
     read_newest_job,
     read_server_date,
 )
+from airflow_provider_pictory.client.calls import JOB_LIST_PATH
 from airflow_provider_pictory.client.deadline import DeadlineExceededError, call_within
-from airflow_provider_pictory.client.errors import REDIRECTS, raise_airflow_error, read_without_key, words
+from airflow_provider_pictory.client.errors import (
+    NOTHING_IS_PAID,
+    REDIRECTS,
+    raise_airflow_error,
+    read_without_key,
+    words,
+)
 from airflow_provider_pictory.client.exchange import Arrival, receive
 from airflow_provider_pictory.client.session import synchronous_session
 
@@ -29,9 +36,6 @@ if TYPE_CHECKING:
 
     from airflow_provider_pictory.api import Response
     from airflow_provider_pictory.client.settings import ConnectionSettings
-
-JOB_LIST_PATH = "/v1/jobs"
-NOTHING_IS_PAID = "nothing was submitted, nothing is paid"
 
 # All that the poll may cost: seconds, a second attempt included, and bytes of the list.
 NEWEST_JOB_SECONDS = 5.0
@@ -67,8 +71,7 @@ def _read_once(
     """Return also the seconds after which to look again, where that may help."""
     # A session of its own, for a POST must not go over a connection that was kept open: one that the server
     # closes in that moment leaves it unknown whether the video was submitted.
-    session = synchronous_session(settings, None)
-    session.headers.update(headers)
+    session = synchronous_session(settings, headers)
     arrival = Arrival()
     seconds = max(0.01, ends_at - time.monotonic())
     poll = partial(

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from http.client import HTTPException
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 from urllib.parse import urljoin, urlsplit
+
+import aiohttp
+import requests
+import urllib3
 
 from airflow_provider_pictory.api import Response, ResponseError, ResponseErrorKind
 from airflow_provider_pictory.api.checks import is_usual_job_id
@@ -30,6 +35,17 @@ if TYPE_CHECKING:
 
 Reading = TypeVar("Reading")
 
+# What the two clients raise where no response comes. Neither that nor a ResponseError is made the cause of an
+# error of ours: aiohttp's exceptions show the headers that were sent, and a response may quote the key.
+NO_RESPONSE = (
+    requests.RequestException,
+    urllib3.exceptions.HTTPError,
+    HTTPException,
+    aiohttp.ClientError,
+    OSError,
+    ValueError,
+)
+NOTHING_IS_PAID = "nothing was submitted, nothing is paid"
 REDIRECTS = (301, 302, 303, 307, 308)
 _LONGEST_HOST_SHOWN = 300
 

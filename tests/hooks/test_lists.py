@@ -9,6 +9,7 @@ import os
 import signal
 import threading
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -17,6 +18,7 @@ from airflow.providers.common.compat.sdk import AirflowTaskTimeout
 from airflow_provider_pictory.api import JobStatus, VideoRequest
 from airflow_provider_pictory.api.listings import Baseline, JobListPage, ListedJob, NewestJob, VideoListPage
 from airflow_provider_pictory.client import baseline as looking
+from airflow_provider_pictory.client import calls
 from airflow_provider_pictory.exceptions import (
     PictoryAPIError,
     PictoryAuthenticationError,
@@ -25,8 +27,7 @@ from airflow_provider_pictory.exceptions import (
     PictoryRateLimitedError,
     PictoryRedirectedError,
 )
-from airflow_provider_pictory.hooks import pictory as module
-from airflow_provider_pictory.hooks.pictory import PictoryHook
+from airflow_provider_pictory.hooks.pictory import USER_AGENT, PictoryHook
 from tests.support.clients import IN_PROGRESS, JOB_ID, KEY, assert_keeps_the_key, assert_no_key
 from tests.support.loopback import (
     after,
@@ -262,15 +263,15 @@ def test_large_items_of_other_kinds_are_read_over(serve, connect, hook):
     assert [job.job_id for job in hook.list_jobs().jobs] == ["big"] * 10 + [JOB_ID]
 
 
-@pytest.fixture
-def small_limits(monkeypatch):
-    monkeypatch.setattr(module, "LARGEST_LIST", 50_000)
-    monkeypatch.setattr(PictoryHook._get, "__defaults__", (10_000,))
+def limited(call):
+    """Make a call with a limit that doesn't take megabytes to reach."""
+    small = replace(call, largest=call.largest // 1000)
+    return lambda hook: hook._client.get(small)
 
 
 def test_the_limits_are_far_above_what_is_usual():
-    assert PictoryHook._get.__defaults__ == (module.LARGEST_RESPONSE,) == (2**20,)
-    assert PictoryHook._send.__defaults__[-1] == module.LARGEST_LIST == 32 * 2**20
+    assert calls.QUOTA.largest == calls.job(JOB_ID).largest == 2**20
+    assert calls.job_list().largest == calls.video_list("key").largest == 32 * 2**20
 
 
 def sized(document, length, **headers):
@@ -282,17 +283,15 @@ def sized(document, length, **headers):
 @pytest.mark.parametrize(
     ("read", "document", "limit"),
     [
-        (PictoryHook.list_jobs, JOBS, 50_000),
-        (PictoryHook.list_videos, JOBS, 50_000),
-        (lambda hook: hook.get_job(JOB_ID), IN_PROGRESS, 10_000),
-        (PictoryHook.get_quota, {"aiCredits": {"used": 1, "limit": 2}}, 10_000),
+        (limited(calls.job_list()), JOBS, 33_554),
+        (limited(calls.video_list()), JOBS, 33_554),
+        (limited(calls.job(JOB_ID)), IN_PROGRESS, 1_048),
+        (limited(calls.QUOTA), {"aiCredits": {"used": 1, "limit": 2}}, 1_048),
     ],
     ids=["jobs", "videos", "job", "quota"],
 )
 @pytest.mark.parametrize("headers", [{}, {"Content_Encoding": "gzip"}], ids=["plain", "gzip"])
-def test_a_response_above_its_limit_is_no_response(
-    serve, connect, small_limits, read, document, limit, headers
-):
+def test_a_response_above_its_limit_is_no_response(serve, connect, read, document, limit, headers):
     server = serve(sized(document, limit, **headers), sized(document, limit + 1, **headers))
     connect(server.url)
 
@@ -303,7 +302,7 @@ def test_a_response_above_its_limit_is_no_response(
     assert error.status_code is None
 
 
-def test_an_endless_response_is_left_at_the_limit(serve, connect, small_limits):
+def test_an_endless_response_is_left_at_the_limit(serve, connect):
     sent = []
 
     def pour(_server, connection, _request):
@@ -313,15 +312,15 @@ def test_an_endless_response_is_left_at_the_limit(serve, connect, small_limits):
 
     connect(serve(pour).url)
 
-    assert "is larger than 50,000 bytes" in str(error_of(PictoryAPIError, PictoryHook.list_jobs))
+    assert "is larger than 33,554 bytes" in str(error_of(PictoryAPIError, limited(calls.job_list())))
     assert len(sent) < 2000
 
 
-def test_the_next_call_works_after_a_response_above_the_limit(serve, connect, hook, small_limits):
+def test_the_next_call_works_after_a_response_above_the_limit(serve, connect, hook):
     connect(serve(sized(JOBS, 60_000), response(JOBS)).url)
 
     with pytest.raises(PictoryAPIError):
-        hook.list_jobs()
+        limited(calls.job_list())(hook)
     assert hook.list_jobs().jobs
 
 
@@ -373,7 +372,7 @@ def test_the_newest_job_is_asked_for_with_one_get_with_the_raw_key(serve, connec
     assert hook.newest_job() == NewestJob(Baseline.FOUND, JOB_ID, SERVER_TIME)
     assert (server.request.method, server.request.target) == ("GET", "/pictoryapis/v1/jobs")
     assert server.request.header("authorization") == KEY
-    assert server.request.header("user-agent") == module.USER_AGENT
+    assert server.request.header("user-agent") == USER_AGENT
 
 
 def test_no_submission_goes_over_the_connection_of_the_look_before_it(serve, connect, hook):

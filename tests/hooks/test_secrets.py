@@ -22,7 +22,7 @@ from airflow_provider_pictory.api import VideoRequest
 from airflow_provider_pictory.exceptions import PictoryAPIError, PictoryConfigurationError, PictoryError
 from airflow_provider_pictory.hooks.pictory import PictoryHook
 from airflow_provider_pictory.triggers.pictory import VideoJobTrigger
-from tests.support.clients import IN_PROGRESS, JOB_ID, KEY
+from tests.support.clients import IN_PROGRESS, JOB_ID, KEY, submit
 from tests.support.loopback import echo, head, raw, response
 
 PASSWORD = "Sturgeon/Gr4nite"
@@ -116,7 +116,7 @@ def test_nor_do_other_calls_nor_a_trigger_name_it(behind_proxy, caplog, capfd):
         shown.append(chain_of(caught.value))
     shown.append(repr(hook.newest_job()))
     with pytest.raises(PictoryError) as caught:
-        hook.submit_video(VideoRequest(prompt="A paper boat"))
+        submit(VideoRequest(prompt="A paper boat"))
     shown.append(chain_of(caught.value))
     with pytest.raises(requests.RequestException) as caught:
         hook.open_file("https://files.invalid/film.mp4", {})

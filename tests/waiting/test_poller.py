@@ -100,7 +100,7 @@ def test_one_poller_serves_a_loop_and_ends_with_the_last_who_waits(sandbox):
         pollers = poller_module._pollers[asyncio.get_running_loop()]
         assert list(pollers) == ["pictory_default"]
         poller = pollers["pictory_default"]
-        session = poller._hook._transport.session
+        session = poller._hook._async_client.transport.session
         for job_id in job_ids[:2]:
             sandbox.set_job(job_id, "completed")
         await asyncio.gather(*waits[:2])
@@ -236,7 +236,7 @@ def test_a_rotated_key_is_picked_up_by_all_waits(monkeypatch):
 
         async def scenario():
             async with shared_poller("pictory_default") as poller:
-                await poller._hook._get_transport()
+                await poller._hook._async_client._open()
                 monkeypatch.setenv("AIRFLOW_CONN_PICTORY_DEFAULT", old.connection_json)
                 waits = [asyncio.create_task(wait_for(job_id)) for job_id in job_ids]
                 await until(lambda: looks(old) >= 60)
