@@ -149,8 +149,10 @@ def read_without_key(
     response = replace(response, clean=settings.clean)
     reading = read(response, *context)
     if isinstance(reading, (JobListPage, VideoListPage)):
-        body = settings.without_key(response.body.decode("latin-1")).encode("latin-1")
-        return read(replace(response, body=body), *context)
+        body = response.body.decode("latin-1")
+        without_key = settings.without_key(body)
+        if without_key != body:
+            return read(replace(response, body=without_key.encode("latin-1")), *context)
     return reading
 
 

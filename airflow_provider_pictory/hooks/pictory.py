@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
 
     from airflow_provider_pictory.api import Quota, VideoJob, VideoRequest
-    from airflow_provider_pictory.api.listings import JobListPage, NewestJob, VideoListPage
+    from airflow_provider_pictory.api.listings import Baseline, JobListPage, VideoListPage
 
 
 class PictoryHook(HttpHook):
@@ -173,9 +173,9 @@ class PictoryHook(HttpHook):
         """
         return self._client.get(calls.video_list(page_key))
 
-    def newest_job(self) -> NewestJob:
+    def get_baseline(self) -> Baseline:
         """
-        Look at the account's newest job, so that later ones can be told from it, and at Pictory's clock.
+        Read the account's newest job, so that later ones can be told from it, and Pictory's clock.
 
         This is for the moment before a submission, so it takes 5 seconds at most and hides all trouble with
         the call: the newest job is then unknown, and the log says why.
@@ -183,7 +183,7 @@ class PictoryHook(HttpHook):
         :raises PictoryConfigurationError: the connection is missing or can't be used, or its host redirects
             to another one.
         """
-        return read_baseline(self._client.settings, self.default_headers, self.log.info)
+        return read_baseline(self._client.settings, self.default_headers, report=self.log.info)
 
     def get_base_url(self) -> str:
         """

@@ -57,7 +57,7 @@ from airflow_provider_pictory.submission.tidying import Tidier
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
-    from airflow_provider_pictory.api.listings import NewestJob
+    from airflow_provider_pictory.api.listings import Baseline
     from airflow_provider_pictory.submission.clock import Clock
     from airflow_provider_pictory.submission.policy import SubmissionPolicy
     from airflow_provider_pictory.task_log import Logger
@@ -321,7 +321,7 @@ class Submitter:
         for warning in request.warnings:
             self._log.warning(warning)
         seen_at = self._clock.monotonic()
-        newest = self._hook.newest_job()
+        newest = self._hook.get_baseline()
         window = self._hook.get_submission_window()
         intents: list[SubmissionRecord] = []
 
@@ -361,7 +361,7 @@ class Submitter:
     def _intent(
         self,
         fingerprint: RequestFingerprint,
-        newest: NewestJob,
+        newest: Baseline,
         estimated_credits: float | None,
         previous: SubmissionRecord | None,
     ) -> SubmissionRecord:

@@ -114,7 +114,7 @@ def test_nor_do_other_calls_nor_a_trigger_name_it(behind_proxy, caplog, capfd):
         with pytest.raises(PictoryError) as caught:
             call()
         shown.append(chain_of(caught.value))
-    shown.append(repr(hook.newest_job()))
+    shown.append(repr(hook.get_baseline()))
     with pytest.raises(PictoryError) as caught:
         submit(VideoRequest(prompt="A paper boat"))
     shown.append(chain_of(caught.value))

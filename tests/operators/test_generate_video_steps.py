@@ -704,13 +704,13 @@ def test_a_task_that_is_killed_while_it_submits_says_that_it_is_not_known(pictor
 
 def test_a_task_that_is_killed_but_still_runs_submits_nothing_any_more(pictory, monkeypatch):
     video = a_video()
-    newest_job = PictoryHook.newest_job
+    get_baseline = PictoryHook.get_baseline
 
     def kill(hook):
         video.operator.on_kill()
-        return newest_job(hook)
+        return get_baseline(hook)
 
-    monkeypatch.setattr(PictoryHook, "newest_job", kill)
+    monkeypatch.setattr(PictoryHook, "get_baseline", kill)
     with pytest.raises(PictoryError, match="being killed; nothing was submitted"):
         video.execute()
     assert count(pictory, POST) == 0
