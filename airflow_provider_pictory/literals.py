@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
 _MARKS = ("{{", "{%", "{#")
-_SOURCES = ("first_frame_image_url", "extend_video_url", "reference_image_urls")
 
 
 def is_of_a_file(operator: Any, its_class: type) -> bool:
@@ -106,13 +105,19 @@ def is_plain_request(fields: Mapping[str, Any]) -> bool:
         return False
     if not given:
         return True
-    urls = [given.pop(source) for source in _SOURCES if source in given]
-    if len(urls) > 1:
+    from airflow_provider_pictory.api.video_request import FIELDS
+
+    if sum(field.is_source and field.name in given for field in FIELDS) > 1:
         return False
-    urls = list(urls[0]) if urls and isinstance(urls[0], (list, tuple)) and 0 < len(urls[0]) <= 3 else urls
-    if "webhook" in given:
-        urls.append(given.pop("webhook"))
-    return all(_is_plain_url(url) for url in urls) and _is_of_a_model(given)
+    plain = {"url": _is_plain_url, "reference_image_urls": _are_plain_urls}
+    checks = {field.name: plain[field.check] for field in FIELDS if field.check in plain}
+    return all(check(given.pop(name)) for name, check in checks.items() if name in given) and _is_of_a_model(
+        given
+    )
+
+
+def _are_plain_urls(urls: object) -> bool:
+    return isinstance(urls, (list, tuple)) and 0 < len(urls) <= 3 and all(map(_is_plain_url, urls))
 
 
 def _is_plain_url(url: object) -> bool:

@@ -17,12 +17,11 @@ from airflow_provider_pictory.api.responses import (
     read_job_id,
     read_success,
 )
+from airflow_provider_pictory.api.video_request import SOURCES
 
 if TYPE_CHECKING:
     from airflow_provider_pictory.api.jobs import JobStatus
     from airflow_provider_pictory.api.responses import Response
-
-_SOURCES = ("firstFrameImageUrl", "extendVideoUrl", "referenceImageUrls")
 
 
 @dataclass(frozen=True)
@@ -193,7 +192,7 @@ def _listed_video(item: object) -> ListedVideo:
         aspect_ratio=_exact_text(item.get("aspectRatio")),
         duration_seconds=read_number(item.get("duration")),
         created_at=_moment(item.get("createdDate")),
-        sources={name: urls for name in _SOURCES if (urls := _urls(item.get(name)))},
+        sources={name: urls for name in SOURCES if (urls := _urls(item.get(name)))},
     )
 
 
