@@ -166,10 +166,13 @@ def test_describing_pictory_loads_neither_airflow_nor_a_client():
             for name in (
                 "responses",
                 "checks",
+                "errors",
+                "headers",
                 "validation_errors",
                 "jobs",
                 "models",
                 "redaction",
+                "secret_search",
                 "video_request",
             )
         ),

@@ -9,14 +9,10 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_pictory.api.errors import raise_unreadable, read_data
+from airflow_provider_pictory.api.headers import read_http_date
 from airflow_provider_pictory.api.jobs import read_number, read_status, read_text, read_url
-from airflow_provider_pictory.api.responses import (
-    raise_unreadable,
-    read_data,
-    read_http_date,
-    read_job_id,
-    read_success,
-)
+from airflow_provider_pictory.api.responses import read_job_id, read_success
 from airflow_provider_pictory.api.video_request import SOURCES
 
 if TYPE_CHECKING:

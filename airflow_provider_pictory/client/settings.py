@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from airflow_provider_pictory.api.redaction import LONGEST_TEXT, clean, environment_proxies, secrets_of
+from airflow_provider_pictory.api.redaction import LONGEST_TEXT, clean
+from airflow_provider_pictory.api.secret_search import environment_proxies, secrets_of
 from airflow_provider_pictory.api.validation_errors import shown
 from airflow_provider_pictory.exceptions import PictoryConfigurationError
 
