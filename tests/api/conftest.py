@@ -1,4 +1,4 @@
-"""Property tests here have no time limit for a single example, since slow machines exist, and few examples."""
+"""Property tests here have no time limit for a single example, since slow machines exist, and few of them."""
 
 from hypothesis import settings
 
