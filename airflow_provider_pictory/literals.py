@@ -18,7 +18,7 @@ _MARKS = ("{{", "{%", "{#")
 
 def is_of_a_file(operator: Any, its_class: type) -> bool:
     """
-    Tell whether an operator is being made as a DAG file says, with all that it will have.
+    Return whether an operator is being made as a DAG file says, with all that it will have.
 
     A mapped one is made when its task runs, which checks everything, and a subclass with an ``__init__`` of
     its own may still change what it has handed over.
@@ -33,13 +33,13 @@ def is_of_a_file(operator: Any, its_class: type) -> bool:
 
 
 def is_mapped(operator: Any) -> bool:
-    """Tell whether an operator is one instance of a mapped task."""
+    """Return whether an operator is one instance of a mapped task."""
     return bool(getattr(operator, "_BaseOperator__from_mapped", False))
 
 
 def is_mapped_over(operator: Any, field: str) -> bool:
     """
-    Tell whether an argument comes from what a task is mapped over, rather than from the DAG file itself.
+    Return whether an argument comes from what a task is mapped over, rather than from the DAG file itself.
 
     :param operator: one instance of it, when it runs.
     :param field: name of the argument.
@@ -90,7 +90,7 @@ def _is_template(value: object, has_own_marks: bool, files: tuple[str, ...]) -> 
 
 def is_plain_request(fields: Mapping[str, Any]) -> bool:
     """
-    Tell whether a request is certainly right, without loading its checks.
+    Return whether a request is certainly right, without loading its checks.
 
     :param fields: by our names; what is missing isn't judged.
     """
@@ -144,7 +144,7 @@ def _is_of_a_model(given: dict[str, Any]) -> bool:
 
 
 def is_plain_job_id(job_id: object) -> bool:
-    """Tell whether a job id is certainly right, without loading its check."""
+    """Return whether a job id is certainly right, without loading its check."""
     return (
         isinstance(job_id, str)
         and len(job_id) == 36

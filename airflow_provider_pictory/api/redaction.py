@@ -13,7 +13,7 @@ from airflow_provider_pictory.api.secret_search import BLOT, Secrets, environmen
 
 LONGEST_TEXT = 1000
 
-# No more of a text than this is polled, and its last characters aren't shown, which may be the beginning
+# No more of a text than this is read, and its last characters aren't shown, which may be the beginning
 # of what would be recognised as a whole only.
 _WINDOW = 16 * 1024
 _MARGIN = 512

@@ -195,7 +195,7 @@ def raise_airflow_error(
 
 
 def _way_to_the_right_host(settings: ConnectionSettings, location: str | None) -> str:
-    """Say what to put into the connection's host, where a redirect tells."""
+    """Return what to put into the connection's host, where a redirect tells."""
     try:
         parts = urlsplit(urljoin(settings.url("/"), location or ""))
         # Without a user: who follows a redirect shall not send one.

@@ -231,7 +231,7 @@ def _submission_window(name: str, value: object) -> float:
 
 
 def is_content(text: str) -> bool:
-    """Tell whether a text can't be a path, but may be what is to be in the file: a certificate, a key."""
+    """Return whether a text can't be a path, but may be what is to be in the file: a certificate, a key."""
     return (
         "-----" in text
         or len(text) > LONGEST_PATH

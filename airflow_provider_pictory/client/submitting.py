@@ -147,7 +147,7 @@ def pause_before_submitting_again(state: RetryCallState) -> float:
 
 
 def _was_refused_for_now(error: BaseException) -> bool:
-    """Tell a refusal that may pass, a 429 or no connection, from all else, which must not be repeated."""
+    """Return whether a submission was refused for now, by a 429 or no connection; all else isn't repeated."""
     if isinstance(error, PictoryRateLimitedError):
         return (error.retry_after or 0.0) <= LONGEST_PAUSE
     return isinstance(error, PictoryAPIError) and error.status_code is None

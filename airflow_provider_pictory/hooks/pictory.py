@@ -62,7 +62,7 @@ class PictoryHook(HttpHook):
 
     @classmethod
     def get_connection_form_widgets(cls) -> dict[str, Any]:
-        """Give the connection form its own fields where Airflow reads them from the hook (2.11 to 3.1)."""
+        """Return the connection form's own fields, where Airflow reads them from the hook (2.11 to 3.1)."""
         from flask_appbuilder.fieldwidgets import BS3TextFieldWidget
         from flask_babel import lazy_gettext
         from wtforms import StringField
@@ -77,7 +77,7 @@ class PictoryHook(HttpHook):
 
     @classmethod
     def get_ui_field_behaviour(cls) -> dict[str, Any]:
-        """Give the connection form the words that fit Pictory where Airflow reads them from the hook."""
+        """Return the connection form's words that fit Pictory, where Airflow reads them from the hook."""
         from airflow_provider_pictory.get_provider_info import UI_FIELD_BEHAVIOUR
 
         return {
@@ -90,7 +90,7 @@ class PictoryHook(HttpHook):
         self, request: VideoRequest, *, before_attempt: Callable[[float], None] | None = None
     ) -> str:
         """
-        Submit a video, which costs AI credits, and give its job id.
+        Submit a video, which costs AI credits, and return its job id.
 
         (source: Pictory's "Generate Video" page, ``POST /v1/aistudio/videos``)
 

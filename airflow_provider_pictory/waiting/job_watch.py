@@ -158,7 +158,7 @@ class JobWatch:
         return max(pause, min(retry_after, LONGEST_RETRY_AFTER))
 
     def tolerates(self, error: PictoryError) -> bool:
-        """Tell whether a failed poll may still mend itself, so that waiting on makes sense."""
+        """Return whether a failed poll may still mend itself, so that waiting on makes sense."""
         now = self._now()
         if not isinstance(error, PictoryAPIError):
             return False
