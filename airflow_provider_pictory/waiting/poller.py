@@ -143,7 +143,7 @@ class JobPoller:
             if self._planned.get(job_id) != due:
                 continue
             del self._planned[job_id]
-            if job_id in self._waits and job_id not in self._in_flight:
+            if job_id in self._waits:
                 self._pace.sent(now)
                 self._in_flight[job_id] = self._loop.create_task(self._poll(job_id))
 

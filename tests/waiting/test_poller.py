@@ -15,6 +15,7 @@ from airflow_provider_pictory.exceptions import (
     PictoryAPIError,
     PictoryAuthenticationError,
     PictoryJobTimedOutError,
+    PictoryRateLimitedError,
 )
 from airflow_provider_pictory.hooks.pictory import PictoryHook
 from airflow_provider_pictory.sandbox.testing import PictorySandbox
@@ -493,6 +494,23 @@ class TestTicks:
         assert hook.most_in_flight == MAXIMUM_IN_FLIGHT
         assert len({job_id for _, job_id in hook.asked}) == 500
         assert len(hook.asked) >= 500 * 4
+
+
+def test_a_429_pauses_the_polls_of_all_jobs_for_as_long_as_pictory_says():
+    class LimitedHook(SlowHook):
+        async def aget_job(self, job_id):
+            job = await super().aget_job(job_id)
+            if job_id == "job-0" and len(self.asked) == 3:
+                raise PictoryRateLimitedError("Too many requests", status_code=429, retry_after=7.0)
+            return job
+
+    hook = LimitedHook(0.01)
+
+    look_for(9.0, hook, jobs=3, poll_interval=2.0)
+
+    moments = [moment for moment, _ in hook.asked]
+    assert moments[:3] == [0.0] * 3
+    assert min(moments[3:]) >= 7.01
 
 
 class TestPace:
