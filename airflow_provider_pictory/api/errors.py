@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass, field
 from enum import StrEnum
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -42,6 +43,7 @@ class ResponseErrorKind(StrEnum):
     UNREADABLE = "unreadable"
 
 
+@dataclass(eq=False, repr=False)
 class ResponseError(Exception):
     """
     A response that doesn't hold what was asked for.
@@ -56,27 +58,18 @@ class ResponseError(Exception):
     :param location: the address that a redirect leads to, as it came.
     """
 
-    def __init__(
-        self,
-        kind: ResponseErrorKind,
-        message: str,
-        *,
-        status_code: int,
-        code: str | None = None,
-        fields: Mapping[str, str] | None = None,
-        retry_after: float | None = None,
-        job_id: str | None = None,
-        location: str | None = None,
-    ) -> None:
-        super().__init__(message)
-        self.kind = kind
-        self.message = message
-        self.status_code = status_code
-        self.code = code
-        self.fields = dict(fields or {})
-        self.retry_after = retry_after
-        self.job_id = job_id
-        self.location = location
+    kind: ResponseErrorKind
+    message: str
+    _: KW_ONLY
+    status_code: int
+    code: str | None = None
+    fields: Mapping[str, str] = field(default_factory=dict)
+    retry_after: float | None = None
+    job_id: str | None = None
+    location: str | None = None
+
+    def __post_init__(self) -> None:
+        super().__init__(self.message)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Survive being sent between processes, which would otherwise make it from its message alone."""
@@ -183,21 +176,12 @@ def _document(response: Response) -> Mapping[str, Any]:
 
 def _complaint(document: Mapping[str, Any]) -> tuple[str | None, str | None]:
     """Find code and message of an error, which stand at the top level or inside ``data``, under two names."""
-    levels = (document, read_data(document))
-    code = next(
-        (text for level in levels for name in ("error_code", "code") if (text := read_text(level.get(name)))),
-        None,
-    )
-    message = next(
-        (
-            text
-            for level in levels
-            for name in ("error_message", "message")
-            if (text := read_text(level.get(name)))
-        ),
-        None,
-    )
-    return code, message
+
+    def first(*names: str) -> str | None:
+        values = (level.get(name) for level in (document, read_data(document)) for name in names)
+        return next((text for value in values if (text := read_text(value))), None)
+
+    return first("error_code", "code"), first("error_message", "message")
 
 
 def _fields(response: Response, document: Mapping[str, Any]) -> dict[str, str]:

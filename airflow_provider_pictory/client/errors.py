@@ -131,7 +131,7 @@ def submission_unknown(
 
 
 def read_without_key(
-    settings: ConnectionSettings, response: Response, read: Callable[..., Reading], *context: object
+    settings: ConnectionSettings, response: Response, read: Callable[[Response], Reading]
 ) -> Reading:
     """
     Read a response so that nothing in it quotes a secret, which a server or a proxy may send back.
@@ -143,16 +143,15 @@ def read_without_key(
     :param response: what came.
     :param read: one of the readers of :mod:`airflow_provider_pictory.api.responses` or
         :mod:`airflow_provider_pictory.api.listings`.
-    :param context: what the reader takes besides the response.
     :raises ResponseError: as the reader does.
     """
     response = replace(response, clean=settings.clean)
-    reading = read(response, *context)
+    reading = read(response)
     if isinstance(reading, (JobListPage, VideoListPage)):
         body = response.body.decode("latin-1")
         without_key = settings.without_key(body)
         if without_key != body:
-            return read(replace(response, body=without_key.encode("latin-1")), *context)
+            return read(replace(response, body=without_key.encode("latin-1")))
     return reading
 
 
