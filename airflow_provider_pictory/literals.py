@@ -14,12 +14,11 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
 _MARKS = ("{{", "{%", "{#")
-_SOURCES = ("first_frame_image_url", "extend_video_url", "reference_image_urls")
 
 
 def is_of_a_file(operator: Any, its_class: type) -> bool:
     """
-    Tell whether an operator is being made as a DAG file says, with all that it will have.
+    Return whether an operator is being made as a DAG file says, with all that it will have.
 
     A mapped one is made when its task runs, which checks everything, and a subclass with an ``__init__`` of
     its own may still change what it has handed over.
@@ -34,13 +33,13 @@ def is_of_a_file(operator: Any, its_class: type) -> bool:
 
 
 def is_mapped(operator: Any) -> bool:
-    """Tell whether an operator is one instance of a mapped task."""
+    """Return whether an operator is one instance of a mapped task."""
     return bool(getattr(operator, "_BaseOperator__from_mapped", False))
 
 
 def is_mapped_over(operator: Any, field: str) -> bool:
     """
-    Tell whether an argument comes from what a task is mapped over, rather than from the DAG file itself.
+    Return whether an argument comes from what a task is mapped over, rather than from the DAG file itself.
 
     :param operator: one instance of it, when it runs.
     :param field: name of the argument.
@@ -91,7 +90,7 @@ def _is_template(value: object, has_own_marks: bool, files: tuple[str, ...]) -> 
 
 def is_plain_request(fields: Mapping[str, Any]) -> bool:
     """
-    Tell whether a request is certainly right, without loading its checks.
+    Return whether a request is certainly right, without loading its checks.
 
     :param fields: by our names; what is missing isn't judged.
     """
@@ -106,13 +105,19 @@ def is_plain_request(fields: Mapping[str, Any]) -> bool:
         return False
     if not given:
         return True
-    urls = [given.pop(source) for source in _SOURCES if source in given]
-    if len(urls) > 1:
+    from airflow_provider_pictory.api.video_request import FIELDS
+
+    if sum(field.is_source and field.name in given for field in FIELDS) > 1:
         return False
-    urls = list(urls[0]) if urls and isinstance(urls[0], (list, tuple)) and 0 < len(urls[0]) <= 3 else urls
-    if "webhook" in given:
-        urls.append(given.pop("webhook"))
-    return all(_is_plain_url(url) for url in urls) and _is_of_a_model(given)
+    plain = {"url": _is_plain_url, "reference_image_urls": _are_plain_urls}
+    checks = {field.name: plain[field.check] for field in FIELDS if field.check in plain}
+    return all(check(given.pop(name)) for name, check in checks.items() if name in given) and _is_of_a_model(
+        given
+    )
+
+
+def _are_plain_urls(urls: object) -> bool:
+    return isinstance(urls, (list, tuple)) and 0 < len(urls) <= 3 and all(map(_is_plain_url, urls))
 
 
 def _is_plain_url(url: object) -> bool:
@@ -139,7 +144,7 @@ def _is_of_a_model(given: dict[str, Any]) -> bool:
 
 
 def is_plain_job_id(job_id: object) -> bool:
-    """Tell whether a job id is certainly right, without loading its check."""
+    """Return whether a job id is certainly right, without loading its check."""
     return (
         isinstance(job_id, str)
         and len(job_id) == 36

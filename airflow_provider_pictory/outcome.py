@@ -43,7 +43,7 @@ def poll(hook: PictoryHook, job_id: str) -> VideoJob | PictoryError:
 
 
 def may_pass(error: PictoryError) -> bool:
-    """Tell whether a failed poll may mend itself at any time, as network errors, 429 and 5xx may."""
+    """Return whether a failed poll may mend itself at any time, as network errors, 429 and 5xx may."""
     if not isinstance(error, PictoryAPIError) or isinstance(error, AirflowFailException):
         return False
     status_code = error.status_code

@@ -136,13 +136,14 @@ def test_parsing_a_dag_loads_of_ours_only_what_describes_tasks(modules_of_a_dag)
     assert {module for module in ours if module.startswith("airflow_provider_pictory.")} == ENOUGH_FOR_A_DAG
 
 
-def test_checking_literals_loads_nothing_more_than_what_the_models_make():
+def test_checking_literals_loads_nothing_more_than_what_a_request_is_made_of():
     _, ours = modules_after(ANYBODYS, A_DAG_OF_LITERALS)
 
     assert {module for module in ours if module.startswith("airflow_provider_pictory.")} == {
         *ENOUGH_FOR_A_DAG,
         "airflow_provider_pictory.api",
         "airflow_provider_pictory.api.models",
+        "airflow_provider_pictory.api.video_request",
     }
 
 
@@ -166,10 +167,13 @@ def test_describing_pictory_loads_neither_airflow_nor_a_client():
             for name in (
                 "responses",
                 "checks",
+                "errors",
+                "headers",
                 "validation_errors",
                 "jobs",
                 "models",
                 "redaction",
+                "secret_search",
                 "video_request",
             )
         ),

@@ -12,9 +12,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from airflow_provider_pictory.api.errors import ResponseError, ResponseErrorKind
     from airflow_provider_pictory.api.jobs import JobStatus, VideoJob
     from airflow_provider_pictory.api.models import MODEL_LIMITS, ModelLimits, VideoModel
-    from airflow_provider_pictory.api.responses import Quota, Response, ResponseError, ResponseErrorKind
+    from airflow_provider_pictory.api.responses import Quota, Response
     from airflow_provider_pictory.api.validation_errors import FieldError, InvalidRequestError
     from airflow_provider_pictory.api.video_request import VideoRequest
 
@@ -34,7 +35,8 @@ __all__ = [
 ]
 
 _MODULES = {
-    "responses": ("Response", "ResponseError", "ResponseErrorKind", "Quota"),
+    "errors": ("ResponseError", "ResponseErrorKind"),
+    "responses": ("Response", "Quota"),
     "validation_errors": ("FieldError", "InvalidRequestError"),
     "jobs": ("JobStatus", "VideoJob"),
     "models": ("MODEL_LIMITS", "ModelLimits", "VideoModel"),

@@ -1,8 +1,8 @@
 """
 The rules for each field of a video request: what a user or a template gave becomes what Pictory expects.
 
-Each check takes the raw value and gives the clean one, ``None`` where the value counts as absent, or raises a
-:class:`RefusedValueError` with what would have been accepted.
+Each check takes the raw value and returns the clean one, ``None`` where the value counts as absent, or raises
+a :class:`RefusedValueError` with what would have been accepted.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ _BLANKS = frozenset("\u115f\u1160\u2800\u3164\uffa0\ufffc\ufffd")
 
 def is_absent(value: object) -> bool:
     """
-    Tell whether a value is what a template leaves behind where nothing was given.
+    Return whether a value is what a template leaves behind where nothing was given.
 
     Jinja renders a missing value as ``""`` or ``"None"``; neither is ever a value Pictory could use.
     """
@@ -283,5 +283,5 @@ def job_file_name(job_id: str) -> str:
 
 
 def is_usual_job_id(value: str) -> bool:
-    """Tell whether a job id has the form of all known ones, a UUID."""
+    """Return whether a job id has the form of all known ones, a UUID."""
     return _UUID.fullmatch(value) is not None

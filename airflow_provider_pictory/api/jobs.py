@@ -38,7 +38,7 @@ class UnreadableJobError(ValueError):
 @dataclass(frozen=True)
 class VideoJob:
     """
-    One poll a job.
+    What one poll of a job brought.
 
     :param job_id: the id in the response to the submission.
     :param status: a :class:`JobStatus`, or the raw text where Pictory reports one that nobody documented.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,21 +9,15 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_pictory.api.errors import raise_unreadable, read_data
+from airflow_provider_pictory.api.headers import read_http_date
 from airflow_provider_pictory.api.jobs import read_number, read_status, read_text, read_url
-from airflow_provider_pictory.api.responses import (
-    raise_unreadable,
-    read_data,
-    read_http_date,
-    read_job_id,
-    read_success,
-)
+from airflow_provider_pictory.api.responses import read_job_id, read_success
+from airflow_provider_pictory.api.video_request import SOURCES
 
 if TYPE_CHECKING:
     from airflow_provider_pictory.api.jobs import JobStatus
     from airflow_provider_pictory.api.responses import Response
-
-_SOURCES = ("firstFrameImageUrl", "extendVideoUrl", "referenceImageUrls")
-_WHITE_SPACE = " \t\n\r"
 
 
 @dataclass(frozen=True)
@@ -68,6 +61,29 @@ class ListedVideo:
     sources: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict)
 
 
+class BaselineKind(StrEnum):
+    """What can be known of an account's newest job."""
+
+    FOUND = "found"
+    EMPTY = "empty"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """
+    The newest job of an account at some moment: whatever comes above it in the list was submitted later.
+
+    :param kind: whether there was a job, certainly none, or nobody knows.
+    :param job_id: the id of the job that was found.
+    :param server_time: that moment by Pictory's own clock, in UTC, which the videos' dates go by.
+    """
+
+    kind: BaselineKind = BaselineKind.UNKNOWN
+    job_id: str | None = None
+    server_time: datetime | None = None
+
+
 @dataclass(frozen=True)
 class JobListPage:
     """
@@ -79,6 +95,14 @@ class JobListPage:
 
     jobs: tuple[ListedJob, ...]
     next_page_key: str | None = None
+
+    @property
+    def baseline(self) -> Baseline:
+        """What this page, as the first one of the list, tells of the account's newest job."""
+        if not self.jobs:
+            return Baseline(BaselineKind.EMPTY)
+        job_id = self.jobs[0].job_id
+        return Baseline(BaselineKind.FOUND, job_id) if job_id else Baseline()
 
 
 @dataclass(frozen=True)
@@ -92,29 +116,6 @@ class VideoListPage:
 
     videos: tuple[ListedVideo, ...]
     next_page_key: str | None = None
-
-
-class Baseline(StrEnum):
-    """What a poll of the newest job of an account can find."""
-
-    FOUND = "found"
-    EMPTY = "empty"
-    UNKNOWN = "unknown"
-
-
-@dataclass(frozen=True)
-class NewestJob:
-    """
-    The newest job of an account at some moment: whatever comes above it in the list was submitted later.
-
-    :param kind: whether there was a job, certainly none, or nobody knows.
-    :param job_id: the id of the job that was found.
-    :param server_time: that moment by Pictory's own clock, in UTC, which the videos' dates go by.
-    """
-
-    kind: Baseline = Baseline.UNKNOWN
-    job_id: str | None = None
-    server_time: datetime | None = None
 
 
 def read_job_list(response: Response) -> JobListPage:
@@ -137,26 +138,6 @@ def read_video_list(response: Response) -> VideoListPage:
     document = read_success(response)
     items = _items(response, document)
     return VideoListPage(tuple(_listed_video(item) for item in items), _next_page_key(response, document))
-
-
-def read_newest_job(beginning: bytes, is_complete: bool) -> NewestJob:
-    """
-    Read the newest job's id out of the beginning of a list of jobs.
-
-    Items of other kinds can be megabytes long, so the list may be cut off anywhere after the first one.
-
-    :param beginning: the body of the response, or as much of it as came.
-    :param is_complete: whether that is the whole body, which is then held to be a whole JSON document.
-    :return: unknown where the first item isn't all there, and where anything can't be read.
-    """
-    try:
-        items = json.loads(beginning)["items"] if is_complete else _first_item(beginning)
-    except (ValueError, LookupError, TypeError, RecursionError):
-        return NewestJob()
-    if items == []:
-        return NewestJob(Baseline.EMPTY)
-    job_id = _listed_job(items[0]).job_id if isinstance(items, list) else None
-    return NewestJob(Baseline.FOUND, job_id) if job_id else NewestJob()
 
 
 def read_server_date(response: Response) -> datetime | None:
@@ -207,7 +188,7 @@ def _listed_video(item: object) -> ListedVideo:
         aspect_ratio=_exact_text(item.get("aspectRatio")),
         duration_seconds=read_number(item.get("duration")),
         created_at=_moment(item.get("createdDate")),
-        sources={name: urls for name in _SOURCES if (urls := _urls(item.get(name)))},
+        sources={name: urls for name in SOURCES if (urls := _urls(item.get(name)))},
     )
 
 
@@ -230,42 +211,3 @@ def _moment(value: object) -> datetime | None:
     except (ValueError, OverflowError):
         return None
     return moment.replace(tzinfo=UTC)
-
-
-def _first_item(beginning: bytes) -> list[Any]:
-    """
-    Return the items of a list that was cut off after its first item, so one at most.
-
-    :raises ValueError: when that can't be told.
-    """
-    # A decoder of this kind keeps the part of a character that the cut left over to itself.
-    text = codecs.getincrementaldecoder("utf-8-sig")().decode(beginning)
-    decoder = json.JSONDecoder()
-    position = _after("{", text, 0)
-    while True:
-        name, position = decoder.raw_decode(text, position)
-        position = _after(":", text, position)
-        if name == "items":
-            break
-        # Nested objects and texts, which may have items of their own, are decoded and passed over as a whole.
-        _, position = decoder.raw_decode(text, position)
-        position = _after(",", text, position)
-    position = _after("[", text, position)
-    if text.startswith("]", position):
-        return []
-    item, _ = decoder.raw_decode(text, position)
-    return [item]
-
-
-def _after(mark: str, text: str, position: int) -> int:
-    """Return the position after a mark and the white space around it, or raise where it isn't there."""
-    position = _after_white_space(text, position)
-    if not text.startswith(mark, position):
-        raise ValueError(f"there is no {mark} at {position}")
-    return _after_white_space(text, position + 1)
-
-
-def _after_white_space(text: str, position: int) -> int:
-    while text[position : position + 1] and text[position] in _WHITE_SPACE:
-        position += 1
-    return position

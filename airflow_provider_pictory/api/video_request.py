@@ -1,43 +1,72 @@
-"""The request for a video, checked as a whole before anything is paid, in Pictory's own form."""
+"""
+The request for a video, checked as a whole before anything is paid, in Pictory's own form.
+
+What a field of it is, is said once, where :class:`VideoRequest` declares it. The DAG parser asks for that, so
+nothing is imported here before a request is made.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
-from airflow_provider_pictory.api import checks
 from airflow_provider_pictory.api.models import MODEL_LIMITS, ModelLimits, VideoModel
-from airflow_provider_pictory.api.validation_errors import (
-    FieldError,
-    InvalidRequestError,
-    RefusedValueError,
-    listed,
-    shown,
-)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
-# Argument names of this package and the names that Pictory gives the same things, in Pictory's order.
-WIRE_NAMES = {
-    "prompt": "prompt",
-    "model": "model",
-    "aspect_ratio": "aspectRatio",
-    "duration": "duration",
-    "first_frame_image_url": "firstFrameImageUrl",
-    "extend_video_url": "extendVideoUrl",
-    "reference_image_urls": "referenceImageUrls",
-    "webhook": "webhook",
-}
-# What a video can be made from besides its prompt, one of them at most.
-SOURCES = ("first_frame_image_url", "extend_video_url", "reference_image_urls")
-# What a request is made of, by our names.
-REQUEST_FIELDS = (*WIRE_NAMES, "extra_fields")
+    from airflow_provider_pictory.api.validation_errors import FieldError
 
+Given = TypeVar("Given")
 Clean = TypeVar("Clean")
 
 
-@dataclass(frozen=True, init=False)
+class RequestField(Generic[Given, Clean]):
+    """
+    One field of a request, as a descriptor: whatever is given for it, a request that was made has it clean.
+
+    :param wire_name: what Pictory calls it; ``None`` for what isn't sent under a name of its own.
+    :param check: name of what makes it clean in :mod:`airflow_provider_pictory.api.checks`.
+    :param of_model: whether what is allowed depends on the model.
+    :param is_source: whether the video is made from it, as it can be from one thing at most.
+    :param write: makes of the clean value what is sent.
+    """
+
+    name: str
+
+    def __init__(
+        self,
+        wire_name: str | None,
+        check: str,
+        *,
+        of_model: bool = False,
+        is_source: bool = False,
+        write: Callable[[Any], Any] = lambda value: value,
+    ) -> None:
+        self.wire_name = wire_name
+        self.check = check
+        self.of_model = of_model
+        self.is_source = is_source
+        self.write = write
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    @overload
+    def __get__(self, request: None, owner: type) -> None: ...
+
+    @overload
+    def __get__(self, request: VideoRequest, owner: type) -> Clean: ...
+
+    def __get__(self, request: VideoRequest | None, owner: type) -> Clean | None:
+        # What the class itself has is the default: absent.
+        return None if request is None else vars(request)[self.name]
+
+    def __set__(self, request: VideoRequest, value: Given) -> None:
+        vars(request)[self.name] = value
+
+
+@dataclass(frozen=True)
 class VideoRequest:
     """
     What Pictory's "Generate Video" takes, normalised and checked when it is made.
@@ -62,87 +91,46 @@ class VideoRequest:
     :raises InvalidRequestError: when any rule is broken; it lists all faults.
     """
 
-    prompt: str | None
-    model: VideoModel | None
-    aspect_ratio: str | None
-    duration: int | None
-    first_frame_image_url: str | None
-    extend_video_url: str | None
-    reference_image_urls: tuple[str, ...]
-    webhook: str | None
-    extra_fields: Mapping[str, Any]
+    prompt: RequestField[object, str | None] = RequestField("prompt", "prompt")
+    model: RequestField[VideoModel | str | None, VideoModel | None] = RequestField(
+        "model", "model", write=str
+    )
+    aspect_ratio: RequestField[str | None, str | None] = RequestField(
+        "aspectRatio", "aspect_ratio", of_model=True
+    )
+    duration: RequestField[float | str | None, int | None] = RequestField(
+        "duration", "duration", of_model=True, write="{}s".format
+    )
+    first_frame_image_url: RequestField[str | None, str | None] = RequestField(
+        "firstFrameImageUrl", "url", is_source=True
+    )
+    extend_video_url: RequestField[str | None, str | None] = RequestField(
+        "extendVideoUrl", "url", is_source=True
+    )
+    reference_image_urls: RequestField[Sequence[str] | str | None, tuple[str, ...]] = RequestField(
+        "referenceImageUrls", "reference_image_urls", is_source=True, write=list
+    )
+    webhook: RequestField[str | None, str | None] = RequestField("webhook", "url")
+    extra_fields: RequestField[Mapping[str, Any] | None, Mapping[str, Any]] = RequestField(
+        None, "extra_fields"
+    )
 
-    def __init__(
-        self,
-        prompt: object = None,
-        model: VideoModel | str | None = None,
-        aspect_ratio: str | None = None,
-        duration: float | str | None = None,
-        first_frame_image_url: str | None = None,
-        extend_video_url: str | None = None,
-        reference_image_urls: Sequence[str] | str | None = None,
-        webhook: str | None = None,
-        extra_fields: Mapping[str, Any] | None = None,
-    ) -> None:
-        faults: list[FieldError] = []
-        extra: dict[str, Any] = {}
-
-        def clean(field: str, given: object, check: Callable[..., Clean], *context: object) -> Clean | None:
-            if WIRE_NAMES.get(field) in extra:
-                return None
-            try:
-                return check(given, *context)
-            except RefusedValueError as refused:
-                faults.append(FieldError(field, refused.given or shown(given), refused.allowed))
-                return None
-
-        extra = clean("extra_fields", extra_fields, checks.extra_fields, WIRE_NAMES) or {}
-        video_model = clean("model", model, checks.model)
-        limits = MODEL_LIMITS[video_model] if video_model else None
-        fields: dict[str, Any] = {
-            "prompt": clean("prompt", prompt, checks.prompt),
-            "model": video_model,
-            "aspect_ratio": clean("aspect_ratio", aspect_ratio, checks.aspect_ratio, video_model, limits),
-            "duration": clean("duration", duration, checks.duration, video_model, limits),
-            "first_frame_image_url": clean("first_frame_image_url", first_frame_image_url, checks.url),
-            "extend_video_url": clean("extend_video_url", extend_video_url, checks.url),
-            "reference_image_urls": clean(
-                "reference_image_urls", reference_image_urls, checks.reference_image_urls
-            )
-            or (),
-            "webhook": clean("webhook", webhook, checks.url),
-            "extra_fields": extra,
-        }
-        # Those that were given and refused count as well, so that one run shows all that is wrong.
-        refused = {fault.field for fault in faults}
-        sources = [name for name in SOURCES if fields[name] or name in refused]
-        if len(sources) > 1:
-            faults.append(
-                FieldError(
-                    " + ".join(sources),
-                    f"{len(sources)} sources",
-                    f"Pictory takes at most one of {listed(SOURCES)}",
-                )
-            )
+    def __post_init__(self) -> None:
+        clean, faults = _checked(vars(self))
         if faults:
+            from airflow_provider_pictory.api.validation_errors import InvalidRequestError
+
             raise InvalidRequestError(faults)
-        for name, value in fields.items():
-            object.__setattr__(self, name, value)
+        vars(self).update(clean)
 
     @property
     def payload(self) -> dict[str, Any]:
         """The JSON body that Pictory expects, with absent fields left out and defaults spelled out."""
-        body: dict[str, Any] = {}
-        for name, wire_name in WIRE_NAMES.items():
-            value = getattr(self, name)
-            if value:
-                body[wire_name] = value
-        if self.model:
-            body["model"] = self.model.value
-        if self.duration:
-            body["duration"] = f"{self.duration}s"
-        if self.reference_image_urls:
-            body["referenceImageUrls"] = list(self.reference_image_urls)
+        body = {
+            wire_name: field.write(value)
+            for field in FIELDS
+            if (wire_name := field.wire_name) and (value := getattr(self, field.name))
+        }
         return {**body, **self.extra_fields}
 
     @property
@@ -184,3 +172,55 @@ class VideoRequest:
     @property
     def _limits(self) -> ModelLimits | None:
         return MODEL_LIMITS[self.model] if self.model else None
+
+
+FIELDS: tuple[RequestField[Any, Any], ...] = tuple(
+    field for field in vars(VideoRequest).values() if isinstance(field, RequestField)
+)
+# What a request is made of, by our names.
+REQUEST_FIELDS = tuple(field.name for field in FIELDS)
+# Our names and the names that Pictory gives the same things, in Pictory's order.
+WIRE_NAMES = {field.name: field.wire_name for field in FIELDS if field.wire_name}
+# What a video can be made from besides its prompt, by Pictory's names.
+SOURCES = tuple(field.wire_name for field in FIELDS if field.is_source and field.wire_name)
+
+
+def _checked(given: Mapping[str, Any]) -> tuple[dict[str, Any], list[FieldError]]:
+    """Return each field's clean value, and all that is wrong with what was given for them."""
+    from airflow_provider_pictory.api import checks
+    from airflow_provider_pictory.api.validation_errors import FieldError, RefusedValueError, shown
+
+    faults: list[FieldError] = []
+    clean: dict[str, Any] = {"extra_fields": {}}
+
+    def check(field: RequestField[Any, Any], *context: Any) -> Any:
+        # Those that are sent as they are, are the user's to decide.
+        if field.wire_name in clean["extra_fields"]:
+            return None
+        try:
+            return getattr(checks, field.check)(given[field.name], *context)
+        except RefusedValueError as refused:
+            value = given[field.name]
+            faults.append(FieldError(field.name, refused.given or shown(value), refused.allowed))
+            return None
+
+    fields = {field.name: field for field in FIELDS}
+    clean["extra_fields"] = check(fields.pop("extra_fields"), WIRE_NAMES) or {}
+    model = clean["model"] = check(fields.pop("model"))
+    limits = MODEL_LIMITS[model] if model else None
+    for name, field in fields.items():
+        clean[name] = check(field, model, limits) if field.of_model else check(field)
+    clean["reference_image_urls"] = clean["reference_image_urls"] or ()
+    return clean, [*faults, *_too_many_sources(clean, faults)]
+
+
+def _too_many_sources(clean: Mapping[str, Any], faults: Sequence[FieldError]) -> Iterator[FieldError]:
+    from airflow_provider_pictory.api.validation_errors import FieldError, listed
+
+    # Those that were given and refused count as well, so that one run shows all that is wrong.
+    refused = {fault.field for fault in faults}
+    sources = [field.name for field in FIELDS if field.is_source]
+    given = [name for name in sources if clean[name] or name in refused]
+    if len(given) > 1:
+        allowed = f"Pictory takes at most one of {listed(sources)}"
+        yield FieldError(" + ".join(given), f"{len(given)} sources", allowed)

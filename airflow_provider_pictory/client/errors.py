@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from http.client import HTTPException
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 from urllib.parse import urljoin, urlsplit
+
+import aiohttp
+import requests
+import urllib3
 
 from airflow_provider_pictory.api import Response, ResponseError, ResponseErrorKind
 from airflow_provider_pictory.api.checks import is_usual_job_id
@@ -30,6 +35,17 @@ if TYPE_CHECKING:
 
 Reading = TypeVar("Reading")
 
+# What the two clients raise where no response comes. Neither that nor a ResponseError is made the cause of an
+# error of ours: aiohttp's exceptions show the headers that were sent, and a response may quote the key.
+NO_RESPONSE = (
+    requests.RequestException,
+    urllib3.exceptions.HTTPError,
+    HTTPException,
+    aiohttp.ClientError,
+    OSError,
+    ValueError,
+)
+NOTHING_IS_PAID = "nothing was submitted, nothing is paid"
 REDIRECTS = (301, 302, 303, 307, 308)
 _LONGEST_HOST_SHOWN = 300
 
@@ -115,7 +131,7 @@ def submission_unknown(
 
 
 def read_without_key(
-    settings: ConnectionSettings, response: Response, read: Callable[..., Reading], *context: object
+    settings: ConnectionSettings, response: Response, read: Callable[[Response], Reading]
 ) -> Reading:
     """
     Read a response so that nothing in it quotes a secret, which a server or a proxy may send back.
@@ -127,14 +143,15 @@ def read_without_key(
     :param response: what came.
     :param read: one of the readers of :mod:`airflow_provider_pictory.api.responses` or
         :mod:`airflow_provider_pictory.api.listings`.
-    :param context: what the reader takes besides the response.
     :raises ResponseError: as the reader does.
     """
     response = replace(response, clean=settings.clean)
-    reading = read(response, *context)
+    reading = read(response)
     if isinstance(reading, (JobListPage, VideoListPage)):
-        body = settings.without_key(response.body.decode("latin-1")).encode("latin-1")
-        return read(replace(response, body=body), *context)
+        body = response.body.decode("latin-1")
+        without_key = settings.without_key(body)
+        if without_key != body:
+            return read(replace(response, body=without_key.encode("latin-1")))
     return reading
 
 
@@ -177,7 +194,7 @@ def raise_airflow_error(
 
 
 def _way_to_the_right_host(settings: ConnectionSettings, location: str | None) -> str:
-    """Say what to put into the connection's host, where a redirect tells."""
+    """Return what to put into the connection's host, where a redirect tells."""
     try:
         parts = urlsplit(urljoin(settings.url("/"), location or ""))
         # Without a user: who follows a redirect shall not send one.

@@ -31,7 +31,7 @@ _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 def is_private(address: str) -> bool:
     """
-    Tell whether an address is anything but one of the open internet, also inside of an IPv6 address.
+    Return whether an address is anything but one of the open internet, also inside of an IPv6 address.
 
     :param address: IPv4 or IPv6, as the standard library writes them.
     """

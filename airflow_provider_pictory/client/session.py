@@ -16,7 +16,7 @@ from requests.auth import AuthBase
 from requests.utils import DEFAULT_CA_BUNDLE_PATH, select_proxy
 from yarl import URL
 
-from airflow_provider_pictory.client.private_hosts import PublicHostsAdapter, addresses_of, is_private
+from airflow_provider_pictory import __version__
 from airflow_provider_pictory.client.settings import is_content
 from airflow_provider_pictory.client.time_limit import TimeLimit
 from airflow_provider_pictory.exceptions import PictoryConfigurationError
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from requests.adapters import HTTPAdapter
 
     from airflow_provider_pictory.client.settings import ConnectionSettings
+
+
+USER_AGENT = f"airflow-provider-pictory/{__version__}"
 
 
 class PictoryAuth(AuthBase):
@@ -46,41 +49,6 @@ class PictoryAuth(AuthBase):
         if (own.scheme, own.hostname, own.port) == (asked.scheme, asked.hostname, asked.port):
             request.headers["Authorization"] = self._settings.api_key
         return request
-
-
-class _NoAuth(AuthBase):
-    """Adds nothing, and by being there keeps requests from looking into ``~/.netrc``."""
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        """Leave a request as it is."""
-        return request
-
-
-class FileSession(requests.Session):
-    """
-    Asks hosts that are none of Pictory's API: it sends no key, and nothing of ``~/.netrc``, to anybody.
-
-    Nor does it ask private hosts, unless the connection allows it or leads to such a host itself, as to a
-    sandbox.
-    """
-
-    def __init__(self, settings: ConnectionSettings) -> None:
-        super().__init__()
-        self.auth = _NoAuth()
-        self.verify = settings.verify
-        self.proxies.update(settings.proxies)
-        self._settings = settings
-        adapter = PublicHostsAdapter(self._allows_private_hosts)
-        self.mount("http://", adapter)
-        self.mount("https://", adapter)
-
-    def rebuild_auth(self, prepared_request: requests.PreparedRequest, response: requests.Response) -> None:
-        """Add nothing to what follows a redirect, where requests itself would look into ``~/.netrc``."""
-        prepared_request.headers.pop("Authorization", None)
-
-    def _allows_private_hosts(self) -> bool:
-        own_host = urlsplit(self._settings.base_url).hostname or ""
-        return self._settings.allow_private_hosts or any(map(is_private, addresses_of(own_host)))
 
 
 @dataclass(frozen=True)
@@ -105,9 +73,18 @@ class AsynchronousTransport:
         await self.session.close()
 
 
-def synchronous_session(settings: ConnectionSettings, adapter: HTTPAdapter | None) -> requests.Session:
-    """Open a session of requests; what the environment says about proxies and authorities counts as usual."""
+def synchronous_session(
+    settings: ConnectionSettings, headers: Mapping[str, str], adapter: HTTPAdapter | None = None
+) -> requests.Session:
+    """
+    Open a session of requests; what the environment says about proxies and authorities counts as usual.
+
+    :param settings: of the connection.
+    :param headers: of each request, besides the key.
+    :param adapter: makes the connections that are kept open.
+    """
     session = requests.Session()
+    session.headers.update(headers)
     session.auth = PictoryAuth(settings)
     session.verify = settings.verify
     session.cert = settings.cert

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from airflow_provider_pictory.api.redaction import LONGEST_TEXT, clean, environment_proxies, secrets_of
+from airflow_provider_pictory.api.redaction import LONGEST_TEXT, clean
+from airflow_provider_pictory.api.secret_search import environment_proxies, secrets_of
 from airflow_provider_pictory.api.validation_errors import shown
 from airflow_provider_pictory.exceptions import PictoryConfigurationError
 
@@ -212,25 +213,25 @@ def _seconds(value: object) -> float:
 def _timeout(name: str, value: object) -> float:
     seconds = _seconds(value)
     if not 0 < seconds <= LONGEST_TIMEOUT:
-        raise PictoryConfigurationError(
-            f"{name}: extra 'timeout' must be a positive number of seconds, at most {LONGEST_TIMEOUT:g}, "
-            f"got {shown(value)}"
-        )
+        allowed = f"a positive number of seconds, at most {LONGEST_TIMEOUT:g}"
+        raise _refused(name, "timeout", allowed, value)
     return seconds
 
 
 def _submission_window(name: str, value: object) -> float:
     seconds = _seconds(value)
     if not SHORTEST_SUBMISSION_WINDOW <= seconds <= LONGEST_SUBMISSION_WINDOW:
-        raise PictoryConfigurationError(
-            f"{name}: extra 'submission_window' must be a number of seconds from "
-            f"{SHORTEST_SUBMISSION_WINDOW:g} to {LONGEST_SUBMISSION_WINDOW:g}, got {shown(value)}"
-        )
+        limits = f"{SHORTEST_SUBMISSION_WINDOW:g} to {LONGEST_SUBMISSION_WINDOW:g}"
+        raise _refused(name, "submission_window", f"a number of seconds from {limits}", value)
     return seconds
 
 
+def _refused(name: str, extra: str, allowed: str, value: object) -> PictoryConfigurationError:
+    return PictoryConfigurationError(f"{name}: extra {extra!r} must be {allowed}, got {shown(value)}")
+
+
 def is_content(text: str) -> bool:
-    """Tell whether a text can't be a path, but may be what is to be in the file: a certificate, a key."""
+    """Return whether a text can't be a path, but may be what is to be in the file: a certificate, a key."""
     return (
         "-----" in text
         or len(text) > LONGEST_PATH
@@ -257,9 +258,7 @@ def _verify(name: str, value: object) -> bool | str:
         return value
     if isinstance(value, str):
         return {"true": True, "false": False}.get(value.strip().lower(), value)
-    raise PictoryConfigurationError(
-        f"{name}: extra 'verify' must be true, false or the path of trusted authorities, got {shown(value)}"
-    )
+    raise _refused(name, "verify", "true, false or the path of trusted authorities", value)
 
 
 def _proxies(name: str, value: object) -> dict[str, str]:
@@ -314,6 +313,4 @@ def _allow_private_hosts(name: str, value: object) -> bool:
     # As a URI has it.
     if isinstance(value, str) and value.strip().lower() in ("true", "false"):
         return value.strip().lower() == "true"
-    raise PictoryConfigurationError(
-        f"{name}: extra 'allow_private_hosts' must be true or false, got {shown(value)}"
-    )
+    raise _refused(name, "allow_private_hosts", "true or false", value)

@@ -38,7 +38,7 @@ class TimeLimit:
             self._timer = None
 
     def began(self, call: LimitedCall) -> float:
-        """Note the beginning of a call, and give the moment when it becomes overdue."""
+        """Note the beginning of a call, and return the moment when it becomes overdue."""
         overdue_at = self._loop.time() + self.seconds
         self._calls[call] = None
         if self._timer is None:

@@ -15,8 +15,8 @@ import requests
 import urllib3
 
 from airflow_provider_pictory.api import Response
+from airflow_provider_pictory.api.headers import read_retry_after
 from airflow_provider_pictory.api.redaction import clean
-from airflow_provider_pictory.api.responses import read_retry_after
 from airflow_provider_pictory.exceptions import PictoryDownloadError
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from airflow_provider_pictory.api import JobStatus
-from airflow_provider_pictory.api.listings import Baseline
+from airflow_provider_pictory.api.listings import BaselineKind
 from airflow_provider_pictory.exceptions import (
     PictoryAPIError,
     PictoryInvalidRequestError,
@@ -40,7 +40,7 @@ class AccountLists:
     def __init__(self, record: SubmissionRecord, hook: PictoryHook) -> None:
         self.record = record
         self._hook = hook
-        self.is_complete = record.baseline is not Baseline.UNKNOWN
+        self.is_complete = record.baseline is not BaselineKind.UNKNOWN
         self.candidates: dict[str, Candidate] = {}
         self._is_frozen = record.candidates is not None
         self._listed: set[str] = set()
@@ -122,7 +122,7 @@ class AccountLists:
 
     def _read_newer_jobs(self, now: float) -> None:
         found: dict[str, Candidate] = {}
-        is_complete = self.record.baseline is not Baseline.UNKNOWN
+        is_complete = self.record.baseline is not BaselineKind.UNKNOWN
         has_baseline = False
         for job in self._listed_jobs(MOST_PAGES if is_complete else MOST_PAGES_WITHOUT_BASELINE):
             if job.job_id is None:
@@ -133,7 +133,7 @@ class AccountLists:
             before = self.candidates.get(job.job_id)
             found.setdefault(job.job_id, _candidate(job.job_id, job.status, job.url, now, before))
         self.is_complete = has_baseline or (
-            self.record.baseline is Baseline.EMPTY and self._has_seen_all_jobs
+            self.record.baseline is BaselineKind.EMPTY and self._has_seen_all_jobs
         )
         # A list that lags may forget what it has shown.
         oldest_first = dict(reversed(found.items()))

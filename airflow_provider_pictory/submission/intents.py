@@ -30,12 +30,12 @@ class Intents:
         self._store = store
         self._clock = clock
         self._read_at = clock.monotonic()
-        newest = hook.newest_job()
+        baseline = hook.get_baseline()
         self._draft = draft.but(
             window=hook.get_submission_window(),
-            server_time=newest.server_time,
-            baseline=newest.kind,
-            newest_job_id=newest.job_id,
+            server_time=baseline.server_time,
+            baseline=baseline.kind,
+            newest_job_id=baseline.job_id,
         )
         self.written: list[SubmissionRecord] = []
 

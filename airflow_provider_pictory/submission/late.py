@@ -103,7 +103,7 @@ def find_late_jobs(
     """
     found: list[str] = []
     is_conclusive = True
-    server_now = hook.newest_job().server_time
+    server_now = hook.get_baseline().server_time
     own = {record.job_id, *(earlier.job_id for earlier in record.earlier_jobs)}
     for lost in record.lost:
         lists = AccountLists(_as_intent(record, lost), hook)

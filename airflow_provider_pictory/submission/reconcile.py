@@ -123,7 +123,7 @@ class Reconciler:
             self._clock.sleep(self._pause(now, give_up_at))
 
     def _begin(self) -> None:
-        self._server_time = self._hook.newest_job().server_time
+        self._server_time = self._hook.get_baseline().server_time
         rest = settles_in(
             self._record,
             server_now=self._server_time,

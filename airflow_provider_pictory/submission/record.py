@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from pydantic import AwareDatetime, ValidationError
 
-from airflow_provider_pictory.api.listings import Baseline
+from airflow_provider_pictory.api.listings import BaselineKind
 from airflow_provider_pictory.submission.fingerprint import RequestFingerprint, Stored
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class LostSubmission(Stored):
 
     intended_at: AwareDatetime
     server_time: AwareDatetime | None = None
-    baseline: Baseline = Baseline.UNKNOWN
+    baseline: BaselineKind = BaselineKind.UNKNOWN
     newest_job_id: str | None = None
 
 
@@ -128,7 +128,7 @@ class SubmissionRecord(Stored):
     time_limit: float
     window: float
     server_time: AwareDatetime | None = None
-    baseline: Baseline = Baseline.UNKNOWN
+    baseline: BaselineKind = BaselineKind.UNKNOWN
     newest_job_id: str | None = None
     candidates: tuple[str, ...] | None = None
     job_id: str | None = None

@@ -48,8 +48,8 @@ async def wait_for_event(
     :param poll_interval: seconds between polls, or ``None`` for our own schedule.
     :param first_poll: the moment of the first poll; at once without it.
     :param log: of the trigger.
-    :return: the job that has ended, or what kept us from knowing; raised, it would end the task without any
-        poll the job.
+    :return: the job that has ended, or what kept us from knowing; raised, it would end the task without
+        another poll of the job.
     """
     try:
         watch = JobWatch(
@@ -84,7 +84,7 @@ def inconclusive_event(job_id: str, error: Exception, deadline: str | None = Non
     """
     Make the event for a wait that ended without a job's end.
 
-    The worker looks once more and finds out by itself what is wrong; the words are for whoever reads the
+    The worker polls once more and finds out by itself what is wrong; the words are for whoever reads the
     event in the database.
 
     :param job_id: of the job.
@@ -162,7 +162,7 @@ def job_after_event(
         # Only the triggerer is in trouble, for instance without the connection that the workers have.
         words = event.get("message") if isinstance(event, Mapping) else None
         raise PictoryError(
-            f"Waiting for Pictory job {job_id} in the triggerer keeps failing, though a worker can look at "
+            f"Waiting for Pictory job {job_id} in the triggerer keeps failing, though a worker can poll "
             f"it: {words or 'its events make no sense'}. The wait is over, {what_is_known(seen)} {advice}"
         )
     return None
@@ -179,7 +179,7 @@ def deadline_of(event: object) -> str | None:
 
 def is_of_another_try(context: Context, try_number: int | None) -> bool:
     """
-    Tell whether a task was resumed with what another try of it left behind.
+    Return whether a task was resumed with what another try of it left behind.
 
     Airflow 3.0 keeps what a deferral left when a resumed task fails, so that a retry begins with the event of
     the try before.

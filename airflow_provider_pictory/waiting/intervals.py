@@ -23,7 +23,7 @@ JITTER = 0.1
 
 def next_pause(poll_interval: float | None, *, is_first: bool) -> float:
     """
-    Return the seconds between two polls at a healthy job.
+    Return the seconds between two polls of a healthy job.
 
     :param poll_interval: what the user asked for in seconds, kept to exactly; ``None`` for our own schedule,
         within what Pictory asks for, and with jitter so that jobs started together don't stay together.

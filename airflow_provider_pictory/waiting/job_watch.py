@@ -27,6 +27,8 @@ from airflow_provider_pictory.waiting.intervals import next_pause
 from airflow_provider_pictory.waiting.limits import timed_out
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from airflow_provider_pictory.hooks.pictory import PictoryHook
     from airflow_provider_pictory.task_log import Logger
     from airflow_provider_pictory.waiting.limits import WaitLimit
@@ -56,6 +58,7 @@ class JobWatch:
     :param waited: seconds that the job was waited for before, in other processes.
     :param first_poll: the moment of the first poll, where that isn't to be taken at once.
     :param limit: what the deadline comes from, where that is known here.
+    :param now: the time in seconds since the epoch.
     """
 
     def __init__(
@@ -69,15 +72,17 @@ class JobWatch:
         waited: float = 0.0,
         first_poll: datetime | None = None,
         limit: WaitLimit | None = None,
+        now: Callable[[], float] | None = None,
     ) -> None:
         self.job_id = job_id
+        self._now = now or time.time
         self._limit = limit
         self._first_poll = first_poll
         self._deadline = deadline.timestamp()
         self._poll_interval = poll_interval
         self._log = log
         self._advice = advice
-        self._reported = time.time()
+        self._reported = self._now()
         self._started = self._reported - waited
         self._polls = 0
         self._troubles = 0
@@ -102,14 +107,14 @@ class JobWatch:
     @property
     def remaining(self) -> float:
         """The seconds until the deadline, not negative."""
-        return max(0.0, self._deadline - time.time())
+        return max(0.0, self._deadline - self._now())
 
     @property
     def first_pause(self) -> float:
         """The seconds until the first poll, not negative and not beyond the deadline."""
         if self._first_poll is None:
             return 0.0
-        return min(max(0.0, self._first_poll.timestamp() - time.time()), self.remaining)
+        return min(max(0.0, self._first_poll.timestamp() - self._now()), self.remaining)
 
     def pause_after(self, seen: VideoJob | PictoryError) -> float | None:
         """
@@ -121,7 +126,7 @@ class JobWatch:
         :raises PictoryError: the poll's error, when it can't mend itself.
         """
         self._polls += 1
-        now = time.time()
+        now = self._now()
         if isinstance(seen, PictoryError):
             pause = self._pause_in_trouble(seen, now)
         else:
@@ -153,8 +158,8 @@ class JobWatch:
         return max(pause, min(retry_after, LONGEST_RETRY_AFTER))
 
     def tolerates(self, error: PictoryError) -> bool:
-        """Tell whether a failed poll may still mend itself, so that waiting on makes sense."""
-        now = time.time()
+        """Return whether a failed poll may still mend itself, so that waiting on makes sense."""
+        now = self._now()
         if not isinstance(error, PictoryAPIError):
             return False
         status_code = error.status_code
@@ -224,17 +229,23 @@ def moment(timestamp: float) -> str:
     return f"{datetime.fromtimestamp(timestamp, UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
-def wait_for_job(hook: PictoryHook, watch: JobWatch) -> VideoJob:
+def wait_for_job(
+    hook: PictoryHook, watch: JobWatch, sleep: Callable[[float], None] | None = None
+) -> VideoJob:
     """
     Wait for a job on a worker.
 
+    :param hook: makes the polls.
+    :param watch: what this wait knows and wants.
+    :param sleep: waits for so many seconds.
     :return: the job once it has ended, however it ended.
     :raises PictoryError: as :meth:`JobWatch.pause_after`.
     """
+    sleep = sleep or time.sleep
     watch.announce()
     while True:
         seen = poll(hook, watch.job_id)
         pause = watch.pause_after(seen)
         if pause is None and not isinstance(seen, PictoryError):
             return seen
-        time.sleep(pause or 0.0)
+        sleep(pause or 0.0)

@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     from airflow_provider_pictory.waiting.job_watch import JobWatch
 
 MAXIMUM_IN_FLIGHT = 50
-# Looks begin together, at moments that are so many seconds apart: the loop then wakes up for many of them at
+# Polls begin together, at moments that are so many seconds apart: the loop then wakes up for many of them at
 # once, sends them together, and often finds their responses together. Nobody minds so small a delay.
 TICK = 0.05
 # How long after its deadline a wait is still for the last poll to come through, in seconds.
 LONGEST_LAST_POLL = 60.0
-# Looks per second to spread the first polls of many jobs over, after a restart for instance, and the longest
+# Polls per second to spread the first polls of many jobs over, after a restart for instance, and the longest
 # that one of them may have to wait, in seconds.
 FIRST_POLLS_PER_SECOND = 50.0
 LONGEST_FIRST_DELAY = 15.0
@@ -102,7 +102,7 @@ class JobPoller:
             if planned is None or self._loop.time() + delay < planned:
                 self._plan(watch.job_id, delay)
         try:
-            # Looks may hang or have to queue, and a deadline must not wait for them.
+            # Polls may hang or have to queue, and a deadline must not wait for them.
             async with asyncio.timeout(watch.remaining + LONGEST_LAST_POLL):
                 return await wait.ended
         except TimeoutError:
@@ -113,7 +113,7 @@ class JobPoller:
                 del self._waits[watch.job_id]
 
     async def aclose(self) -> None:
-        """Stop looking and close the session."""
+        """Stop polling and close the session."""
         if self._timer is not None:
             self._timer.cancel()
         polls = list(self._in_flight.values())
@@ -143,7 +143,7 @@ class JobPoller:
             if self._planned.get(job_id) != due:
                 continue
             del self._planned[job_id]
-            if job_id in self._waits and job_id not in self._in_flight:
+            if job_id in self._waits:
                 self._pace.sent(now)
                 self._in_flight[job_id] = self._loop.create_task(self._poll(job_id))
 
@@ -160,32 +160,34 @@ class JobPoller:
         self._start_due_polls()
 
     async def _poll(self, job_id: str) -> None:
-        sent_at = self._loop.time()
-        pauses: list[float] = []
+        pauses: list[float | None] = []
         try:
-            seen: VideoJob | PictoryError
-            try:
-                seen = await self._hook.aget_job(job_id)
-            except PictoryError as error:
-                seen = error
-            if isinstance(seen, PictoryRateLimitedError):
-                self._pace.limited(self._loop.time(), sent_at, seen.retry_after)
-            else:
-                self._pace.responded()
-            for wait in tuple(self._waits.get(job_id, ())):
-                pause = wait.conclude(seen)
-                if pause is not None:
-                    pauses.append(pause)
+            seen = await self._ask(job_id)
+            pauses = [wait.conclude(seen) for wait in tuple(self._waits.get(job_id, ()))]
         except Exception as error:  # noqa: BLE001  (each of those who wait must hear of it)
             for wait in tuple(self._waits.get(job_id, ())):
                 if not wait.ended.done():
                     wait.ended.set_exception(error)
         finally:
             del self._in_flight[job_id]
-        if pauses:
-            self._plan(job_id, min(pauses))
+        wanted = [pause for pause in pauses if pause is not None]
+        if wanted:
+            self._plan(job_id, min(wanted))
         else:
             self._start_due_polls()
+
+    async def _ask(self, job_id: str) -> VideoJob | PictoryError:
+        sent_at = self._loop.time()
+        seen: VideoJob | PictoryError
+        try:
+            seen = await self._hook.aget_job(job_id)
+        except PictoryError as error:
+            seen = error
+        if isinstance(seen, PictoryRateLimitedError):
+            self._pace.limited(self._loop.time(), sent_at, seen.retry_after)
+        else:
+            self._pace.responded()
+        return seen
 
 
 _pollers: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, JobPoller]] = WeakKeyDictionary()

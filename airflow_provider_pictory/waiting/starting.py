@@ -20,13 +20,13 @@ BACKSTOP_MARGIN = 300.0
 
 
 def backstop_after(timeout: float) -> timedelta:
-    """Give Airflow's own timeout of a wait, for when no triggerer is there to keep the deadline."""
+    """Return Airflow's own timeout of a wait, for when no triggerer is there to keep the deadline."""
     return timedelta(seconds=timeout + BACKSTOP_MARGIN)
 
 
 def is_missed_without_worker(task: Any) -> bool:
     """
-    Tell whether something a task has would never happen if it ended in the triggerer.
+    Return whether something a task has would never happen if it ended in the triggerer.
 
     :param task: an operator, as written in a DAG file or as read back from Airflow's database.
     """

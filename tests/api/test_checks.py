@@ -9,8 +9,15 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from airflow_provider_pictory.api import MODEL_LIMITS, InvalidRequestError, VideoModel, checks
-from airflow_provider_pictory.api.responses import Response, ResponseError, read_submission
+from airflow_provider_pictory.api import (
+    MODEL_LIMITS,
+    InvalidRequestError,
+    Response,
+    ResponseError,
+    VideoModel,
+    checks,
+)
+from airflow_provider_pictory.api.responses import read_submission
 from airflow_provider_pictory.api.validation_errors import RefusedValueError
 from airflow_provider_pictory.api.video_request import WIRE_NAMES
 from tests.api.strategies import HUGE_INTEGER, WRONG_THINGS, any_text, anything

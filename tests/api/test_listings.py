@@ -12,13 +12,12 @@ from hypothesis import strategies as st
 from airflow_provider_pictory.api import JobStatus, Response, ResponseError, ResponseErrorKind
 from airflow_provider_pictory.api.listings import (
     Baseline,
+    BaselineKind,
     JobListPage,
     ListedJob,
     ListedVideo,
-    NewestJob,
     VideoListPage,
     read_job_list,
-    read_newest_job,
     read_server_date,
     read_video_list,
 )
@@ -244,115 +243,27 @@ def test_a_page_key_that_is_nested_almost_too_deeply_is_a_key_or_unreadable(read
         assert error.kind is ResponseErrorKind.UNREADABLE  # noqa: PT017
 
 
-# The newest job
+# The baseline
 
 
-NEWEST = NewestJob(Baseline.FOUND, JOB_ID)
-UNKNOWN = NewestJob(Baseline.UNKNOWN)
-BIG_ITEM = {"data": {"jobId": OLDER_JOB_ID, "text": "x" * 100_000}}
-# Everything that could be taken for the list of items, or for its first id, and isn't.
-MISLEADING = {
-    "note": '"items": [{"data": {"jobId": "wrong"}}]',
-    'odd "items": [': {"items": [{"data": {"jobId": "wrong"}}], "jobId": "wrong"},
-    "é🦊": [{"items": [{"job_id": "wrong"}]}, "]}", '\\"', -1.5e3, None, True],
-    "job_id": "wrong",
-    "nextPageKey": None,
-    "items": [
-        {
-            "success": True,
-            "data": {
-                "text": '🦊"},{"data": {"jobId": "wrong"}}',
-                "inner": {"jobId": "wrong"},
-                "jobId": JOB_ID,
-            },
-        },
-        {"success": True, "data": {"jobId": "wrong"}},
-    ],
-    "more": {"items": []},
-}
-
-
-@pytest.mark.parametrize("is_complete", [True, False])
-def test_the_newest_job_is_the_first(is_complete):
-    document = {"items": [{"data": {"jobId": JOB_ID}}, BIG_ITEM], "nextPageKey": None}
-
-    assert read_newest_job(json.dumps(document).encode(), is_complete) == NEWEST
-
-
-def test_the_newest_job_is_found_although_the_rest_is_missing():
-    body = json.dumps({"items": [{"data": {"jobId": JOB_ID}}, BIG_ITEM]}).encode()
-
-    assert read_newest_job(body[:1000], False) == NEWEST
-
-
-def test_a_newest_job_that_is_not_all_there_is_unknown():
-    body = json.dumps({"items": [BIG_ITEM, {"data": {"jobId": JOB_ID}}]}).encode()
-
-    assert read_newest_job(body[:10_000], False) == UNKNOWN
-
-
-@pytest.mark.parametrize("body", [b'{"items":[]}', b' \n{ "nextPageKey" : null , "items" : [ \r\n\t] }'])
-def test_an_empty_list_is_told_from_an_unknown_one(body):
-    assert read_newest_job(body, True).kind is Baseline.EMPTY
-    assert read_newest_job(body, False).kind is Baseline.EMPTY
-    assert read_newest_job(body[: body.index(b"]")], False) == UNKNOWN
-
-
-@pytest.mark.parametrize("is_complete", [True, False])
 @pytest.mark.parametrize(
-    "body",
+    ("body", "baseline"),
     [
-        b"",
-        b"{}",
-        b"[]",
-        b"null",
-        b"<html>",
-        b'"items"',
-        b'{"items"}',
-        b'{"items": null}',
-        b'{"items": {}}',
-        b'{"items": "[]"}',
-        b'{"items": [null]}',
-        b'{"items": [5]}',
-        b'{"items": [[]]}',
-        b'{"items": [{}, {"job_id": "older"}]}',
-        b'{"items": [{"data": {"jobId": null}}]}',
-        b'{"data": {"items": []}}',
-        b'{"data": {"items": [{"job_id": "x"}]}}',
-        b'{"a": 1 "items": []}',
-        b'\xff{"items": []}',
-        b'{"a": "\xff", "items": []}',
-        b'{"items": [' + b"[" * 100_000,
-        b"[" * 100_000,
+        (b'{"items":[]}', Baseline(BaselineKind.EMPTY)),
+        (b'\xef\xbb\xbf{"items": []}', Baseline(BaselineKind.EMPTY)),
+        (
+            b'{"items": [{"data": {"jobId": "a"}}, {"data": {"jobId": "b"}}]}',
+            Baseline(BaselineKind.FOUND, "a"),
+        ),
+        (b'{"items": [null]}', Baseline()),
+        (b'{"items": [5]}', Baseline()),
+        (b'{"items": [[]]}', Baseline()),
+        (b'{"items": [{}, {"job_id": "older"}]}', Baseline()),
+        (b'{"items": [{"data": {"jobId": null}}]}', Baseline()),
     ],
 )
-def test_what_does_not_tell_the_newest_job_leaves_it_unknown(body, is_complete):
-    assert read_newest_job(body, is_complete) == UNKNOWN
-
-
-def test_a_body_that_should_be_complete_is_held_to_be_a_document():
-    assert read_newest_job(b'{"items": [{"job_id": "x"}], ', True) == UNKNOWN
-    assert read_newest_job(b'{"items": []} and more', True) == UNKNOWN
-
-
-@pytest.mark.parametrize("is_complete", [True, False])
-def test_a_byte_order_mark_is_forgiven(is_complete):
-    assert read_newest_job(b'\xef\xbb\xbf{"items": []}', is_complete).kind is Baseline.EMPTY
-
-
-@pytest.mark.parametrize("ensure_ascii", [True, False])
-@pytest.mark.parametrize("indent", [None, 2])
-def test_a_document_cut_off_at_any_byte_never_gives_a_wrong_id(ensure_ascii, indent):
-    body = json.dumps(MISLEADING, ensure_ascii=ensure_ascii, indent=indent).encode()
-
-    found = [read_newest_job(body[:length], False) for length in range(len(body) + 1)]
-
-    first = found.index(NEWEST)
-    assert found == [UNKNOWN] * first + [NEWEST] * (len(body) + 1 - first)
-    # As soon as the first item is there, and not before.
-    assert json.loads(body[body.rindex(b'"items": [', 0, first) + len('"items": [') : first])["success"]
-    assert {read_newest_job(body[:length], True) for length in range(len(body))} == {UNKNOWN}
-    assert read_newest_job(body, True) == NEWEST
+def test_the_baseline_is_the_first_job(body, baseline):
+    assert read_job_list(response(body)).baseline == baseline
 
 
 # The server's clock
@@ -419,20 +330,6 @@ def test_any_json_document_is_a_page_or_a_response_error(read, document, status)
 def test_any_bytes_are_a_response_error(read, body):
     with pytest.raises(ResponseError):
         read(response(body))
-
-
-@given(document=documents, length=st.floats(0, 1))
-def test_any_cut_off_document_tells_the_same_newest_job_as_the_whole_or_none(document, length):
-    body = json.dumps(document).encode()
-    whole = read_newest_job(body, True)
-
-    assert read_newest_job(body, False) == whole
-    assert read_newest_job(body[: int(length * len(body))], False) in (whole, UNKNOWN)
-
-
-@given(beginning=st.binary(), is_complete=st.booleans())
-def test_any_bytes_leave_the_newest_job_unknown(beginning, is_complete):
-    assert read_newest_job(beginning, is_complete) == UNKNOWN
 
 
 @given(header=any_text)

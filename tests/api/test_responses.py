@@ -21,7 +21,8 @@ from airflow_provider_pictory.api import (
     ResponseErrorKind,
     VideoJob,
 )
-from airflow_provider_pictory.api.responses import read_job, read_quota, read_retry_after, read_submission
+from airflow_provider_pictory.api.headers import read_retry_after
+from airflow_provider_pictory.api.responses import read_job, read_quota, read_submission
 from tests.api.strategies import any_text, json_values
 
 JOB_ID = "4a09edf9-d071-4847-bda5-8dea913d80fe"

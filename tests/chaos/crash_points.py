@@ -26,7 +26,8 @@ from typing import Any
 import requests.adapters
 from airflow.providers.common.compat.sdk import Variable
 
-from airflow_provider_pictory.hooks.pictory import SUBMIT_PATH, PictoryHook
+from airflow_provider_pictory.client.submitting import SUBMIT_PATH
+from airflow_provider_pictory.hooks.pictory import PictoryHook
 from airflow_provider_pictory.operators.pictory import GenerateVideoOperator
 
 FOLDER = "CRASHES_FOLDER"

@@ -13,6 +13,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_pictory.api import VideoRequest
+from airflow_provider_pictory.client.submitting import SUBMIT_ATTEMPTS
 from airflow_provider_pictory.exceptions import (
     PictoryAPIError,
     PictoryAuthenticationError,
@@ -23,7 +24,7 @@ from airflow_provider_pictory.exceptions import (
     PictorySubmissionIndeterminateError,
     PictorySubmissionPendingError,
 )
-from airflow_provider_pictory.hooks.pictory import SUBMIT_ATTEMPTS, PictoryHook
+from airflow_provider_pictory.hooks.pictory import PictoryHook
 from airflow_provider_pictory.operators.pictory import GenerateVideoOperator
 from airflow_provider_pictory.sandbox.background import PictorySandbox
 from tests.conftest import API_KEY
@@ -172,7 +173,7 @@ TABLE = {**ACCEPTED, **REFUSED, **UNKNOWN}
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch):
     monkeypatch.setattr(
-        "airflow_provider_pictory.hooks.pictory._pause_before_submitting_again", lambda state: 0.01
+        "airflow_provider_pictory.client.submitting.pause_before_submitting_again", lambda state: 0.01
     )
     monkeypatch.setattr(
         "airflow_provider_pictory.submission.reconcile.settles_in", lambda record, **moments: 0.01
@@ -296,7 +297,7 @@ def test_a_pictory_that_is_back_at_the_last_attempt_gets_one_submission(connect,
             pictory.start()
         return 0.0
 
-    monkeypatch.setattr("airflow_provider_pictory.hooks.pictory._pause_before_submitting_again", pause)
+    monkeypatch.setattr("airflow_provider_pictory.client.submitting.pause_before_submitting_again", pause)
     try:
         job_id = PictoryHook().submit_video(VideoRequest(PROMPT))
         assert [job["job_id"] for job in pictory.jobs()] == [job_id]

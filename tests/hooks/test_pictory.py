@@ -18,6 +18,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_pictory import __version__
 from airflow_provider_pictory.api import JobStatus, Quota, ResponseErrorKind
+from airflow_provider_pictory.client import asynchronous
 from airflow_provider_pictory.exceptions import (
     PictoryAPIError,
     PictoryAuthenticationError,
@@ -491,7 +492,7 @@ def only(key):
 
 
 def test_after_a_refused_key_the_next_look_starts_afresh(client, serve, connect, monkeypatch):
-    monkeypatch.setattr(module, "SHORTEST_TIME_TO_READ_AGAIN", 0.0)
+    monkeypatch.setattr(asynchronous, "SHORTEST_TIME_TO_READ_AGAIN", 0.0)
     server = serve(only(NEW_KEY))
     connect(server.url)
 
@@ -550,13 +551,13 @@ def test_an_asynchronously_closed_hook_reads_the_connection_again(serve, connect
 def transports(monkeypatch):
     """All that were opened."""
     opened = []
-    original = module.asynchronous_transport
+    original = asynchronous.asynchronous_transport
 
     async def noting(*arguments):
         opened.append(await original(*arguments))
         return opened[-1]
 
-    monkeypatch.setattr(module, "asynchronous_transport", noting)
+    monkeypatch.setattr(asynchronous, "asynchronous_transport", noting)
     return opened
 
 

@@ -6,10 +6,12 @@ import asyncio
 import base64
 import html
 import json
+import os
 import subprocess
 import sys
 import time
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from urllib.parse import quote
 
 import pytest
@@ -18,11 +20,13 @@ from airflow.providers.common.compat.sdk import AirflowException
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from airflow_provider_pictory.api import VideoRequest
+from airflow_provider_pictory.api import Response, VideoRequest
+from airflow_provider_pictory.client import calls
+from airflow_provider_pictory.client.settings import ConnectionSettings
 from airflow_provider_pictory.exceptions import PictoryAPIError, PictoryConfigurationError, PictoryError
 from airflow_provider_pictory.hooks.pictory import PictoryHook
 from airflow_provider_pictory.triggers.pictory import VideoJobTrigger
-from tests.support.clients import IN_PROGRESS, JOB_ID, KEY
+from tests.support.clients import IN_PROGRESS, JOB_ID, KEY, submit
 from tests.support.loopback import echo, head, raw, response
 
 PASSWORD = "Sturgeon/Gr4nite"
@@ -82,16 +86,16 @@ def behind_proxy(request, serve, connect, monkeypatch):
     return set_up
 
 
-@pytest.mark.parametrize("echoes", [False, True], ids=["-", "echoed"])
-@pytest.mark.parametrize("status", [403, 407, 503])
 @pytest.mark.parametrize(
-    "user_info",
+    ("user_info", "status", "echoes"),
     [
-        f"{USER}:{quote(PASSWORD, safe='')}",
-        f"dom\\{USER}:{quote(PASSWORD, safe='')}",
-        f"dom%5C{USER}:{quote(PASSWORD, safe='')}",
+        (f"{USER}:{quote(PASSWORD, safe='')}", 407, True),
+        (f"{USER}:{quote(PASSWORD, safe='')}", 403, False),
+        (f"dom\\{USER}:{quote(PASSWORD, safe='')}", 403, True),
+        (f"dom%5C{USER}:{quote(PASSWORD, safe='')}", 503, True),
+        (f"dom%5C{USER}:{quote(PASSWORD, safe='')}", 407, False),
     ],
-    ids=["user", "domain", "quoted domain"],
+    ids=["user", "user, silent", "domain", "quoted domain", "quoted domain, silent"],
 )
 def test_a_proxy_that_gives_no_tunnel_is_named_without_its_password(
     client, behind_proxy, caplog, capfd, user_info, status, echoes
@@ -114,9 +118,9 @@ def test_nor_do_other_calls_nor_a_trigger_name_it(behind_proxy, caplog, capfd):
         with pytest.raises(PictoryError) as caught:
             call()
         shown.append(chain_of(caught.value))
-    shown.append(repr(hook.newest_job()))
+    shown.append(repr(hook.get_baseline()))
     with pytest.raises(PictoryError) as caught:
-        hook.submit_video(VideoRequest(prompt="A paper boat"))
+        submit(VideoRequest(prompt="A paper boat"))
     shown.append(chain_of(caught.value))
     with pytest.raises(requests.RequestException) as caught:
         hook.open_file("https://files.invalid/film.mp4", {})
@@ -172,21 +176,38 @@ def assert_no_form_of_the_key(write, text):
             assert wanted[at : at + 10] not in without_marks(text), text
 
 
-@pytest.mark.parametrize("status", [200, 302, 400, 403, 503])
-@pytest.mark.parametrize("write", FORMS.values(), ids=FORMS)
-@pytest.mark.parametrize("place", ["body", "message", "location"])
-def test_a_key_that_comes_back_in_another_form_is_not_shown(client, serve, connect, status, write, place):
-    form = write(KEY)
+def texts_with(form):
+    """Say something in each of the places where a response says anything."""
     text = form.decode("latin-1") if isinstance(form, bytes) else form
-    body = {"body": b"Refused: " + (form if isinstance(form, bytes) else form.encode())}.get(place, b"{}")
-    if place == "message":
-        body = json.dumps({"code": "E1", "message": f"{'x' * 270} {text} is odd"}).encode()
-    headers = {"Location": f"/login/{quote(text)}"} if place == "location" else {}
-    connect(serve(response(body, status, **headers)).url)
+    body = b"Refused: " + (form if isinstance(form, bytes) else form.encode())
+    message = json.dumps({"code": "E1", "message": f"{'x' * 270} {text} is odd"}).encode()
+    return {
+        "body": (body, {}),
+        "message": (message, {}),
+        "location": (b"{}", {"location": f"/login/{quote(text)}"}),
+    }
 
-    error = client.error(type_of(status))
 
-    assert_no_form_of_the_key(write, str(error))
+@pytest.mark.parametrize("place", ["body", "message", "location"])
+@pytest.mark.parametrize("write", FORMS.values(), ids=FORMS)
+def test_a_key_that_comes_back_in_another_form_is_not_shown(write, place):
+    body, headers = texts_with(write(KEY))[place]
+    settings = ConnectionSettings(KEY)
+
+    for status in (200, 302, 400, 403, 503):
+        with pytest.raises(PictoryError) as caught:
+            calls.job(JOB_ID).finish(settings, Response(status, body, headers))
+        assert type(caught.value) is type_of(status)
+        assert_no_form_of_the_key(write, chain_of(caught.value))
+
+
+@pytest.mark.parametrize("status", [200, 302, 400, 403, 503])
+def test_nor_is_it_when_it_comes_from_a_server(client, serve, connect, status):
+    write = FORMS["JSON in JSON"]
+    body, _ = texts_with(write(KEY))["message"]
+    connect(serve(response(body, status, Location=f"/login/{quote(write(KEY))}")).url)
+
+    assert_no_form_of_the_key(write, str(client.error(type_of(status))))
 
 
 def type_of(status):
@@ -197,13 +218,13 @@ def type_of(status):
 
 
 @pytest.mark.parametrize("write", FORMS.values(), ids=FORMS)
-def test_nor_is_it_in_the_words_of_a_failed_job(client, serve, connect, write):
+def test_nor_is_it_in_the_words_of_a_failed_job(write):
     form = write(KEY)
     text = form.decode("latin-1") if isinstance(form, bytes) else form
     data = {"status": "failed", "error_code": text, "error_message": f"the key {text} is odd"}
-    connect(serve(response({"job_id": JOB_ID, "data": data})).url)
+    body = json.dumps({"job_id": JOB_ID, "data": data}).encode()
 
-    job = client.poll()
+    job = calls.job(JOB_ID).finish(ConnectionSettings(KEY), Response(200, body))
 
     assert_no_form_of_the_key(write, f"{job.error_code} {job.error_message}")
 
@@ -258,11 +279,15 @@ def a_key(password=None):
     ],
     ids=["PEM", "escaped", "one line", "no frame", "DER", "base64", "list", "text", "nested", "dict"],
 )
-def test_a_certificate_in_the_place_of_its_path_is_refused_without_a_word_of_it(client, connect, extra, wrap):
+def test_a_certificate_in_the_place_of_its_path_is_refused_without_a_word_of_it(extra, wrap):
     pem = a_key().decode()
-    connect(NOWHERE, extra={extra: wrap(pem)})
+    connection = {"conn_id": "pictory_default", "password": KEY, "host": None, "schema": None, "port": None}
 
-    error = client.error(PictoryConfigurationError)
+    with pytest.raises(PictoryConfigurationError) as caught:
+        ConnectionSettings.from_connection(
+            SimpleNamespace(**connection, extra=json.dumps({extra: wrap(pem)}))
+        )
+    error = caught.value
 
     assert f"extra '{extra}'" in str(error)
     assert "path" in str(error)
@@ -270,31 +295,40 @@ def test_a_certificate_in_the_place_of_its_path_is_refused_without_a_word_of_it(
     assert "BEGIN" not in chain_of(error)
 
 
-@pytest.mark.parametrize("in_one_file", [True, False])
-def test_an_encrypted_key_asks_nobody(connect, certificates, tmp_path, in_one_file):
-    key = tmp_path / "client.key"
-    key.write_bytes(certificates.client[0].read_bytes() * in_one_file + a_key(b"passphrase"))
-    cert = str(key) if in_one_file else [str(certificates.client[0]), str(key)]
-    # A terminal of its own, since without one nothing could be asked in any case.
-    script = (
-        "import pty, sys\n"
-        "sys.exit(pty.spawn([sys.executable, '-c', 'import asyncio\\n"
-        "from airflow_provider_pictory.hooks.pictory import PictoryHook\\n"
-        f"print(PictoryHook().test_connection())\\n"
-        "async def poll():\\n"
-        "    async with PictoryHook() as hook:\\n"
-        f'        await hook.aget_job("{JOB_ID}")\\n'
-        "try:\\n    asyncio.run(poll())\\nexcept Exception as error:\\n    print(error)\\n']))\n"
+def test_an_encrypted_key_asks_nobody(connect, certificates, tmp_path):
+    apart, together = tmp_path / "client.key", tmp_path / "both.pem"
+    apart.write_bytes(a_key(b"passphrase"))
+    together.write_bytes(certificates.client[0].read_bytes() + a_key(b"passphrase"))
+    # Without a terminal of its own nothing could be asked in any case.
+    a_terminal = [sys.executable, "-c", "import pty, sys; sys.exit(pty.spawn(sys.argv[1:]))"]
+    program = (
+        "import asyncio, json, os, sys\n"
+        "from airflow_provider_pictory.hooks.pictory import PictoryHook\n"
+        "async def poll():\n"
+        "    async with PictoryHook() as hook:\n"
+        f"        await hook.aget_job('{JOB_ID}')\n"
+        "for connection in sys.argv[1:]:\n"
+        "    os.environ['AIRFLOW_CONN_PICTORY_DEFAULT'] = connection\n"
+        "    print(PictoryHook().test_connection())\n"
+        "    try:\n        asyncio.run(poll())\n    except Exception as error:\n        print(error)\n"
     )
-    connect(NOWHERE, extra={"cert": cert})
+    connections = []
+    for cert in (str(together), [str(certificates.client[0]), str(apart)]):
+        connect(NOWHERE, extra={"cert": cert})
+        connections.append(os.environ["AIRFLOW_CONN_PICTORY_DEFAULT"])
 
     began = time.monotonic()
     run = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL
+        [*a_terminal, sys.executable, "-c", program, *connections],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        stdin=subprocess.DEVNULL,
     )
 
-    assert run.stdout.count("is encrypted, and nobody is there to be asked") == 2, run.stdout
-    assert str(key) in run.stdout
+    assert run.stdout.count("is encrypted, and nobody is there to be asked") == 4, run.stdout
+    assert str(apart) in run.stdout
+    assert str(together) in run.stdout
     assert "openssl pkey" in run.stdout
     assert "pass phrase" not in run.stdout
     assert time.monotonic() - began < 100

@@ -466,7 +466,7 @@ def test_too_many_requests_are_retried_as_airflow_is_told_to(busy_pictory, run_d
 
 def test_a_server_that_is_not_there_is_tried_again(pictory_at, run_dag, monkeypatch):
     monkeypatch.setattr(
-        "airflow_provider_pictory.hooks.pictory._pause_before_submitting_again", lambda state: 0.01
+        "airflow_provider_pictory.client.submitting.pause_before_submitting_again", lambda state: 0.01
     )
     gone = pictory_at()
     gone.stop()

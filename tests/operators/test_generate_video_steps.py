@@ -14,6 +14,7 @@ from unittest.mock import patch
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
+from airflow_provider_pictory.client.synchronous import Client
 from airflow_provider_pictory.exceptions import (
     PictoryAuthenticationError,
     PictoryConfigurationError,
@@ -703,13 +704,13 @@ def test_a_task_that_is_killed_while_it_submits_says_that_it_is_not_known(pictor
 
 def test_a_task_that_is_killed_but_still_runs_submits_nothing_any_more(pictory, monkeypatch):
     video = a_video()
-    newest_job = PictoryHook.newest_job
+    get_baseline = PictoryHook.get_baseline
 
     def kill(hook):
         video.operator.on_kill()
-        return newest_job(hook)
+        return get_baseline(hook)
 
-    monkeypatch.setattr(PictoryHook, "newest_job", kill)
+    monkeypatch.setattr(PictoryHook, "get_baseline", kill)
     with pytest.raises(PictoryError, match="being killed; nothing was submitted"):
         video.execute()
     assert count(pictory, POST) == 0
@@ -748,14 +749,13 @@ def test_a_task_that_is_killed_after_a_refusal_has_nothing_to_say(pictory_at):
 
 def killed_in_flight(video, monkeypatch):
     """Call a task's ``on_kill`` while its POST is under way, as Airflow's signal handler does."""
-    send = PictoryHook._send
+    post = Client.post
 
-    def kill(hook, settings, method, *arguments, **more):
-        if method == "POST":
-            video.operator.on_kill()
-        return send(hook, settings, method, *arguments, **more)
+    def kill(client, *arguments):
+        video.operator.on_kill()
+        return post(client, *arguments)
 
-    monkeypatch.setattr(PictoryHook, "_send", kill)
+    monkeypatch.setattr(Client, "post", kill)
     video.execute()
 
 

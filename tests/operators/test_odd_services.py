@@ -130,7 +130,7 @@ def test_the_address_that_a_redirect_leads_to_is_named(service_of, connect, loca
     service.redirect = (308, location)
     connect(service.server.url)
 
-    for call in (PictoryHook().get_quota, PictoryHook().list_jobs, PictoryHook().newest_job):
+    for call in (PictoryHook().get_quota, PictoryHook().list_jobs, PictoryHook().get_baseline):
         with pytest.raises(PictoryRedirectedError, match="not followed") as caught:
             call()
         assert advice in str(caught.value)

@@ -154,7 +154,7 @@ class Account:
 
     def intend(self, request: VideoRequest = OURS, *, place: TaskPlace = PLACE, **changes: Any) -> Any:
         """Record what is about to be submitted, just as a task would."""
-        newest = changes.pop("newest", None) or self.hook.newest_job()
+        newest = changes.pop("newest", None) or self.hook.get_baseline()
         fingerprint = RequestFingerprint.of(request, "pictory_default", self.hook.get_base_url())
         now = datetime.fromtimestamp(self.time.now + changes.pop("ahead", 0.0), UTC)
         return self.store(place).write(an_intent(fingerprint, newest, place=place, now=now, **changes))

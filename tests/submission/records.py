@@ -10,7 +10,7 @@ from airflow_provider_pictory.submission.fingerprint import RequestFingerprint
 from airflow_provider_pictory.submission.record import RecordState, SubmissionRecord, TaskPlace
 
 if TYPE_CHECKING:
-    from airflow_provider_pictory.api.listings import NewestJob
+    from airflow_provider_pictory.api.listings import Baseline
 
 PROMPT = "A paper boat on a rainy street"
 PLACE = TaskPlace("videos", "manual__2026-01-01", "generate")
@@ -28,7 +28,7 @@ def a_fingerprint(
 
 def an_intent(
     fingerprint: RequestFingerprint | None = None,
-    newest: NewestJob | None = None,
+    newest: Baseline | None = None,
     *,
     place: TaskPlace = PLACE,
     now: datetime | None = None,

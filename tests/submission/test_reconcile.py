@@ -9,7 +9,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_pictory.api import VideoRequest
-from airflow_provider_pictory.api.listings import Baseline, NewestJob
+from airflow_provider_pictory.api.listings import Baseline, BaselineKind
 from airflow_provider_pictory.exceptions import (
     PictoryAuthenticationError,
     PictoryError,
@@ -50,7 +50,7 @@ def test_nothing_arrived_in_a_quiet_account(account):
 def test_nothing_arrived_in_an_account_that_never_had_a_job(account_at):
     account = account_at()
 
-    assert account.intend().baseline is Baseline.EMPTY
+    assert account.intend().baseline is BaselineKind.EMPTY
     assert account.find_out() is None
 
 
@@ -211,7 +211,7 @@ def test_what_runs_on_when_the_time_is_over_does_not_matter_where_its_video_is_t
 
 @pytest.mark.parametrize(
     "newest",
-    [NewestJob(Baseline.UNKNOWN), NewestJob(Baseline.FOUND, "00000000-0000-4000-8000-000000000000")],
+    [Baseline(BaselineKind.UNKNOWN), Baseline(BaselineKind.FOUND, "00000000-0000-4000-8000-000000000000")],
     ids=["unknown baseline", "vanished baseline"],
 )
 def test_its_video_is_found_without_a_baseline_too(account, newest):
@@ -444,7 +444,7 @@ def test_a_newer_job_that_left_nothing_behind_may_have_been_ours(account, status
 
 @pytest.mark.parametrize(
     "newest",
-    [NewestJob(Baseline.UNKNOWN), NewestJob(Baseline.FOUND, "00000000-0000-4000-8000-000000000000")],
+    [Baseline(BaselineKind.UNKNOWN), Baseline(BaselineKind.FOUND, "00000000-0000-4000-8000-000000000000")],
     ids=["unknown baseline", "vanished baseline"],
 )
 def test_without_a_baseline_it_is_never_certain_that_nothing_arrived(account, newest):
@@ -457,7 +457,7 @@ def test_without_a_baseline_it_is_never_certain_that_nothing_arrived(account, ne
 def test_an_unknown_baseline_makes_it_read_a_few_pages_only(account_at):
     account = account_at(faults=["foreign-jobs:per-second=1,same-prompt=no"], render_seconds=1.0)
     account.time.now += 900
-    account.intend(newest=NewestJob(Baseline.UNKNOWN, None, account.hook.newest_job().server_time))
+    account.intend(newest=Baseline(BaselineKind.UNKNOWN, None, account.hook.get_baseline().server_time))
     account.time.now += 1000
     reads = account.counted(JOB_LIST)
 
@@ -825,7 +825,7 @@ def test_the_ways_out_are_a_look_the_sensor_and_another_submission(job_ids, word
 @pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
 def test_three_tasks_with_three_requests_find_their_own_whatever_the_order(account, order):
     prompts = [f"{PROMPT}, number {number}" for number in range(3)]
-    newest = account.hook.newest_job()
+    newest = account.hook.get_baseline()
     job_ids = {}
     for number in order:
         job_ids[number] = account.post(prompts[number])

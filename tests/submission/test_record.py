@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_pictory.api.listings import Baseline
+from airflow_provider_pictory.api.listings import BaselineKind
 from airflow_provider_pictory.submission.fingerprint import RequestFingerprint
 from airflow_provider_pictory.submission.names import RecordName
 from airflow_provider_pictory.submission.record import (
@@ -42,7 +42,7 @@ lost_submissions = st.lists(
         LostSubmission,
         intended_at=moments,
         server_time=st.none() | moments,
-        baseline=st.sampled_from(Baseline),
+        baseline=st.sampled_from(BaselineKind),
         newest_job_id=st.none() | texts,
     ),
     max_size=2,
@@ -76,7 +76,7 @@ records = st.builds(
     time_limit=numbers,
     window=numbers,
     server_time=st.none() | moments,
-    baseline=st.sampled_from(Baseline),
+    baseline=st.sampled_from(BaselineKind),
     newest_job_id=st.none() | texts,
     candidates=st.none() | st.lists(texts, max_size=3).map(tuple),
     job_id=st.none() | texts.filter(bool),

@@ -22,10 +22,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from airflow_provider_pictory.api import JobStatus, VideoJob, VideoRequest
 from airflow_provider_pictory.api.listings import (
     Baseline,
+    BaselineKind,
     JobListPage,
     ListedJob,
     ListedVideo,
-    NewestJob,
     VideoListPage,
 )
 from airflow_provider_pictory.exceptions import (
@@ -212,15 +212,15 @@ class Hook:
     def get_submission_window(self):
         return WINDOW
 
-    def newest_job(self):
+    def get_baseline(self):
         def response():
             if not self._try.plan.baseline_is_read:
-                return NewestJob()
+                return Baseline()
             jobs = self._service.visible(self._moment_shown())
             server_time = datetime.fromtimestamp(self._clock.now, UTC)
             if not jobs:
-                return NewestJob(Baseline.EMPTY, None, server_time)
-            return NewestJob(Baseline.FOUND, jobs[0].job_id, server_time)
+                return Baseline(BaselineKind.EMPTY, None, server_time)
+            return Baseline(BaselineKind.FOUND, jobs[0].job_id, server_time)
 
         return self._try.step(response)
 

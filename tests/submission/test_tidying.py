@@ -13,7 +13,7 @@ import pytest
 from airflow.providers.common.compat.sdk import task as task_decorator
 
 from airflow_provider_pictory.api import JobStatus, VideoJob, VideoRequest
-from airflow_provider_pictory.api.listings import Baseline, NewestJob
+from airflow_provider_pictory.api.listings import Baseline, BaselineKind
 from airflow_provider_pictory.submission.forgetting import forget_job
 from airflow_provider_pictory.submission.names import RECORD_PREFIX
 from airflow_provider_pictory.submission.policy import OnClear, SubmissionPolicy
@@ -55,10 +55,10 @@ class World:
     def get_submission_window(self):
         return 180.0
 
-    def newest_job(self):
+    def get_baseline(self):
         now = datetime.fromtimestamp(self.clock.now, UTC)
         last = next(reversed(self.ends), None)
-        return NewestJob(Baseline.FOUND if last else Baseline.EMPTY, last, now)
+        return Baseline(BaselineKind.FOUND if last else BaselineKind.EMPTY, last, now)
 
     def submit_video(self, request, *, before_attempt):
         before_attempt(30.0)

@@ -8,7 +8,6 @@ import os
 
 import pytest
 
-from airflow_provider_pictory.hooks import pictory
 from tests.support.certificates import make_certificates
 from tests.support.clients import KEY, AsynchronousClient, SynchronousClient, assert_no_key
 from tests.support.loopback import Loopback
@@ -25,20 +24,6 @@ def no_surroundings(monkeypatch):
     for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("NETRC", os.devnull)
-
-
-@pytest.fixture(autouse=True)
-def pauses_before_submitting_again(monkeypatch):
-    """Note for how long a refused submission would have paused, and don't."""
-    pauses = []
-
-    def note(state):
-        pauses.append(pause_before_submitting_again(state))
-        return 0.0
-
-    pause_before_submitting_again = pictory._pause_before_submitting_again
-    monkeypatch.setattr(pictory, "_pause_before_submitting_again", note)
-    return pauses
 
 
 @pytest.fixture(autouse=True)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import traceback
 
 import pytest
 
+from airflow_provider_pictory.client import submitting
 from airflow_provider_pictory.exceptions import PictoryError
 from airflow_provider_pictory.hooks.pictory import PictoryHook
 
@@ -15,6 +17,17 @@ from airflow_provider_pictory.hooks.pictory import PictoryHook
 KEY = "pictai_5e-never/to+be=seen~b7"
 JOB_ID = "4a09edf9-d071-4847-bda5-8dea913d80fe"
 IN_PROGRESS = {"job_id": JOB_ID, "success": True, "data": {"status": "in-progress"}}
+
+
+def submit(request, *, before_attempt=None, pauses=None):
+    """Submit as the hook does, but note the pauses before it is tried again and make none."""
+    return submitting.submit(
+        PictoryHook()._client,
+        request,
+        before_attempt=before_attempt,
+        report=logging.getLogger("submit").warning,
+        sleep=([] if pauses is None else pauses).append,
+    )
 
 
 class SynchronousClient:

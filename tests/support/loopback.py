@@ -43,10 +43,19 @@ class Loopback:
     :param tls: what to encrypt each connection with.
     :param tunnel_tls: what to encrypt with once a client has asked for a tunnel, to be proxy and target in
         one; without it, nobody gets a tunnel.
+    :param patience: seconds that a client may be silent for before the connection is closed.
     :param in_tls_handshake: what to do in the middle of each handshake; then the connection is closed.
     """
 
-    def __init__(self, *responses, tls=None, tunnel_tls=None, in_tls_handshake=None, refuse_tunnel=None):
+    def __init__(
+        self,
+        *responses,
+        tls=None,
+        tunnel_tls=None,
+        in_tls_handshake=None,
+        refuse_tunnel=None,
+        patience=LONGEST_WAIT,
+    ):
         self.responses = list(responses)
         self.requests = []
         self.connections = 0
@@ -57,6 +66,7 @@ class Loopback:
             b"HTTP/1.1 403 No tunnels here\r\nContent-Length: 0\r\n\r\n"
         )
         self._in_tls_handshake = in_tls_handshake
+        self._patience = patience
         self._open = set()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
@@ -97,7 +107,7 @@ class Loopback:
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection):
-        connection.settimeout(LONGEST_WAIT)
+        connection.settimeout(self._patience)
         self._open.add(connection)
         with contextlib.suppress(OSError), contextlib.ExitStack() as closing:
             closing.enter_context(connection)

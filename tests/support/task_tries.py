@@ -14,7 +14,6 @@ from unittest.mock import patch
 
 import tenacity.nap
 
-from airflow_provider_pictory.hooks import pictory as pictory_hook
 from airflow_provider_pictory.submission import clock as submission_clock
 from airflow_provider_pictory.submission import variables as record_variables
 from airflow_provider_pictory.waiting import job_watch, limits
@@ -148,7 +147,7 @@ def passing(clock: Clock) -> Iterator[None]:
     with ExitStack() as patches:
         for module in (job_watch, tenacity.nap):
             patches.enter_context(patch.object(module, "time", clock))
-        for module in (job_watch, limits, pictory_hook):
+        for module in (job_watch, limits):
             if hasattr(module, "datetime"):
                 patches.enter_context(patch.object(module, "datetime", Moment))
         system_clock = submission_clock.Clock(

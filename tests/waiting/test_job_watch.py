@@ -28,7 +28,6 @@ from airflow_provider_pictory.exceptions import (
     PictoryRateLimitedError,
 )
 from airflow_provider_pictory.outcome import describe, may_pass, poll, require_completed
-from airflow_provider_pictory.waiting import job_watch
 from airflow_provider_pictory.waiting.job_watch import JobWatch, wait_for_job
 from airflow_provider_pictory.waiting.limits import WaitLimit, deadline_after, timed_out, wait_limit
 
@@ -94,10 +93,8 @@ class Hook:
 
 
 @pytest.fixture
-def clock(monkeypatch):
-    clock = Clock()
-    monkeypatch.setattr(job_watch, "time", clock)
-    return clock
+def clock():
+    return Clock()
 
 
 @pytest.fixture
@@ -115,6 +112,7 @@ def watching(clock, log):
             log=log,
             advice=ADVICE,
             waited=waited,
+            now=clock.time,
         )
 
     return start
@@ -693,12 +691,13 @@ def test_a_look_right_before_the_deadline_does_not_time_out(watching, clock):
 # Waiting
 
 
-def wait(hook, watch):
-    return wait_for_job(hook, watch)
-
-
 @pytest.fixture
-def ended():
+def ended(clock):
+    """Wait for the end of a job, and return it."""
+
+    def wait(hook, watch):
+        return wait_for_job(hook, watch, clock.sleep)
+
     return wait
 
 
@@ -774,28 +773,30 @@ looks = st.lists(
 
 @given(looks, st.none() | st.floats(0.001, 1e5), st.floats(0.001, 1e6))
 def test_every_wait_goes_on_within_bounds_or_ends_with_a_reason(seen, interval, timeout):
-    clock, log = Clock(), Log()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(job_watch, "time", clock)
-        deadline = clock.now + timeout
-        watch = JobWatch(
-            JOB_ID, deadline=datetime.fromtimestamp(deadline, UTC), poll_interval=interval, log=log
-        )
-        for item in seen:
-            try:
-                pause = watch.pause_after(item)
-            except PictoryJobTimedOutError:
-                assert clock.now >= deadline - 0.001
-                break
-            except PictoryError as error:
-                assert error is item  # noqa: PT017
-                break
-            if pause is None:
-                assert item is COMPLETED
-                break
-            assert 0 <= pause <= max(300, interval or 0)
-            clock.now += pause
-            assert clock.now <= deadline + 0.001
+    clock = Clock()
+    deadline = clock.now + timeout
+    watch = JobWatch(
+        JOB_ID,
+        deadline=datetime.fromtimestamp(deadline, UTC),
+        poll_interval=interval,
+        log=Log(),
+        now=clock.time,
+    )
+    for item in seen:
+        try:
+            pause = watch.pause_after(item)
+        except PictoryJobTimedOutError:
+            assert clock.now >= deadline - 0.001
+            break
+        except PictoryError as error:
+            assert error is item  # noqa: PT017
+            break
+        if pause is None:
+            assert item is COMPLETED
+            break
+        assert 0 <= pause <= max(300, interval or 0)
+        clock.now += pause
+        assert clock.now <= deadline + 0.001
 
 
 # What became of the job

@@ -15,13 +15,21 @@ from airflow_provider_pictory.exceptions import (
     PictoryAPIError,
     PictoryAuthenticationError,
     PictoryJobTimedOutError,
+    PictoryRateLimitedError,
 )
 from airflow_provider_pictory.hooks.pictory import PictoryHook
 from airflow_provider_pictory.sandbox.testing import PictorySandbox
 from airflow_provider_pictory.waiting import poller as poller_module
 from airflow_provider_pictory.waiting.job_watch import JobWatch
 from airflow_provider_pictory.waiting.pace import Pace
-from airflow_provider_pictory.waiting.poller import MAXIMUM_IN_FLIGHT, TICK, JobPoller, shared_poller
+from airflow_provider_pictory.waiting.poller import (
+    LONGEST_FIRST_DELAY,
+    LONGEST_LAST_POLL,
+    MAXIMUM_IN_FLIGHT,
+    TICK,
+    JobPoller,
+    shared_poller,
+)
 from tests.support.fast_time import run_fast
 
 GET_JOB = "GET /pictoryapis/v1/jobs/{job_id}"
@@ -60,6 +68,29 @@ def looks(sandbox):
     return sandbox.counts()["requests"].get(GET_JOB, 0)
 
 
+class SlowHook:
+    """Responds after some time, and notes when it was asked for which job."""
+
+    def __init__(self, seconds):
+        self._seconds = seconds
+        self.ended = set()
+        self.asked = []
+        self.in_flight = self.most_in_flight = 0
+
+    async def aget_job(self, job_id):
+        self.asked.append((asyncio.get_running_loop().time(), job_id))
+        self.in_flight += 1
+        self.most_in_flight = max(self.most_in_flight, self.in_flight)
+        try:
+            await asyncio.sleep(self._seconds)
+        finally:
+            self.in_flight -= 1
+        return VideoJob(job_id, JobStatus.CLEANED if job_id in self.ended else JobStatus.IN_PROGRESS)
+
+    async def aclose(self):
+        pass
+
+
 def test_everybody_who_waits_hears_how_their_job_ended(sandbox):
     job_ids = submit(5)
     fates = [JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CLEANED, JobStatus.COMPLETED, JobStatus.FAILED]
@@ -76,19 +107,20 @@ def test_everybody_who_waits_hears_how_their_job_ended(sandbox):
     assert [(job.job_id, job.status) for job in jobs] == list(zip(job_ids, fates, strict=True))
 
 
-def test_a_job_is_asked_about_once_however_many_wait_for_it(sandbox):
-    [job_id] = submit()
+def test_a_job_is_asked_about_once_however_many_wait_for_it():
+    hook = SlowHook(0.01)
 
     async def scenario():
-        waits = [asyncio.create_task(wait_for(job_id, poll_interval=0.3)) for _ in range(50)]
-        await asyncio.sleep(1.0)
-        sandbox.set_job(job_id, "completed")
+        poller = JobPoller(hook)
+        waits = [
+            asyncio.create_task(poller.ended(watch("job", timeout=600, poll_interval=2.0))) for _ in range(50)
+        ]
+        await asyncio.sleep(7.0)
+        hook.ended.add("job")
         return await asyncio.gather(*waits)
 
-    jobs = asyncio.run(scenario())
-
-    assert {job.status for job in jobs} == {JobStatus.COMPLETED}
-    assert looks(sandbox) <= 6
+    assert {job.status for job in run_fast(scenario())} == {JobStatus.CLEANED}
+    assert len(hook.asked) == 5
 
 
 def test_one_poller_serves_a_loop_and_ends_with_the_last_who_waits(sandbox):
@@ -100,7 +132,7 @@ def test_one_poller_serves_a_loop_and_ends_with_the_last_who_waits(sandbox):
         pollers = poller_module._pollers[asyncio.get_running_loop()]
         assert list(pollers) == ["pictory_default"]
         poller = pollers["pictory_default"]
-        session = poller._hook._transport.session
+        session = poller._hook._async_client.transport.session
         for job_id in job_ids[:2]:
             sandbox.set_job(job_id, "completed")
         await asyncio.gather(*waits[:2])
@@ -148,24 +180,28 @@ def test_a_cancellation_at_any_point_leaves_nothing_open(sandbox, pause, recwarn
     assert not [warning for warning in recwarn if issubclass(warning.category, ResourceWarning)]
 
 
-def test_a_wait_that_comes_back_does_not_double_the_looks(sandbox):
-    [job_id] = submit()
+def test_a_wait_that_comes_back_does_not_double_the_polls():
+    hook = SlowHook(0.01)
 
     async def scenario():
-        async with shared_poller("pictory_default") as poller:
-            for _ in range(5):
-                wait = asyncio.create_task(poller.ended(watch(job_id, poll_interval=0.5)))
-                await asyncio.sleep(0.1)
-                wait.cancel()
-                await asyncio.gather(wait, return_exceptions=True)
-            before = looks(sandbox)
-            wait = asyncio.create_task(poller.ended(watch(job_id, poll_interval=0.5)))
-            await asyncio.sleep(1.8)
-            sandbox.set_job(job_id, "completed")
-            await wait
-            return looks(sandbox) - before
+        poller = JobPoller(hook)
 
-    assert asyncio.run(scenario()) <= 6
+        def start():
+            return asyncio.create_task(poller.ended(watch("job", timeout=600, poll_interval=5.0)))
+
+        for _ in range(5):
+            wait = start()
+            await asyncio.sleep(1.0)
+            wait.cancel()
+            await asyncio.gather(wait, return_exceptions=True)
+        before = len(hook.asked)
+        wait = start()
+        await asyncio.sleep(18.0)
+        hook.ended.add("job")
+        await wait
+        return len(hook.asked) - before
+
+    assert run_fast(scenario()) <= 6
 
 
 def test_the_deadline_of_each_wait_is_its_own(sandbox):
@@ -236,7 +272,7 @@ def test_a_rotated_key_is_picked_up_by_all_waits(monkeypatch):
 
         async def scenario():
             async with shared_poller("pictory_default") as poller:
-                await poller._hook._get_transport()
+                await poller._hook._async_client._open()
                 monkeypatch.setenv("AIRFLOW_CONN_PICTORY_DEFAULT", old.connection_json)
                 waits = [asyncio.create_task(wait_for(job_id)) for job_id in job_ids]
                 await until(lambda: looks(old) >= 60)
@@ -249,16 +285,17 @@ def test_a_rotated_key_is_picked_up_by_all_waits(monkeypatch):
     assert {job.status for job in jobs} == {JobStatus.COMPLETED}
 
 
-def test_an_unexpected_error_reaches_all_who_wait_for_the_job(sandbox, monkeypatch):
-    async def broken(self, job_id):
-        raise RuntimeError("the supervisor is gone")
-
-    monkeypatch.setattr(PictoryHook, "aget_job", broken)
+def test_an_unexpected_error_reaches_all_who_wait_for_the_job():
+    class BrokenHook(SlowHook):
+        async def aget_job(self, job_id):
+            raise RuntimeError("the supervisor is gone")
 
     async def scenario():
-        return await asyncio.gather(*map(wait_for, submit(2) * 2), return_exceptions=True)
+        poller = JobPoller(BrokenHook(0.0))
+        waits = [poller.ended(watch(job_id)) for job_id in ("one", "other") * 2]
+        return await asyncio.gather(*waits, return_exceptions=True)
 
-    assert [str(outcome) for outcome in asyncio.run(scenario())] == ["the supervisor is gone"] * 4
+    assert [str(outcome) for outcome in run_fast(scenario())] == ["the supervisor is gone"] * 4
 
 
 def test_who_joins_while_others_leave_is_looked_after(sandbox):
@@ -297,16 +334,16 @@ def test_who_joins_right_when_the_end_is_known_is_looked_after(sandbox):
     assert asyncio.run(scenario()).status is JobStatus.COMPLETED
 
 
-def test_a_look_that_hangs_keeps_nobody_past_the_deadline(sandbox, monkeypatch):
-    async def hang(self, job_id):
-        await asyncio.sleep(60)
+def test_a_poll_that_hangs_keeps_nobody_past_the_deadline():
+    async def scenario():
+        poller = JobPoller(SlowHook(3600.0))
+        with pytest.raises(PictoryJobTimedOutError, match="job-0"):
+            await poller.ended(watch("job-0", timeout=10.0))
+        ended_at = asyncio.get_running_loop().time()
+        await poller.aclose()
+        return ended_at
 
-    monkeypatch.setattr(PictoryHook, "aget_job", hang)
-    monkeypatch.setattr(poller_module, "LONGEST_LAST_POLL", 0.1)
-    [job_id] = submit()
-
-    with pytest.raises(PictoryJobTimedOutError, match=job_id):
-        asyncio.run(asyncio.wait_for(wait_for(job_id, timeout=0.2), timeout=5))
+    assert run_fast(scenario()) == pytest.approx(10.0 + LONGEST_LAST_POLL, abs=1.0)
 
 
 def test_a_log_that_fails_is_nobody_elses_trouble(sandbox):
@@ -344,46 +381,16 @@ def test_a_page_of_megabytes_is_not_read_to_its_end(sandbox):
         asyncio.run(scenario())
 
 
-def test_first_polls_of_many_jobs_are_spread(sandbox, monkeypatch):
-    planned = []
-    monkeypatch.setattr(JobPoller, "_plan", lambda self, job_id, delay: planned.append(delay))
+def test_first_polls_of_many_jobs_are_spread():
+    hook = SlowHook(0.0)
 
-    async def scenario():
-        poller = JobPoller(PictoryHook())
-        waits = [asyncio.create_task(poller.ended(watch(f"job-{number}"))) for number in range(1000)]
-        await asyncio.sleep(0)
-        for wait in waits:
-            wait.cancel()
-        await asyncio.gather(*waits, return_exceptions=True)
-        await poller.aclose()
+    look_for(LONGEST_FIRST_DELAY + 1, hook, jobs=1000, poll_interval=100.0)
 
-    asyncio.run(scenario())
-
-    assert planned[0] == 0
-    assert max(planned) <= poller_module.LONGEST_FIRST_DELAY
-    assert sum(delay < 1 for delay in planned) < 250
-
-
-class SlowHook:
-    """Responses after some time that every job is in progress, and notes when it was asked for which."""
-
-    def __init__(self, seconds):
-        self._seconds = seconds
-        self.asked = []
-        self.in_flight = self.most_in_flight = 0
-
-    async def aget_job(self, job_id):
-        self.asked.append((asyncio.get_running_loop().time(), job_id))
-        self.in_flight += 1
-        self.most_in_flight = max(self.most_in_flight, self.in_flight)
-        try:
-            await asyncio.sleep(self._seconds)
-        finally:
-            self.in_flight -= 1
-        return VideoJob(job_id, JobStatus.IN_PROGRESS)
-
-    async def aclose(self):
-        pass
+    moments = [moment for moment, _ in hook.asked]
+    assert len(moments) == 1000
+    assert moments[0] == 0
+    assert max(moments) <= LONGEST_FIRST_DELAY + TICK
+    assert sum(moment < 1 for moment in moments) < 250
 
 
 def look_for(seconds, hook, *, jobs, poll_interval, prepare=lambda poller: None):
@@ -487,6 +494,23 @@ class TestTicks:
         assert hook.most_in_flight == MAXIMUM_IN_FLIGHT
         assert len({job_id for _, job_id in hook.asked}) == 500
         assert len(hook.asked) >= 500 * 4
+
+
+def test_a_429_pauses_the_polls_of_all_jobs_for_as_long_as_pictory_says():
+    class LimitedHook(SlowHook):
+        async def aget_job(self, job_id):
+            job = await super().aget_job(job_id)
+            if job_id == "job-0" and len(self.asked) == 3:
+                raise PictoryRateLimitedError("Too many requests", status_code=429, retry_after=7.0)
+            return job
+
+    hook = LimitedHook(0.01)
+
+    look_for(9.0, hook, jobs=3, poll_interval=2.0)
+
+    moments = [moment for moment, _ in hook.asked]
+    assert moments[:3] == [0.0] * 3
+    assert min(moments[3:]) >= 7.01
 
 
 class TestPace:

@@ -19,6 +19,8 @@ from airflow.providers.common.compat.sdk import AirflowFailException, AirflowTas
 
 from airflow_provider_pictory import __version__
 from airflow_provider_pictory.api import VideoRequest
+from airflow_provider_pictory.client import submitting
+from airflow_provider_pictory.client.submitting import SUBMIT_ATTEMPTS, submit_once
 from airflow_provider_pictory.exceptions import (
     PictoryAPIError,
     PictoryAuthenticationError,
@@ -29,8 +31,8 @@ from airflow_provider_pictory.exceptions import (
     PictoryRecordError,
     PictorySubmissionIndeterminateError,
 )
-from airflow_provider_pictory.hooks.pictory import SUBMIT_ATTEMPTS, PictoryHook
-from tests.support.clients import IN_PROGRESS, JOB_ID, KEY, assert_keeps_the_key
+from airflow_provider_pictory.hooks.pictory import PictoryHook
+from tests.support.clients import IN_PROGRESS, JOB_ID, KEY, assert_keeps_the_key, submit
 from tests.support.loopback import (
     after,
     cut_short,
@@ -50,13 +52,9 @@ HTML = b"<!DOCTYPE html><html><body>Blocked</body></html>"
 NO_CREDITS = {"code": "INSUFFICIENT_CREDITS", "message": "Not enough AI credits"}
 
 
-def submit(request=REQUEST):
-    return PictoryHook().submit_video(request)
-
-
-def error_of(kind, request=REQUEST):
+def error_of(kind, pauses=None):
     with pytest.raises(kind) as caught:
-        submit(request)
+        submit(REQUEST, pauses=pauses)
     assert type(caught.value) is kind
     assert_keeps_the_key(caught.value)
     return caught.value
@@ -76,14 +74,14 @@ def test_an_accepted_video_gives_its_job_id(serve, connect):
     server = serve(response(ACCEPTED))
     connect(server.url)
 
-    assert submit() == JOB_ID
+    assert submit(REQUEST) == JOB_ID
     assert_one_post(server)
 
 
 def test_what_is_sent_is_what_pictory_documents(serve, connect):
     server = serve(response(ACCEPTED))
     connect(server.url)
-    submit()
+    submit(REQUEST)
 
     assert server.request.header("authorization") == KEY
     assert server.request.header("user-agent") == f"airflow-provider-pictory/{__version__}"
@@ -270,28 +268,25 @@ def limited(retry_after):
     return response({"message": "Too Many Requests"}, 429, Retry_After=retry_after)
 
 
-def test_a_429_is_submitted_again_after_the_pause_that_pictory_asks_for(
-    serve, connect, pauses_before_submitting_again
-):
+def test_a_429_is_submitted_again_after_the_pause_that_pictory_asks_for(serve, connect):
     server = serve(limited(7), limited(20), response(ACCEPTED))
     connect(server.url)
+    pauses = []
 
-    assert submit() == JOB_ID
+    assert submit(REQUEST, pauses=pauses) == JOB_ID
     assert_one_post(server, attempts=3)
-    assert [7 <= pauses_before_submitting_again[0] <= 9, 20 <= pauses_before_submitting_again[1] <= 24] == [
-        True,
-        True,
-    ]
+    assert len(pauses) == 2
+    assert 7 <= pauses[0] <= 9
+    assert 20 <= pauses[1] <= 24
 
 
 @pytest.mark.parametrize("header", ["0", "0.503", "Thu, 01 Jan 1970 00:00:00 GMT"])
-def test_a_429_is_never_submitted_again_without_a_pause(
-    serve, connect, pauses_before_submitting_again, header
-):
+def test_a_429_is_never_submitted_again_without_a_pause(serve, connect, header):
     connect(serve(limited(header), response(ACCEPTED)).url)
+    pauses = []
 
-    assert submit() == JOB_ID
-    assert 1 <= pauses_before_submitting_again[0] < 2
+    assert submit(REQUEST, pauses=pauses) == JOB_ID
+    assert 1 <= pauses[0] < 2
 
 
 @pytest.mark.parametrize("header", ["600", "600, 600", "{in_ten_minutes}"])
@@ -303,15 +298,16 @@ def test_a_429_that_asks_for_a_long_pause_is_left_to_airflows_retries(serve, con
     assert_one_post(server)
 
 
-def test_no_connection_at_first_is_tried_again(connect, pauses_before_submitting_again, capfd):
+def test_no_connection_at_first_is_tried_again(connect, caplog):
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     connect(f"http://127.0.0.1:{port}")
 
-    assert_not_submitted(error_of(PictoryAPIError))
-    assert pauses_before_submitting_again[1] > pauses_before_submitting_again[0] >= 2
-    log = "".join(capfd.readouterr())
-    assert log.count("Nothing was submitted yet, the next attempt is in") == SUBMIT_ATTEMPTS - 1
+    pauses = []
+
+    assert_not_submitted(error_of(PictoryAPIError, pauses))
+    assert pauses[1] > pauses[0] >= 2
+    assert caplog.text.count("Nothing was submitted yet, the next attempt is in") == SUBMIT_ATTEMPTS - 1
 
 
 def test_an_unknown_outcome_after_a_refusal_ends_it(serve, connect):
@@ -351,7 +347,7 @@ def test_an_interruption_after_the_response_is_never_taken_for_a_lost_connection
 
     accepted = InterruptedOnArrival()
     with pytest.raises(TimeoutError, match="the alarm"):
-        PictoryHook()._submit_once(REQUEST, accepted, None)
+        submit_once(PictoryHook()._client, REQUEST, accepted)
     assert accepted == [JOB_ID]
     assert_one_post(server)
 
@@ -386,7 +382,7 @@ def test_what_was_given_up_before_it_was_sent_is_not_sent_later(serve, connect, 
         original(self)
 
     monkeypatch.setattr(urllib3.connection.HTTPConnection, "connect", slow_connect)
-    monkeypatch.setattr("airflow_provider_pictory.hooks.pictory.SUBMIT_ATTEMPTS", 1)
+    monkeypatch.setattr(submitting, "SUBMIT_ATTEMPTS", 1)
     server = serve(response(ACCEPTED))
     connect(server.url, extra={"timeout": 0.3})
 
@@ -409,10 +405,7 @@ def test_a_certificate_that_cannot_be_read_is_the_connections_fault(serve, conne
 # Written down before
 
 
-def test_each_attempt_is_told_before_it_is_made_and_with_the_seconds_after_which_it_is_over(
-    serve, connect, monkeypatch
-):
-    monkeypatch.setattr("airflow_provider_pictory.hooks.pictory._pause_before_submitting_again", lambda _: 0)
+def test_each_attempt_is_told_before_it_is_made_and_with_the_seconds_after_which_it_is_over(serve, connect):
     server = serve(limited(1), response(ACCEPTED))
     connect(server.url, extra={"timeout": 7})
     told = []
@@ -420,7 +413,7 @@ def test_each_attempt_is_told_before_it_is_made_and_with_the_seconds_after_which
     def tell(time_limit):
         told.append((time_limit, len(server.requests)))
 
-    assert PictoryHook().submit_video(REQUEST, before_attempt=tell) == JOB_ID
+    assert submit(REQUEST, before_attempt=tell) == JOB_ID
     assert told == [(7.0, 0), (7.0, 1)]
 
 
@@ -579,7 +572,7 @@ def test_a_task_that_is_ended_before_anything_was_sent_may_be_retried(serve, con
     connect(server.url)
 
     with raising(alarm), pytest.raises(alarm):
-        submit()
+        submit(REQUEST)
 
     # Airflow's time limit rings only once: whoever went on after it would have none any more.
     assert server.connections == 1
@@ -625,7 +618,7 @@ def test_a_key_that_the_server_sends_back_is_not_shown(serve, connect, status, d
     connect(server.url)
 
     with pytest.raises(Exception) as caught:  # noqa: PT011
-        submit()
+        submit(REQUEST)
     assert_keeps_the_key(caught.value)
     assert_one_post(server, SUBMIT_ATTEMPTS if isinstance(caught.value, PictoryRateLimitedError) else 1)
 
