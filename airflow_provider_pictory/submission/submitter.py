@@ -21,6 +21,7 @@ from tenacity import (
     wait_exponential,
 )
 
+from airflow_provider_pictory import clock as clocks
 from airflow_provider_pictory.api import JobStatus, VideoJob, VideoRequest
 from airflow_provider_pictory.exceptions import (
     PictoryError,
@@ -34,7 +35,6 @@ from airflow_provider_pictory.exceptions import (
 )
 from airflow_provider_pictory.hooks.pictory import PictoryHook
 from airflow_provider_pictory.outcome import NOT_FOUND_GRACE, may_pass, poll, require_completed
-from airflow_provider_pictory.submission import clock as clocks
 from airflow_provider_pictory.submission.attempt import (
     Attempt,
     Reattach,
@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_pictory.api.listings import NewestJob
-    from airflow_provider_pictory.submission.clock import Clock
+    from airflow_provider_pictory.clock import Clock
     from airflow_provider_pictory.submission.policy import SubmissionPolicy
     from airflow_provider_pictory.task_log import Logger
 
