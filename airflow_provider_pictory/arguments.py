@@ -1,22 +1,26 @@
 """
-What users pass to operators and sensors: switches, choices, credits, time spans.
+What users pass to operators and sensors: switches, choices, limits, time spans, finished jobs.
 
 Loaded whenever a DAG file is parsed, so it imports next to nothing, and what only an error needs where it is.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection
 
 Choice = TypeVar("Choice", bound=StrEnum)
 
 # Beyond every wait that makes sense, and far within what a date, a timer or a database can hold.
 LONGEST_SPAN = 366 * 24 * 60 * 60.0
+
+# Python refuses to read numbers of thousands of digits, and no file is that long.
+_MANY_DIGITS = 20
 
 # The words that Airflow takes in its own configuration; nothing else is guessed at.
 _WORDS = {"t": True, "true": True, "1": True, "f": False, "false": False, "0": False}
@@ -114,6 +118,22 @@ def credit_limit(value: object, field: str, was_given: bool) -> float | None:
     _refuse(value, field, "a number of AI credits is needed, such as 20; leave it out for no limit")
 
 
+def byte_limit(value: object, field: str) -> int:
+    """
+    Return a limit in bytes. Nothing is no number either: a limit that got lost is no open door.
+
+    :param value: a whole number of bytes, or the text that a template makes of one.
+    :param field: name of the argument, for the message.
+    :raises PictoryInvalidRequestError: it is none, or not positive.
+    """
+    number = value
+    if isinstance(value, str) and value.isascii() and value.strip().isdigit() and len(value) < _MANY_DIGITS:
+        number = int(value)
+    if isinstance(number, bool) or not isinstance(number, (int, float)) or number <= 0 or number % 1 != 0:
+        _refuse(value, field, "a whole number of bytes is needed; leave it out for the default")
+    return int(number)
+
+
 def time_span(value: object, field: str, *, may_be_zero: bool = False) -> float | None:
     """
     Return the seconds of a time span given as a number of seconds or a ``timedelta``.
@@ -142,6 +162,41 @@ def time_span(value: object, field: str, *, may_be_zero: bool = False) -> float 
     )
 
 
+def finished_job_id(job_id: object, video: object) -> str:
+    """
+    Return the id of the job whose video is wanted.
+
+    :param job_id: the id itself.
+    :param video: or a result that has it, as a dict or as the text that a template makes of one.
+    :raises PictoryInvalidRequestError: neither is given, both are, or one can't be what it shall be.
+    """
+    from airflow_provider_pictory.api import InvalidRequestError
+    from airflow_provider_pictory.api.checks import is_absent
+    from airflow_provider_pictory.api.checks import job_id as checked_job_id
+    from airflow_provider_pictory.api.validation_errors import shown
+    from airflow_provider_pictory.exceptions import PictoryInvalidRequestError
+
+    try:
+        if is_absent(video):
+            _require_an_id_alone(job_id)
+            return checked_job_id(job_id)
+        if not is_absent(job_id):
+            raise PictoryInvalidRequestError(
+                f"job_id and video: got both, {shown(job_id)} and {shown(video)}, but one of them is needed"
+            )
+        result = _from_text(video) if isinstance(video, str) else video
+        if not isinstance(result, Mapping) or "job_id" not in result:
+            _refuse(
+                video,
+                "video",
+                "what a VideoJobSensor returned is needed, a dict with a job_id; a job id alone goes into "
+                "job_id",
+            )
+        return checked_job_id(result["job_id"])
+    except InvalidRequestError as error:
+        raise PictoryInvalidRequestError(str(error)) from error
+
+
 def switches(operator: object, fields: Collection[str]) -> None:
     """
     Make all switches of an operator booleans.
@@ -156,6 +211,39 @@ def switches(operator: object, fields: Collection[str]) -> None:
         clean = switch(given, field, templated=field in templated)
         if clean is not given:
             setattr(operator, field, clean)
+
+
+def _require_an_id_alone(job_id: object) -> None:
+    from airflow_provider_pictory.api.checks import is_absent
+
+    if is_absent(job_id):
+        _refuse(
+            job_id,
+            "job_id",
+            "a job id is needed, or video in its place: video=wait.output of a VideoJobSensor, or "
+            "job_id=generate.output of a task that has waited. Does that task run before this one and return "
+            "it?",
+        )
+    given = _from_text(job_id) if isinstance(job_id, str) and job_id.lstrip().startswith("{") else job_id
+    if isinstance(given, Mapping) and "job_id" in given:
+        _refuse(
+            job_id,
+            "job_id",
+            "that is a whole result: give it as video=wait.output, or the id alone as "
+            "job_id=wait.output['job_id']",
+        )
+
+
+def _from_text(text: str) -> object:
+    import ast
+    import json
+
+    for read in (json.loads, ast.literal_eval):
+        try:
+            return read(text)
+        except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
+            continue
+    return None
 
 
 def _refuse(value: object, field: str, allowed: str) -> NoReturn:

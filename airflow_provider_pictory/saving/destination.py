@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import io
-import os
 import shutil
 from abc import ABC, abstractmethod
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from airflow_provider_pictory.exceptions import PictoryError, PictoryStorageError
-from airflow_provider_pictory.saving.content import Content
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,7 +17,21 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import BinaryIO
 
+# So much of a file is in memory at once while it is hashed.
 _PART = 4 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Content:
+    """
+    What a file holds, in two figures that no other content has.
+
+    :param size: in bytes.
+    :param sha256: in hexadecimal digits.
+    """
+
+    size: int
+    sha256: str
 
 
 class Destination(ABC):
@@ -61,10 +73,6 @@ class Destination(ABC):
         :raises PictoryStorageError: it can't be; then what was there before is still there.
         """
 
-    def open(self, size: int) -> BinaryIO:
-        """Return the file that is there, of so many bytes, as one to read from."""
-        return io.BufferedReader(_Reading(self, size))
-
     def check_space(self, size: int) -> None:
         """
         Make sure that a new file of so many bytes fits.
@@ -102,32 +110,3 @@ class Destination(ABC):
             raise PictoryStorageError(
                 f"{self.name} can't be {doing}: {words}. {self._advice}".strip()
             ) from error
-
-
-class _Reading(io.RawIOBase):
-    def __init__(self, destination: Destination, size: int) -> None:
-        self._destination = destination
-        self._size = size
-        self._position = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        self._position = (
-            offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._size}[whence]
-        )
-        return self._position
-
-    def tell(self) -> int:
-        return self._position
-
-    def readinto(self, buffer: Any) -> int:
-        length = min(len(buffer), self._size - self._position)
-        part = self._destination.read(self._position, length) if length > 0 else b""
-        buffer[: len(part)] = part
-        self._position += len(part)
-        return len(part)

@@ -35,7 +35,7 @@ class LocalFile(Destination):
         super().__init__(f"file://{named}" if "://" in path else str(named))
         self._path = named
         self._partial: Path | None = None
-        with self.errors_named("polled"):
+        with self.errors_named("accessed"):
             self._path = Path(os.path.realpath(named))
             status = self._status()
         if status is None or stat.S_ISREG(status.st_mode):

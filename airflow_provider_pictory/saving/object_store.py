@@ -36,19 +36,14 @@ PART = 5 * 1024 * 1024
 GOOGLE_PART = 256 * 1024
 MEDIA_TYPE = "video/mp4"
 # How each store's library is told what a file is; browsers download, instead of play, what isn't told.
-_S3: dict[str, Any] = {"ContentType": MEDIA_TYPE}
-_GOOGLE: dict[str, Any] = {"content_type": MEDIA_TYPE}
+_S3 = {"ContentType": MEDIA_TYPE}
+_GOOGLE = {"content_type": MEDIA_TYPE}
 # Of adlfs from 2026.8.0 on; older ones take no notice.
-_AZURE: dict[str, Any] = {"content_settings": _GOOGLE}
-OPTIONS = {
-    "s3": _S3,
-    "s3a": _S3,
-    "s3n": _S3,
-    "gs": _GOOGLE,
-    "gcs": _GOOGLE,
-    "abfs": _AZURE,
-    "abfss": _AZURE,
-    "adl": _AZURE,
+_AZURE = {"content_settings": _GOOGLE}
+OPTIONS: dict[str, dict[str, Any]] = {
+    **dict.fromkeys(("s3", "s3a", "s3n"), _S3),
+    **dict.fromkeys(("gs", "gcs"), _GOOGLE),
+    **dict.fromkeys(("abfs", "abfss", "adl"), _AZURE),
 }
 
 
@@ -56,32 +51,16 @@ class StoredObject(Destination):
     """
     An object in a bucket, or whatever a store calls these two.
 
-    :param file_system: of fsspec.
-    :param path: in it.
-    :param name: the path as the next task can use it.
-    :param advice: what may help when the store refuses.
-    :param scheme: of the path.
+    :param scheme: of the store, such as ``s3``.
+    :param bucket: in it.
+    :param key: in the bucket.
+    :param conn_id: of the Airflow connection, if any.
+    :raises PictoryInvalidRequestError: no installed provider knows the scheme, or what reads the path there
+        would take a part of the key for something else.
+    :raises PictoryConfigurationError: a package is missing, or the connection can't be used.
     """
 
-    def __init__(self, file_system: Any, path: str, name: str, advice: str, scheme: str) -> None:
-        super().__init__(name, advice)
-        self._file_system = file_system
-        self._path = path
-        self._scheme = scheme
-
-    @classmethod
-    def at(cls, scheme: str, bucket: str, key: str, conn_id: str | None) -> StoredObject:
-        """
-        Find the store.
-
-        :param scheme: such as ``s3``.
-        :param bucket: in it.
-        :param key: in the bucket.
-        :param conn_id: of the Airflow connection, if any.
-        :raises PictoryInvalidRequestError: no installed provider knows the scheme, or what reads the path
-            there would take a part of the key for something else.
-        :raises PictoryConfigurationError: a package is missing, or the connection can't be used.
-        """
+    def __init__(self, scheme: str, bucket: str, key: str, conn_id: str | None) -> None:
         name = f"{scheme}://{f'{conn_id}@' if conn_id else ''}{bucket}/{key}"
         advice = "" if conn_id else (
             f"The path names no connection, so the worker's own rights counted; {scheme}://<connection "
@@ -110,11 +89,14 @@ class StoredObject(Destination):
                 "paths, such as ::, ?versionId=, a dot between two slashes, or ? and # at the end; give it "
                 "another name"
             )
-        return cls(file_system, path.path, name, advice, scheme)
+        super().__init__(name, advice)
+        self._scheme = scheme
+        self._file_system = file_system
+        self._path = path.path
 
     def size(self) -> int | None:
         """Return the size in bytes of the object that is there; ``None`` where there is none."""
-        with self.errors_named("polled"):
+        with self.errors_named("accessed"):
             self._file_system.invalidate_cache()
             try:
                 found = self._file_system.info(self._path)

@@ -20,6 +20,7 @@ from airflow_provider_pictory.saving.object_store import StoredObject
 if TYPE_CHECKING:
     from airflow_provider_pictory.saving.destination import Destination
 
+_LOCAL_SCHEMES = ("file", "local")
 # pathlib makes this of what has two slashes.
 _SCHEME_WITH_ONE_SLASH = re.compile(r"(?!file:|local:)[a-z][a-z0-9+.-]+:/(?!/)", re.IGNORECASE)
 # Azure takes both for a separator.
@@ -42,32 +43,14 @@ def find_destination(path: object, conn_id: object, file_name: str) -> Destinati
     :raises PictoryInvalidRequestError: the path can't be one.
     :raises PictoryConfigurationError: the connection doesn't exist, or a package is missing.
     """
-    # Airflow's own path is none of the standard library's, and only its text has the connection.
-    text = str(path) if isinstance(path, (os.PathLike, ObjectStoragePath)) else path
-    if not isinstance(text, str) or is_absent(text):
-        _refuse(path, "a path is needed, such as 's3://media@videos/film.mp4' or a local one")
-    text = text.strip(_WHITE_SPACE)
-    if any(unicodedata.category(mark) in ("Cc", "Cs") for mark in text):
-        _refuse(path, "a path has no control characters, and no halves of characters")
-    if "{{" in text or "{%" in text:
-        _refuse(path, "there is a template in it, which Airflow renders in a text, not in a pathlib.Path")
-    if "None" in text.split("/"):
-        _refuse(path, "a part of it is None, as a template makes of a value that is missing")
-    if _SCHEME_WITH_ONE_SLASH.match(text):
-        _refuse(path, "two slashes follow a scheme; pathlib.Path drops one, so give such a path as a text")
-    scheme, mark, rest = text.partition("://")
-    is_local = not mark or scheme in ("file", "local")
-    if is_local and not (rest if mark else text).strip("/"):
-        _refuse(path, "that is the root of all folders; is a value missing before the / at its end?")
-    if scheme == "file" and mark and not rest.startswith("/"):
-        # Otherwise a host or a connection would become a folder in the worker's own.
-        _refuse(path, "an absolute path follows file://, as in file:///videos/film.mp4")
+    text = _checked_text(path)
     if text.endswith("/"):
-        text, rest = text + file_name, rest + file_name
+        text += file_name
     if _leads_upwards(text):
         # Whoever may type a part of a path must not choose the folder before it.
         _refuse(path, "a part of it is '..', which leads out of the folder before it; write it without")
-    if is_local:
+    scheme, mark, rest = text.partition("://")
+    if not mark or scheme in _LOCAL_SCHEMES:
         return LocalFile(text)
     authority, _, key = rest.partition("/")
     named, _, bucket = authority.rpartition("@")
@@ -81,7 +64,31 @@ def find_destination(path: object, conn_id: object, file_name: str) -> Destinati
     wanted = named or wanted
     if wanted:
         _require_connection(wanted)
-    return StoredObject.at(scheme, bucket, key, wanted or None)
+    return StoredObject(scheme, bucket, key, wanted or None)
+
+
+def _checked_text(path: object) -> str:
+    """Return a path as a text, or refuse what is none, was meant differently, or lost a part on its way."""
+    # Airflow's own path is none of the standard library's, and only its text has the connection.
+    text = str(path) if isinstance(path, (os.PathLike, ObjectStoragePath)) else path
+    if not isinstance(text, str) or is_absent(text):
+        _refuse(path, "a path is needed, such as 's3://media@videos/film.mp4' or a local one")
+    text = text.strip(_WHITE_SPACE)
+    scheme, mark, rest = text.partition("://")
+    if any(unicodedata.category(character) in ("Cc", "Cs") for character in text):
+        _refuse(path, "a path has no control characters, and no halves of characters")
+    if "{{" in text or "{%" in text:
+        _refuse(path, "there is a template in it, which Airflow renders in a text, not in a pathlib.Path")
+    if "None" in text.split("/"):
+        _refuse(path, "a part of it is None, as a template makes of a value that is missing")
+    if _SCHEME_WITH_ONE_SLASH.match(text):
+        _refuse(path, "two slashes follow a scheme; pathlib.Path drops one, so give such a path as a text")
+    if not (rest if scheme in _LOCAL_SCHEMES and mark else text).strip("/"):
+        _refuse(path, "that is the root of all folders; is a value missing before the / at its end?")
+    if scheme == "file" and mark and not rest.startswith("/"):
+        # Otherwise a host or a connection would become a folder in the worker's own.
+        _refuse(path, "an absolute path follows file://, as in file:///videos/film.mp4")
+    return text
 
 
 def _leads_upwards(text: str) -> bool:

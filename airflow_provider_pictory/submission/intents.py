@@ -6,8 +6,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from airflow_provider_pictory.clock import Clock
     from airflow_provider_pictory.hooks.pictory import PictoryHook
-    from airflow_provider_pictory.submission.clock import Clock
     from airflow_provider_pictory.submission.record import SubmissionRecord
     from airflow_provider_pictory.submission.store import RecordStore
 

@@ -6,17 +6,17 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from airflow_provider_pictory.clock import SYSTEM_CLOCK
 from airflow_provider_pictory.exceptions import PictoryError
 from airflow_provider_pictory.hooks.pictory import PictoryHook
 from airflow_provider_pictory.submission.account_lists import AccountLists
-from airflow_provider_pictory.submission.clock import SYSTEM_CLOCK
 from airflow_provider_pictory.submission.evidence import Found, Videos, Wait, conclude
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from datetime import datetime
 
-    from airflow_provider_pictory.submission.clock import Clock
+    from airflow_provider_pictory.clock import Clock
     from airflow_provider_pictory.submission.names import Claims
     from airflow_provider_pictory.submission.record import LostSubmission, SubmissionRecord
     from airflow_provider_pictory.task_log import Logger

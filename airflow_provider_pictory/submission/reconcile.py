@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
+    from airflow_provider_pictory.clock import Clock
     from airflow_provider_pictory.hooks.pictory import PictoryHook
-    from airflow_provider_pictory.submission.clock import Clock
     from airflow_provider_pictory.submission.names import Claims
     from airflow_provider_pictory.submission.record import SubmissionRecord
     from airflow_provider_pictory.submission.store import RecordStore

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from airflow.providers.common.compat.sdk import Context
 
-    from airflow_provider_pictory.submission.clock import Clock
+    from airflow_provider_pictory.clock import Clock
     from airflow_provider_pictory.submission.names import Claims, RecordName
     from airflow_provider_pictory.submission.record import SubmissionRecord
     from airflow_provider_pictory.submission.variables import RecordVariables

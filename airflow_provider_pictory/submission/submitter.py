@@ -22,6 +22,7 @@ from tenacity import (
     wait_exponential,
 )
 
+from airflow_provider_pictory import clock as clocks
 from airflow_provider_pictory.api import JobStatus, VideoJob, VideoRequest
 from airflow_provider_pictory.exceptions import (
     PictoryError,
@@ -35,7 +36,6 @@ from airflow_provider_pictory.exceptions import (
 )
 from airflow_provider_pictory.hooks.pictory import PictoryHook
 from airflow_provider_pictory.outcome import NOT_FOUND_GRACE, may_pass, poll, require_completed
-from airflow_provider_pictory.submission import clock as clocks
 from airflow_provider_pictory.submission.attempt import (
     Attempt,
     Reattach,
@@ -59,7 +59,7 @@ from airflow_provider_pictory.submission.tidying import Tidier
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
-    from airflow_provider_pictory.submission.clock import Clock
+    from airflow_provider_pictory.clock import Clock
     from airflow_provider_pictory.submission.policy import SubmissionPolicy
     from airflow_provider_pictory.task_log import Logger
 

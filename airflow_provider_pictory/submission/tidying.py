@@ -24,8 +24,8 @@ from airflow_provider_pictory.submission.task_states import GONE, find_task_stat
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
+    from airflow_provider_pictory.clock import Clock
     from airflow_provider_pictory.hooks.pictory import PictoryHook
-    from airflow_provider_pictory.submission.clock import Clock
     from airflow_provider_pictory.submission.names import Claims
     from airflow_provider_pictory.submission.record import SubmissionRecord
     from airflow_provider_pictory.submission.store import RecordStore

@@ -2,55 +2,62 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import logging
 import re
 import time
+from functools import partial
 
 import pytest
 import requests
 
+from airflow_provider_pictory.clock import SYSTEM_CLOCK
 from airflow_provider_pictory.exceptions import PictoryDownloadError
-from airflow_provider_pictory.saving import download, file_host
-from airflow_provider_pictory.saving.content import Content
 from airflow_provider_pictory.saving.download import Downloader
 from airflow_provider_pictory.saving.file_host import FileHost
-from tests.support.file_hosts import film, gives, longer
+from tests.support.file_hosts import content_of, film, gives, longer
 from tests.support.loopback import hang_up, head, keep_silent, raw, response
+from tests.support.saving_fixtures import IdleTime
 
 LOG = logging.getLogger("tests.download")
 FILM = longer(film(), 400_000)
 OTHER = longer(film("A kite"), 400_000)
 
 
-def open_url(url, headers):
-    return requests.get(url, headers=headers, timeout=1, stream=True)
+@pytest.fixture
+def fetch(idle_time):
+    """Download a file and give its bytes."""
 
-
-def fetch(host, *urls, file=None):
-    urls = iter(urls or [f"{host.url}/film.mp4?signature=very-secret"] * 9)
-    file = file or io.BytesIO()
-    source = FileHost(open_url, lambda: next(urls), log=LOG)
-    content = Downloader(source, log=LOG, what="Video").download(file)
-    if isinstance(file, io.BytesIO):
-        assert content == Content(len(file.getvalue()), hashlib.sha256(file.getvalue()).hexdigest())
+    def fetch(host, *urls, file=None, clock=idle_time.clock, timeout=10, **of_the_host):
+        urls = urls or [f"{host.url}/film.mp4?signature=very-secret"] * 9
+        file = file or io.BytesIO()
+        open_url = partial(requests.get, timeout=timeout, stream=True)
+        source = FileHost(lambda url, headers: open_url(url, headers=headers), iter(urls), **of_the_host)
+        content = Downloader(source, file, log=LOG, what="Video", max_bytes=2_000_000, clock=clock).download()
+        assert content == content_of(file.getvalue())
         return file.getvalue()
-    return content
+
+    return fetch
 
 
-def failure(host, *urls):
-    with pytest.raises(PictoryDownloadError) as caught:
-        fetch(host, *urls)
-    assert "very-secret" not in str(caught.value)
-    return str(caught.value)
+@pytest.fixture
+def failure(fetch):
+    """Give what a download that fails says."""
+
+    def failure(*arguments, **options):
+        with pytest.raises(PictoryDownloadError) as caught:
+            fetch(*arguments, **options)
+        assert "very-secret" not in str(caught.value)
+        return str(caught.value)
+
+    return failure
 
 
 def ranges(host):
     return [request.header("range") for request in host.requests]
 
 
-def test_a_file_comes_as_it_is(serve):
+def test_a_file_comes_as_it_is(fetch, serve):
     host = serve(gives(FILM))
 
     assert fetch(host) == FILM
@@ -59,7 +66,9 @@ def test_a_file_comes_as_it_is(serve):
 
 
 @pytest.mark.parametrize("resets", [False, True], ids=["closed", "reset"])
-def test_a_host_that_cuts_off_every_64_kilobytes_is_asked_for_the_rest_each_time(serve, pauses, resets):
+def test_a_host_that_cuts_off_every_64_kilobytes_is_asked_for_the_rest_each_time(
+    fetch, serve, pauses, resets
+):
     host = serve(gives(FILM, cuts_after=65_536, resets=resets))
 
     assert fetch(host) == FILM
@@ -68,7 +77,7 @@ def test_a_host_that_cuts_off_every_64_kilobytes_is_asked_for_the_rest_each_time
     assert pauses == []
 
 
-def test_many_interruptions_are_one_line_in_the_log(serve, caplog):
+def test_many_interruptions_are_one_line_in_the_log(fetch, serve, caplog):
     caplog.set_level(logging.INFO)
 
     fetch(serve(gives(FILM, cuts_after=20_000)))
@@ -78,25 +87,65 @@ def test_many_interruptions_are_one_line_in_the_log(serve, caplog):
     assert "very-secret" not in line
 
 
-def test_a_host_that_falls_silent_is_asked_again(serve):
+def test_a_host_that_falls_silent_is_asked_again(fetch, serve):
     def stall(server, connection, request):
         gives(FILM, cuts_after=100_000)(server, connection, request)
         return keep_silent(server, connection, request)
 
     host = serve(stall, gives(FILM))
 
-    assert fetch(host) == FILM
+    assert fetch(host, timeout=0.5) == FILM
     assert len(host.requests) == 2
 
 
-def test_a_host_that_ignores_ranges_starts_again_and_the_file_is_not_mixed(serve):
-    host = serve(gives(FILM, cuts_after=100_000), gives(FILM, knows_ranges=False))
-
-    assert fetch(host) == FILM
-    assert ranges(host) == [None, "bytes=100000-"]
+def part(content, said="bytes 100000-399999/400000", **headers):
+    return response(content[100_000:], 206, Content_Range=said, **headers)
 
 
-def test_a_host_that_ignores_ranges_and_always_cuts_off_is_given_up(serve, pauses):
+def chunked(content, end=b"", **headers):
+    pieces = [content[start : start + 50_000] for start in range(0, len(content), 50_000)]
+    chunks = b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces)
+    return raw(head(200, {"Transfer-Encoding": "chunked", **headers}) + chunks + end)
+
+
+CUT = gives(FILM, cuts_after=100_000)
+WEAK, MOMENT = 'W/"one"', "Mon, 02 Nov 2026 10:00:00 GMT"
+CUT_OF_A_TIME = gives(FILM, tag=None, cuts_after=100_000, Last_Modified=MOMENT)
+REST, ONE = "bytes=100000-", '"one"'
+# What the host does in turn, what comes of it, and the condition and the ranges that it is asked with.
+RESUMED = {
+    "no ranges": ([CUT, gives(FILM, knows_ranges=False)], FILM, ONE, [REST]),
+    "another file": ([CUT, gives(OTHER, tag='"two"')], OTHER, ONE, [REST]),
+    "a file of another time": ([CUT_OF_A_TIME, gives(OTHER, tag=None)], OTHER, MOMENT, [REST]),
+    "a weak tag": ([gives(FILM, tag=WEAK, cuts_after=100_000), gives(FILM, tag=WEAK)], FILM, None, [REST]),
+    "a part of another size": (
+        [CUT, part(OTHER, "bytes 100000-9/10"), gives(OTHER)],
+        OTHER,
+        ONE,
+        [REST, None],
+    ),
+    "a part of another tag": ([CUT, part(OTHER, ETag='"two"'), gives(OTHER)], OTHER, ONE, [REST, None]),
+    "a part of no tag": ([CUT, part(FILM, Last_Modified=MOMENT)], FILM, ONE, [REST]),
+    "another part": ([CUT, part(FILM, "bytes 5-9/400000"), gives(FILM)], FILM, ONE, [REST, None]),
+    "items": ([CUT, part(FILM, "items 1-2/3"), gives(FILM)], FILM, ONE, [REST, REST]),
+    "a part that isn't said": ([CUT, part(FILM, ""), gives(FILM)], FILM, ONE, [REST, REST]),
+    "an endless size": ([CUT, part(FILM, f"bytes 5-9/{'9' * 5000}"), gives(FILM)], FILM, ONE, [REST, REST]),
+    "chunks without an end": ([chunked(FILM), chunked(FILM, b"0\r\n\r\n")], FILM, None, ["bytes=400000-"]),
+    "chunks, then a part": ([chunked(FILM[:100_000], ETag=ONE), gives(FILM)], FILM, ONE, [REST]),
+}
+
+
+@pytest.mark.parametrize("case", RESUMED)
+def test_a_download_goes_on_with_the_same_file_only(fetch, serve, case):
+    responses, expected, condition, asked = RESUMED[case]
+    host = serve(*responses)
+
+    assert fetch(host) == expected
+    assert ranges(host) == [None, *asked]
+    assert host.requests[1].header("if-range") == condition
+
+
+def test_a_host_that_ignores_ranges_and_always_cuts_off_is_given_up(failure, serve, pauses):
     host = serve(gives(FILM, knows_ranges=False, cuts_after=65_536))
 
     said = failure(host)
@@ -107,68 +156,7 @@ def test_a_host_that_ignores_ranges_and_always_cuts_off_is_given_up(serve, pause
     assert pauses == [1.0, 2.0, 4.0, 8.0]
 
 
-def test_another_file_under_the_same_url_is_downloaded_from_its_beginning(serve):
-    host = serve(gives(FILM, cuts_after=100_000), gives(OTHER, tag='"two"'))
-
-    assert fetch(host) == OTHER
-
-
-def test_without_an_etag_the_time_of_change_tells_files_apart(serve):
-    host = serve(
-        gives(FILM, tag=None, cuts_after=100_000, Last_Modified="Mon, 02 Nov 2026 10:00:00 GMT"),
-        gives(OTHER, tag=None),
-    )
-
-    assert fetch(host) == OTHER
-    assert host.requests[1].header("if-range") == "Mon, 02 Nov 2026 10:00:00 GMT"
-
-
-def test_a_weak_etag_is_no_promise(serve):
-    host = serve(gives(FILM, tag='W/"one"', cuts_after=100_000), gives(FILM, tag='W/"one"'))
-
-    assert fetch(host) == FILM
-    assert host.requests[1].header("if-range") is None
-
-
-def test_a_part_of_a_file_of_another_size_is_not_mixed_in(serve):
-    host = serve(gives(FILM, tag=None, cuts_after=100_000), gives(FILM + bytes(8), tag=None), gives(OTHER))
-
-    assert fetch(host) == OTHER
-    assert ranges(host) == [None, "bytes=100000-", None]
-
-
-@pytest.mark.parametrize(
-    "said", ["bytes 5-9/400000", "items 1-2/3", "", pytest.param(f"bytes 5-9/{'9' * 5000}", id="endless")]
-)
-def test_a_part_that_was_not_asked_for_is_not_mixed_in(serve, said):
-    wrong = response(b"12345", 206, Content_Range=said)
-    host = serve(gives(FILM, cuts_after=100_000), wrong, gives(FILM))
-
-    assert fetch(host) == FILM
-
-
-def test_a_part_of_another_file_of_the_same_size_is_not_mixed_in_by_a_host_that_does_not_heed_if_range(serve):
-    other = response(OTHER[100_000:], 206, Content_Range="bytes 100000-399999/400000", ETag='"two"')
-    host = serve(gives(FILM, cuts_after=100_000), other, gives(OTHER, tag='"two"'))
-
-    assert fetch(host) == OTHER
-    assert ranges(host) == [None, "bytes=100000-", None]
-
-
-def test_a_part_without_the_tag_of_its_file_is_believed(serve):
-    rest = response(
-        FILM[100_000:],
-        206,
-        Content_Range="bytes 100000-399999/400000",
-        Last_Modified="Mon, 02 Nov 2026 10:00:00 GMT",
-    )
-    host = serve(gives(FILM, cuts_after=100_000), rest)
-
-    assert fetch(host) == FILM
-    assert len(host.requests) == 2
-
-
-def test_a_file_shorter_than_its_declared_length_is_given_up(serve):
+def test_a_file_shorter_than_its_declared_length_is_given_up(failure, serve):
     host = serve(gives(FILM, declares=500_000))
 
     said = failure(host)
@@ -177,7 +165,7 @@ def test_a_file_shorter_than_its_declared_length_is_given_up(serve):
     assert "400,000 bytes" in said
 
 
-def test_a_page_instead_of_a_video_is_given_up_before_all_of_it_came(serve):
+def test_a_page_instead_of_a_video_is_given_up_before_all_of_it_came(failure, serve):
     host = serve(response(b"<!DOCTYPE html>" + bytes(100_000), Content_Type="text/html"))
 
     said = failure(host)
@@ -187,42 +175,43 @@ def test_a_page_instead_of_a_video_is_given_up_before_all_of_it_came(serve):
     assert len(host.requests) == 5
 
 
-def test_a_page_that_passes_is_ridden_out(serve, pauses):
+def test_a_page_that_passes_is_tolerated(fetch, serve, pauses):
     host = serve(response(b"<!DOCTYPE html>", Content_Type="text/html"), gives(FILM))
 
     assert fetch(host) == FILM
     assert pauses == [1.0]
 
 
-def test_a_compressed_response_is_not_taken_for_the_file(serve):
+def test_a_compressed_response_is_not_taken_for_the_file(failure, serve):
     host = serve(gives(FILM, Content_Encoding="gzip"))
 
     assert "compressed the file, though it was asked not to" in failure(host)
 
 
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504])
-def test_what_may_pass_is_ridden_out_with_the_pause_that_was_asked_for(serve, pauses, status):
+def test_what_may_pass_is_tolerated_with_the_pause_that_was_asked_for(fetch, serve, pauses, status):
     host = serve(response(status=status), response(status=status, Retry_After="9"), hang_up, gives(FILM))
 
     assert fetch(host) == FILM
     assert pauses == [1.0, 9.0, 4.0]
 
 
-def test_no_pause_is_longer_than_a_minute(serve, pauses):
+def test_no_pause_is_longer_than_a_minute(fetch, serve, pauses):
     assert fetch(serve(response(status=503, Retry_After="7200"), gives(FILM))) == FILM
     assert pauses == [60.0]
 
 
 @pytest.mark.parametrize("status", [400, 401, 402, 451])
-def test_a_refusal_that_no_attempt_mends_ends_it_at_once(serve, status):
+def test_a_refusal_that_no_attempt_mends_ends_it_at_once(failure, serve, status):
     host = serve(response(status=status))
 
     assert failure(host) == f"{host.url}/film.mp4 responded {status}"
     assert len(host.requests) == 1
 
 
-def test_each_expiry_brings_a_fresh_url_as_long_as_each_url_brings_something(serve):
-    hosts = [serve(gives(FILM, cuts_after=100_000), response(status=403)) for _ in range(4)]
+@pytest.mark.parametrize("status", [403, 404, 410])
+def test_each_expiry_brings_a_fresh_url_as_long_as_each_url_brings_something(fetch, serve, status):
+    hosts = [serve(CUT, response(status=status)) for _ in range(4)]
 
     fetched = fetch(None, *[f"{host.url}/film" for host in hosts])
 
@@ -231,14 +220,14 @@ def test_each_expiry_brings_a_fresh_url_as_long_as_each_url_brings_something(ser
 
 
 @pytest.mark.parametrize("status", [403, 404])
-def test_a_file_that_is_not_there_yet_is_waited_for(serve, pauses, status):
+def test_a_file_that_is_not_there_yet_is_waited_for(fetch, serve, pauses, status):
     host = serve(*[response(status=status)] * 3, gives(FILM))
 
     assert fetch(host) == FILM
     assert pauses == [1.0, 2.0, 4.0]
 
 
-def test_a_file_that_does_not_come_is_asked_for_under_a_fresh_url_for_as_long(serve, pauses):
+def test_a_file_that_does_not_come_is_asked_for_under_a_fresh_url_for_as_long(failure, serve, pauses):
     host = serve(response(status=404))
 
     said = failure(None, *[f"{host.url}/{number}.mp4" for number in range(3)])
@@ -249,14 +238,14 @@ def test_a_file_that_does_not_come_is_asked_for_under_a_fresh_url_for_as_long(se
     assert "it expired twice in a row" in said
 
 
-def test_a_file_that_is_there_late_under_the_fresh_url_comes(serve, pauses):
+def test_a_file_that_is_there_late_under_the_fresh_url_comes(fetch, serve, pauses):
     late = serve(*[response(status=403)] * 2, gives(FILM))
 
     assert fetch(None, f"{serve(response(status=403)).url}/old", f"{late.url}/new") == FILM
 
 
-def test_two_expired_urls_in_a_row_end_it(serve):
-    host = serve(gives(FILM, cuts_after=100_000), response(status=403), response(status=410), gives(FILM))
+def test_two_expired_urls_in_a_row_end_it(failure, serve):
+    host = serve(CUT, response(status=403), response(status=410), gives(FILM))
 
     said = failure(host)
 
@@ -266,36 +255,18 @@ def test_two_expired_urls_in_a_row_end_it(serve):
     )
 
 
-def test_a_host_that_cannot_be_reached_is_named_without_its_secrets(pauses):
+def test_a_host_that_cannot_be_reached_is_named_without_its_secrets(failure, pauses):
     said = failure(None, *["http://user:very-secret@127.0.0.1:9/film.mp4?signature=very-secret"] * 5)
 
     assert "no response from http://127.0.0.1:9/film.mp4 (ConnectionError" in said
     assert pauses == [1.0, 2.0, 4.0, 8.0]
 
 
-def test_a_file_of_unknown_length_comes_whole(serve):
-    pieces = [FILM[start : start + 50_000] for start in range(0, len(FILM), 50_000)]
-    chunks = b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces)
-    whole = raw(head(200, {"Transfer-Encoding": "chunked"}) + chunks + b"0\r\n\r\n")
-    cut = raw(head(200, {"Transfer-Encoding": "chunked"}) + chunks)
-
-    assert fetch(serve(cut, whole)) == FILM
-
-
-def test_a_length_of_thousands_of_digits_is_none(serve):
+def test_a_length_of_thousands_of_digits_is_none(fetch, serve):
     assert fetch(serve(raw(head(200, {"Content-Length": "9" * 5000}) + FILM))) == FILM
 
 
-def test_a_file_of_unknown_length_goes_on_where_it_broke_if_it_is_the_same(serve):
-    chunk = b"%x\r\n%b\r\n" % (100_000, FILM[:100_000])
-    begun = raw(head(200, {"Transfer-Encoding": "chunked", "ETag": '"one"'}) + chunk)
-    host = serve(begun, gives(FILM))
-
-    assert fetch(host) == FILM
-    assert ranges(host) == [None, "bytes=100000-"]
-
-
-def test_a_full_disk_ends_it_at_once(serve):
+def test_a_full_disk_ends_it_at_once(fetch, serve):
     host = serve(gives(FILM))
 
     with open("/dev/full", "wb", buffering=0) as disk, pytest.raises(OSError, match="No space left"):  # noqa: PTH123
@@ -304,7 +275,7 @@ def test_a_full_disk_ends_it_at_once(serve):
     assert len(host.requests) == 1
 
 
-def test_a_disk_that_takes_less_than_it_is_given_gets_the_rest(serve):
+def test_a_disk_that_takes_less_than_it_is_given_gets_the_rest(fetch, serve):
     class Slow(io.BytesIO):
         def write(self, data):
             return super().write(bytes(data[:1000]))
@@ -312,18 +283,17 @@ def test_a_disk_that_takes_less_than_it_is_given_gets_the_rest(serve):
     assert fetch(serve(gives(FILM)), file=Slow()) == FILM
 
 
-def test_a_long_download_says_now_and_then_how_far_it_is(serve, monkeypatch, caplog):
+def test_a_long_download_says_now_and_then_how_far_it_is(fetch, serve, caplog):
     caplog.set_level(logging.INFO)
-    monkeypatch.setattr(download, "PAUSE_BETWEEN_REPORTS", 0.0)
 
-    fetch(serve(gives(FILM)))
+    fetch(serve(gives(FILM)), clock=IdleTime(step=31.0).clock)
 
     lines = [record.getMessage() for record in caplog.records if record.name == LOG.name]
     assert all(re.fullmatch(r"Video: 0 of 0 MB are here, [0-9.]+ MB/s", line) for line in lines)
     assert lines
 
 
-def test_a_short_download_says_nothing(serve, caplog):
+def test_a_short_download_says_nothing(fetch, serve, caplog):
     caplog.set_level(logging.INFO)
 
     fetch(serve(gives(FILM)))
@@ -331,12 +301,10 @@ def test_a_short_download_says_nothing(serve, caplog):
     assert [record for record in caplog.records if record.name == LOG.name] == []
 
 
-def test_pauses_are_real(monkeypatch, serve):
-    monkeypatch.setattr(file_host, "time", time)
-    monkeypatch.setattr(file_host, "FIRST_PAUSE", 0.1)
+def test_pauses_are_real(fetch, serve):
     started = time.monotonic()
 
-    assert fetch(serve(response(status=503), gives(FILM))) == FILM
+    assert fetch(serve(response(status=503, Retry_After="0.1"), gives(FILM)), clock=SYSTEM_CLOCK) == FILM
     assert time.monotonic() - started >= 0.1
 
 
@@ -350,16 +318,13 @@ def endless(_server, connection, _request):
         connection.sendall(bytes(100_000))
 
 
-def test_a_file_without_an_end_is_given_up_at_the_limit(serve):
+def test_a_file_without_an_end_is_given_up_at_the_limit(failure, serve):
     host, file = serve(endless), io.BytesIO()
 
-    with pytest.raises(PictoryDownloadError) as caught:
-        Downloader(
-            FileHost(open_url, lambda: host.url, log=LOG), log=LOG, what="Video", max_bytes=2_000_000
-        ).download(file)
+    said = failure(host, file=file)
 
-    assert "bytes or more" in str(caught.value)
-    assert "max_bytes allows 2,000,000" in str(caught.value)
+    assert "bytes or more" in said
+    assert "max_bytes allows 2,000,000" in said
     assert len(file.getvalue()) <= 2_000_000
     assert len(host.requests) == 1
 
@@ -386,48 +351,45 @@ def drips(beginning, drop):
     ],
     ids=["of a length", "of no length", "in a chunk's length", "in a chunk's extension"],
 )
-def test_a_file_that_hardly_comes_is_given_up(serve, monkeypatch, beginning, drop):
-    monkeypatch.setattr(file_host, "SLOW_SECONDS", 0.5)
+def test_a_file_that_hardly_comes_is_given_up(failure, serve, beginning, drop):
     host = serve(drips(beginning, drop))
-    began = time.monotonic()
 
-    said = failure(host)
+    said = failure(host, slow_seconds=0.2)
 
-    assert said == (f"{host.url}/film.mp4 is too slow: in 0.5 s less than 10,000 bytes a second came")
-    assert time.monotonic() - began < 5
+    assert said == (f"{host.url}/film.mp4 is too slow: in 0.2 s less than 10,000 bytes a second came")
 
 
-def test_a_file_that_comes_slowly_but_fast_enough_comes(serve, monkeypatch):
-    monkeypatch.setattr(file_host, "SLOW_SECONDS", 0.2)
-
-    def slow(_server, connection, _request):
+def test_a_file_that_comes_slowly_but_fast_enough_comes(fetch, serve):
+    def slow(server, connection, _request):
         connection.sendall(head(200, {"Content-Length": len(FILM)}))
-        for start in range(0, len(FILM), 20_000):
-            connection.sendall(FILM[start : start + 20_000])
-            time.sleep(0.05)
+        for start in range(0, len(FILM), 40_000):
+            connection.sendall(FILM[start : start + 40_000])
+            server.ended.wait(0.05)
         return True
 
-    assert fetch(serve(slow)) == FILM
+    assert fetch(serve(slow), slow_seconds=0.2) == FILM
 
 
-def test_a_host_that_gives_a_byte_with_each_connection_is_given_up(serve):
+def test_a_host_that_gives_a_byte_with_each_connection_is_given_up(failure, serve):
     host = serve(*[gives(FILM, cuts_after=1)] * 30)
 
     assert "The download failed 5 times in a row" in failure(host)
 
 
-def test_no_broken_connection_is_followed_by_another_one_for_ever(serve, monkeypatch):
-    monkeypatch.setattr(file_host, "LONGEST_SECONDS", 0.0)
+def test_no_broken_connection_is_followed_by_another_one_for_ever(failure, serve):
+    host = serve(gives(FILM, cuts_after=100_000))
 
-    assert "The download isn't at its end after 0 hours" in failure(serve(gives(FILM, cuts_after=100_000)))
+    said = failure(host, clock=IdleTime(step=2 * 60 * 60.0).clock)
+
+    assert "The download isn't at its end after 6 hours" in said
 
 
 @pytest.mark.parametrize("target", ["http://[::1/x", "http://", "http://127.0.0.1:99999999/", "http://a..b/"])
-def test_a_redirect_to_no_url_is_an_error_of_ours(serve, target):
+def test_a_redirect_to_no_url_is_an_error_of_ours(failure, serve, target):
     assert "no response from" in failure(serve(response(status=302, Location=target)))
 
 
-def test_the_type_of_what_came_is_quoted_in_one_short_line(serve):
+def test_the_type_of_what_came_is_quoted_in_one_short_line(failure, serve):
     kind = "text/html;" + "x" * 60_000 + "\x1b[31m"
     said = failure(serve(response(b"<!DOCTYPE html>", Content_Type=kind)))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import traceback
 from pathlib import Path
 
@@ -51,6 +52,21 @@ def test_a_local_folder_is_not_taken_for_a_file(tmp_path):
     )
 
 
+def test_what_is_no_file_is_not_taken_for_one(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+
+    for path in (f"{tmp_path}/pipe", "/dev/null"):
+        assert refusal(path).startswith(f"path: got '{path}', but that is no file")
+
+
+def test_links_in_a_circle_are_an_error_that_names_the_path(tmp_path):
+    (tmp_path / "a").symlink_to("b")
+    (tmp_path / "b").symlink_to("a")
+
+    with pytest.raises(PictoryStorageError, match=f"^{tmp_path}/a can't be accessed"):
+        find_destination(tmp_path / "a", None, "")
+
+
 def test_the_connection_is_in_the_path_or_beside_it(bucket):
     expected = f"s3://media@{bucket.name}/films/a.mp4"
 
@@ -86,44 +102,37 @@ def test_a_scheme_that_nobody_knows_says_what_to_install():
     assert "apache-airflow-providers-google" in said
 
 
-@pytest.mark.parametrize("path", [None, "", "  ", "None", 7, ["a"], b"film.mp4"])
-def test_what_is_no_path_says_what_one_looks_like(path):
-    assert "a path is needed, such as 's3://media@videos/" in refusal(path)
+WRONG = {
+    "a path is needed, such as 's3://media@videos/": [None, "", "  ", "None", 7, ["a"], b"film.mp4"],
+    "it must name a bucket and a file": ["s3://bucket", "s3://", "s3:///film.mp4", "s3://media@/film.mp4"],
+    "a part of it is None, as a template makes": [
+        "None/",
+        "/videos/None/film.mp4",
+        "s3://media@v/None/f.mp4",
+    ],
+    "is a value missing before the / at its end?": ["/", "//", "file:///", "file://"],
+    # Neither a bucket, a host nor a connection becomes a local folder.
+    "two slashes follow a scheme": [Path("s3://media@videos/film.mp4"), "gs:/videos/film.mp4"],
+    "an absolute path follows file://": [
+        "file://localhost/a/film.mp4",
+        "file://media@/film.mp4",
+        "file://x/",
+    ],
+    "renders in a text, not in a pathlib.Path": [Path("/videos/{{ ds }}/film.mp4")],
+}
 
 
-@pytest.mark.parametrize("path", ["s3://bucket", "s3://", "s3:///film.mp4", "s3://media@/film.mp4"])
-def test_a_path_without_bucket_or_file_says_what_is_missing(path):
-    assert "it must name a bucket and a file, or a folder with / at the end" in refusal(path)
-
-
-@pytest.mark.parametrize("path", ["None/", "/videos/None/film.mp4", "s3://media@videos/None/film.mp4"])
-def test_a_part_that_a_template_left_empty_is_no_folder(path):
-    assert "a part of it is None, as a template makes of a value that is missing" in refusal(path)
-
-
-@pytest.mark.parametrize("path", ["/", "//", "file:///", "file://"])
-def test_nothing_is_written_into_the_root_of_all_folders(path):
-    assert "is a value missing before the / at its end?" in refusal(path)
-
-
-@pytest.mark.parametrize("path", [Path("s3://media@videos/film.mp4"), "gs:/videos/film.mp4"])
-def test_a_bucket_that_lost_a_slash_is_not_taken_for_a_local_folder(path, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("path", "words"), [(path, words) for words, paths in WRONG.items() for path in paths], ids=repr
+)
+def test_what_is_no_path_says_what_is_wrong_with_it(path, words, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
-    assert "two slashes follow a scheme" in refusal(path)
-
-
-@pytest.mark.parametrize("path", ["file://localhost/videos/film.mp4", "file://media@/film.mp4", "file://x/"])
-def test_neither_a_host_nor_a_connection_of_local_files_becomes_a_folder(path):
-    assert "an absolute path follows file://" in refusal(path)
+    assert words in refusal(path)
 
 
 def test_a_scheme_of_local_files_needs_no_two_slashes(tmp_path):
     assert name(Path(f"file://{tmp_path}/film.mp4")) == f"{tmp_path}/film.mp4"
-
-
-def test_a_template_that_airflow_does_not_render_is_not_taken_for_a_name():
-    assert "renders in a text, not in a pathlib.Path" in refusal(Path("/videos/{{ ds }}/film.mp4"))
 
 
 def test_a_password_before_the_host_is_not_repeated():
@@ -138,7 +147,7 @@ def test_a_password_before_the_host_is_not_repeated():
 
 
 def test_a_name_that_is_too_long_is_named_as_the_path():
-    with pytest.raises(PictoryStorageError, match=r"^/tmp/a+\.mp4 can't be polled: OSError: "):
+    with pytest.raises(PictoryStorageError, match=r"^/tmp/a+\.mp4 can't be accessed: OSError: "):
         find_destination(f"/tmp/{'a' * 300}.mp4", None, "")
 
 

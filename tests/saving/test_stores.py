@@ -1,13 +1,18 @@
-"""Each kind of object store takes the video whole, under the very key, and knows that it is one."""
+"""Each kind of object store takes a file whole, under the very key, and knows that it is a video."""
 
 from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import pytest
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from airflow_provider_pictory.exceptions import PictoryInvalidRequestError
+from airflow_provider_pictory.saving.path import find_destination
 from tests.support.azure_server import AzureServer
-from tests.support.file_hosts import film, gives, longer
+from tests.support.file_hosts import content_of, film, gives
 from tests.support.google_server import UNIT, GoogleServer
 
 try:
@@ -16,6 +21,11 @@ try:
 except ImportError:
     from airflow.io import _register_filesystems
     from airflow.io.store import _STORE_CACHE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PART = 5 * 1024 * 1024
 
 
 @pytest.fixture(scope="module")
@@ -31,111 +41,127 @@ def azure_server():
 
 
 @pytest.fixture
-def google(google_server, monkeypatch):
-    """Let ``gs://`` lead to the server here, as Google's provider does to Google's; without all of it."""
-    # Not the package's own name for it, which asks for a kind of bucket over gRPC first.
-    core = pytest.importorskip("gcsfs.core")
-    file_system = core.GCSFileSystem(endpoint_url=google_server.url, token="anon", project="p")
-    for scheme in ("gs", "gcs"):
-        monkeypatch.setitem(_register_filesystems(), scheme, lambda conn_id, options: file_system)
-    google_server.objects.clear()
-    google_server.ranges.clear()
-    yield google_server
+def lead_to(monkeypatch):
+    """Let schemes lead to a store here, as a provider's would to the real one; without all of it."""
+    led = []
+
+    def lead(file_system, *schemes):
+        for scheme in schemes:
+            monkeypatch.setitem(_register_filesystems(), scheme, lambda conn_id, options: file_system)
+        led.extend(schemes)
+
+    yield lead
     # Airflow keeps what a scheme once led to.
-    for scheme in ("gs", "gcs"):
+    for scheme in led:
         _STORE_CACHE.pop(scheme, None)
 
 
 @pytest.fixture
-def azure(azure_server, monkeypatch):
-    """Let ``abfs://`` lead to the server here, as Azure's provider does to Azure's; without all of it."""
+def google(google_server, lead_to):
+    # Not the package's own name for it, which asks for a kind of bucket over gRPC first.
+    core = pytest.importorskip("gcsfs.core")
+    lead_to(core.GCSFileSystem(endpoint_url=google_server.url, token="anon", project="p"), "gs", "gcs")
+    google_server.clear()
+    return google_server
+
+
+@pytest.fixture
+def azure(azure_server, lead_to):
     adlfs = pytest.importorskip("adlfs")
-    file_system = adlfs.AzureBlobFileSystem(connection_string=azure_server.connection_string)
-    monkeypatch.setitem(_register_filesystems(), "abfs", lambda conn_id, options: file_system)
-    azure_server.blobs.clear()
-    yield azure_server
-    _STORE_CACHE.pop("abfs", None)
+    lead_to(adlfs.AzureBlobFileSystem(connection_string=azure_server.connection_string), "abfs")
+    azure_server.clear()
+    return azure_server
 
 
-PART = 5 * 1024 * 1024
+@dataclass
+class Store:
+    """
+    One kind of store.
+
+    :param root: of all paths in it.
+    :param files: gives content and media type of each file by name.
+    """
+
+    root: str
+    files: Callable[[], dict[str, tuple[bytes, str]]]
+
+
+@pytest.fixture(params=["s3", "google", "azure"])
+def store(request):
+    if request.param == "s3":
+        bucket = request.getfixturevalue("bucket")
+        return Store(f"s3://media@{bucket.name}", bucket.files)
+    server = request.getfixturevalue(request.param)
+    return Store(
+        {"google": "gs", "azure": "abfs"}[request.param] + "://videos", lambda: server.files("videos")
+    )
+
+
+def put(path, content):
+    """Put a file where a path says, and give that place."""
+    destination = find_destination(path, None, "")
+    with destination.new_file() as file:
+        file.write(content)
+        destination.publish(file, len(content))
+    return destination
+
+
+def noise(size):
+    return random.Random(size).randbytes(size)
 
 
 @pytest.mark.parametrize(
     "size",
     [
-        None,
-        UNIT - 1,
-        UNIT,
-        UNIT + 1,
-        3 * UNIT + 5,
-        PART - 1,
-        PART,
-        PART + 1,
-        PART + UNIT - 1,
-        PART + UNIT,
-        PART + UNIT + 1,
-        2 * PART - 1,
-        2 * PART + 4 * UNIT + 77,
+        *(size + more for size in (UNIT, PART, PART + UNIT) for more in (-1, 0, 1)),
+        *(4321, 3 * UNIT + 5, 2 * PART - 1, 2 * PART + 4 * UNIT + 77),
     ],
 )
-def test_google_takes_a_video_of_any_size(finished_job, serve, save, google, size):
-    content = film() if size is None else longer(film(), size)
+def test_google_takes_a_file_of_any_size(google, size):
+    put("gs://videos/a/film.mp4", noise(size))
 
-    manifest = save(job_id=finished_job(serve(gives(content)).url), path="gs://videos/a/film.mp4")
-
-    assert google.objects == {("videos", "a/film.mp4"): (content, "video/mp4")}
+    assert google.files("videos") == {"a/film.mp4": (noise(size), "video/mp4")}
     assert google.uploads == {}
-    assert manifest["path"] == "gs://videos/a/film.mp4"
-    assert manifest["bytes"] == len(content)
 
 
-def test_google_gets_large_parts(finished_job, serve, save, google):
-    content = longer(film(), 3 * PART + UNIT + 9)
-
-    save(job_id=finished_job(serve(gives(content)).url), path="gs://videos/film.mp4")
+def test_google_gets_large_parts(google):
+    put("gs://videos/film.mp4", noise(3 * PART + UNIT + 9))
 
     assert len(google.ranges) == 4
-    assert google.ranges[-1].endswith(f"/{len(content)}")
+    assert google.ranges[-1].endswith(f"/{3 * PART + UNIT + 9}")
 
 
-def test_a_video_that_google_has_is_found_and_another_file_is_not_touched(finished_job, serve, save, google):
+def test_a_large_file_comes_in_parts_and_is_read_as_it_came(store):
+    content = noise(2 * PART + 77)
+
+    destination = put(f"{store.root}/a/film.mp4", content)
+
+    assert store.files() == {"a/film.mp4": (content, "video/mp4")}
+    assert destination.size() == len(content)
+    assert destination.content(len(content)) == content_of(content)
+
+
+@pytest.mark.parametrize(("store", "root"), [("google", "gcs://videos"), ("azure", "abfs://videos")])
+def test_a_second_run_finds_the_video_and_writes_nothing(finished_job, serve, save, request, store, root):
+    server = request.getfixturevalue(store)
     job_id = finished_job(serve(gives(film())).url)
-    first = save(job_id=job_id, path="gcs://videos/film.mp4")
-    google.ranges.clear()
+    first = save(job_id, f"{root}/film.mp4")
+    server.writes.clear()
 
-    assert save(job_id=job_id, path="gcs://videos/film.mp4") == first
-    assert google.ranges == []
-
-
-def test_azure_takes_a_video(finished_job, serve, save, azure):
-    content = longer(film(), 2 * PART + 77)
-
-    manifest = save(job_id=finished_job(serve(gives(content)).url), path="abfs://videos/a/film.mp4")
-
-    assert azure.blobs == {("videos", "a/film.mp4"): (content, "video/mp4")}
-    assert manifest["path"] == "abfs://videos/a/film.mp4"
+    assert save(job_id, f"{root}/film.mp4") == first
+    assert server.writes == []
+    assert server.files("videos") == {"film.mp4": (film(), "video/mp4")}
 
 
-@pytest.mark.parametrize("name", ["film", "film.bin", "FILM.MP4.part", "film.mp4"])
-@pytest.mark.parametrize("store", ["s3", "google", "azure"])
-def test_whatever_its_name_a_video_is_called_one(finished_job, serve, save, request, store, name):
-    place = request.getfixturevalue("bucket" if store == "s3" else store)
-    path = {
-        "s3": f"s3://media@{getattr(place, 'name', '')}",
-        "google": "gs://videos",
-        "azure": "abfs://videos",
-    }
-
-    save(job_id=finished_job(serve(gives(film())).url), path=f"{path[store]}/{name}")
-
-    if store == "s3":
-        assert place.media_type(name) == "video/mp4"
-    else:
-        kinds = place.objects if store == "google" else place.blobs
-        assert kinds["videos", name][1] == "video/mp4"
-
-
-USUAL_NAMES = ["100%/%41.mp4", "a b+c&d;e=f~[g]*.mp4", "\u200c\u200d\u00a0\u202f\u3000 é.mp4"]
+USUAL_NAMES = [
+    "film",
+    "film.bin",
+    "FILM.MP4.part",
+    "film.mp4",
+    "100%/%41.mp4",
+    "a b+c&d;e=f~[g]*.mp4",
+    "\u200c\u200d\u00a0\u202f\u3000 é.mp4",
+]
 ODD_NAMES = [
     "talk::part 1.mp4",
     "a?versionId=3/film.mp4",
@@ -152,42 +178,32 @@ ODD_NAMES = [
 ]
 
 
-@pytest.mark.parametrize("name", [*ODD_NAMES, *USUAL_NAMES])
-@pytest.mark.parametrize("store", ["s3", "google", "azure"])
-def test_a_name_is_kept_to_the_letter_or_refused(finished_job, serve, save, request, store, name):
-    place = request.getfixturevalue("bucket" if store == "s3" else store)
-    root = {
-        "s3": f"s3://media@{getattr(place, 'name', '')}",
-        "google": "gs://videos",
-        "azure": "abfs://videos",
-    }
-    path = f"{root[store]}/{name}"
+def test_a_name_is_kept_to_the_letter_and_the_file_is_a_video_whatever_it_is(store):
+    for name in USUAL_NAMES:
+        destination = put(f"{store.root}/{name}", name.encode())
 
-    stored = []
+        assert destination.name == f"{store.root}/{name}"
+        assert ObjectStoragePath(destination.name).stat()["size"] == len(name.encode())
+    assert store.files() == {name: (name.encode(), "video/mp4") for name in USUAL_NAMES}
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
+def test_an_odd_name_is_kept_to_the_letter_or_refused(store, name):
+    path, refusal = f"{store.root}/{name}", None
     try:
-        manifest = save(job_id=finished_job(serve(gives(film())).url), path=path)
+        put(path, b"a film")
     except PictoryInvalidRequestError as error:
         refusal = str(error)
-        assert name not in USUAL_NAMES
+
+    if refusal:
+        assert refusal.startswith(f"path: got {path!r}")
+        assert store.files() == {}
     else:
-        refusal = None
-        assert manifest["path"] == path
-        assert ObjectStoragePath(manifest["path"]).stat()["size"] == len(film())
-        stored.append(name)
-    assert refusal is None or refusal.startswith(f"path: got {path!r}")
-    if store == "s3":
-        assert place.names() == stored
-    else:
-        assert [key for _, key in (place.objects if store == "google" else place.blobs)] == stored
+        assert ObjectStoragePath(path).stat()["size"] == len(b"a film")
+        assert store.files() == {name: (b"a film", "video/mp4")}
 
 
-def test_parts_of_one_talk_do_not_replace_each_other(finished_job, serve, save, bucket):
+def test_parts_of_one_talk_do_not_replace_each_other(bucket):
     for number in (1, 2):
         with pytest.raises(PictoryInvalidRequestError, match="means something else"):
-            save(
-                job_id=finished_job(serve(gives(film())).url),
-                path=f"s3://media@{bucket.name}/talk::part {number}.mp4",
-                overwrite=True,
-            )
-
-    assert bucket.names() == []
+            find_destination(f"s3://media@{bucket.name}/talk::part {number}.mp4", None, "")

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_pictory.api import VideoRequest
+from airflow_provider_pictory.clock import Clock
 from airflow_provider_pictory.exceptions import PictoryError
 from airflow_provider_pictory.hooks.pictory import PictoryHook
-from airflow_provider_pictory.submission.clock import Clock
 from airflow_provider_pictory.submission.fingerprint import RequestFingerprint
 from airflow_provider_pictory.submission.names import RECORD_PREFIX, RecordName
 from airflow_provider_pictory.submission.reconcile import LONGEST_SETTLING, Reconciler

@@ -19,6 +19,7 @@ from hypothesis import HealthCheck, note, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from airflow_provider_pictory import clock as clocks
 from airflow_provider_pictory.api import JobStatus, VideoJob, VideoRequest
 from airflow_provider_pictory.api.listings import (
     Baseline,
@@ -38,7 +39,6 @@ from airflow_provider_pictory.exceptions import (
     PictorySubmissionIndeterminateError,
     PictorySubmissionPendingError,
 )
-from airflow_provider_pictory.submission import clock as submission_clock
 from airflow_provider_pictory.submission.forgetting import forget_job
 from airflow_provider_pictory.submission.late import report_late_jobs
 from airflow_provider_pictory.submission.names import RecordName
@@ -587,7 +587,7 @@ class OneWishOnePaidJob(RuleBasedStateMachine):
 
         def report_late(record, claims, log):
             return report_late_jobs(
-                record, hook=Hook(a_try), claims=claims, clock=submission_clock.SYSTEM_CLOCK, log=log
+                record, hook=Hook(a_try), claims=claims, clock=clocks.SYSTEM_CLOCK, log=log
             )
 
         try:

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 import pytest
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
+from airflow_provider_pictory.clock import Clock
 from airflow_provider_pictory.exceptions import PictoryRecordError, PictorySubmissionPendingError
-from airflow_provider_pictory.submission.clock import Clock
 from airflow_provider_pictory.submission.names import RECORD_PREFIX
 from airflow_provider_pictory.submission.record import CloseReason, RecordState
 from airflow_provider_pictory.submission.store import STATE_KEY, RecordStore

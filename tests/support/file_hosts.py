@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import re
 import socket
 import struct
@@ -13,6 +14,7 @@ from pathlib import Path
 from airflow_provider_pictory.sandbox.drawing import Scene
 from airflow_provider_pictory.sandbox.rendering import render
 from airflow_provider_pictory.sandbox.wire import VIDEO_FILE
+from airflow_provider_pictory.saving.destination import Content
 from tests.support.loopback import head
 
 SECONDS, WIDTH, HEIGHT = 2, 320, 180
@@ -31,6 +33,11 @@ def longer(content, size):
     padding = size - len(content)
     noise = (bytes(range(256)) * (padding // 256 + 1))[: padding - 8]
     return content + struct.pack(">I4s", padding, b"free") + noise
+
+
+def content_of(file):
+    """Return what tells a file's content from another's."""
+    return Content(len(file), hashlib.sha256(file).hexdigest())
 
 
 def gives(

@@ -7,11 +7,11 @@ package. Its requests pass through here, so that some can be refused.
 
 from __future__ import annotations
 
-import threading
-
 import boto3
 from moto.server import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import WSGIRequestHandler, make_server
+
+from tests.support.store_server import ServedInAThread
 
 
 class Quiet(WSGIRequestHandler):
@@ -19,16 +19,15 @@ class Quiet(WSGIRequestHandler):
         pass
 
 
-class S3Server:
-    """A context that serves S3 without checking who asks."""
+class S3Server(ServedInAThread):
+    """A context."""
 
     def __init__(self):
+        super().__init__(make_server("127.0.0.1", 0, self, threaded=True, request_handler=Quiet))
         self.requests = []
         # Functions that take a request's method and target, and give a status and a code to refuse it with.
         self.faults = []
         self._application = DomainDispatcherApplication(create_backend_app)
-        self._server = make_server("127.0.0.1", 0, self, threaded=True, request_handler=Quiet)
-        self.url = f"http://127.0.0.1:{self._server.port}"
         self.client = boto3.client(
             "s3",
             endpoint_url=self.url,
@@ -36,13 +35,6 @@ class S3Server:
             aws_access_key_id="somebody",
             aws_secret_access_key="some-secret-key",
         )
-
-    def __enter__(self):
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(self, *_):
-        self._server.shutdown()
 
     def __call__(self, environment, start_response):
         method = environment["REQUEST_METHOD"]
@@ -82,8 +74,10 @@ class Bucket:
     def read(self, key):
         return self.server.client.get_object(Bucket=self.name, Key=key)["Body"].read()
 
-    def media_type(self, key):
-        return self.server.client.head_object(Bucket=self.name, Key=key)["ContentType"]
+    def files(self):
+        """Return content and media type of each file."""
+        heads = {key: self.server.client.head_object(Bucket=self.name, Key=key) for key in self.names()}
+        return {key: (self.read(key), head["ContentType"]) for key, head in heads.items()}
 
     def put(self, key, content):
         self.server.client.put_object(Bucket=self.name, Key=key, Body=content)

@@ -2,28 +2,43 @@
 
 from __future__ import annotations
 
-import inspect
-import time
-from types import SimpleNamespace
+from datetime import UTC, datetime
 
 import pytest
 
-from airflow_provider_pictory.saving import file_host, source
-from airflow_provider_pictory.transfers.pictory_to_object_storage import PictoryToObjectStorageOperator
-from tests.support.file_hosts import HEIGHT, SECONDS, WIDTH
+from airflow_provider_pictory.clock import Clock
+from tests.support.file_hosts import HEIGHT, SECONDS, WIDTH, gives
 from tests.support.loopback import Loopback
 from tests.support.pictory_words import submit
 
 
-@pytest.fixture(autouse=True)
-def pauses(monkeypatch):
-    """Note the pauses after fruitless attempts, and don't wait."""
-    slept = []
-    # Not in the time module itself, where the servers would miss theirs.
-    clock = SimpleNamespace(monotonic=time.monotonic, sleep=slept.append)
-    for module in (file_host, source):
-        monkeypatch.setattr(module, "time", clock)
-    return slept
+class IdleTime:
+    """
+    Time that passes when somebody sleeps, which takes none.
+
+    :param step: seconds that pass whenever somebody asks for the time, too.
+    """
+
+    def __init__(self, step=0.0):
+        self.pauses = []
+        self.clock = Clock(lambda: datetime.now(UTC), self.monotonic, self.pauses.append)
+        self._step = step
+        self._asked = 0
+
+    def monotonic(self):
+        self._asked += 1
+        return sum(self.pauses) + self._step * self._asked
+
+
+@pytest.fixture
+def idle_time():
+    return IdleTime()
+
+
+@pytest.fixture
+def pauses(idle_time):
+    """Return the pauses after attempts that brought nothing; nobody waits for them."""
+    return idle_time.pauses
 
 
 @pytest.fixture(autouse=True)
@@ -63,7 +78,7 @@ def finished_job(pictory):
 
     def finish(*urls, **facts):
         job_id = submit()
-        for url in (*urls, *[urls[-1]] * 20):
+        for number, url in enumerate(urls, 1):
             data = {
                 "status": "completed",
                 "url": url,
@@ -73,19 +88,72 @@ def finished_job(pictory):
                 **facts,
             }
             body = {"job_id": job_id, "success": True, "data": data}
-            pictory.respond_next(f"/v1/jobs/{job_id}", body=body)
+            times = 20 if number == len(urls) else 1
+            pictory.respond_next(f"/v1/jobs/{job_id}", body=body, times=times)
         return job_id
 
     return finish
 
 
 @pytest.fixture
-def save():
-    """Run the operator, on any thread, and give what it returns."""
+def job_of(finished_job, serve):
+    """Finish a job whose file has a content, at a host that :func:`gives` it so, and give the job's id."""
 
-    def save(**arguments):
-        operator = PictoryToObjectStorageOperator(task_id="save", **arguments)
-        # Without Airflow's wrapper, which wants to be called by a task's own thread alone.
-        return inspect.unwrap(type(operator).execute)(operator, {})
+    def job_of(content, **how):
+        return finished_job(serve(gives(content, **how)).url)
 
-    return save
+    return job_of
+
+
+class LocalPlace:
+    """A place for one file on the disk."""
+
+    def __init__(self, folder):
+        self._folder = folder
+        self._file = folder / "film.mp4"
+        self.path = str(self._file)
+
+    def put(self, content):
+        self._folder.mkdir(exist_ok=True)
+        self._file.write_bytes(content)
+
+    def read(self):
+        return self._file.read_bytes() if self._file.exists() else None
+
+    def others(self):
+        """Return whatever is there besides the file."""
+        return [path.name for path in self._folder.glob("*") if path != self._file]
+
+    def stamp(self):
+        """Return what changes whenever something is written under the name."""
+        status = self._file.stat()
+        return status.st_ino, status.st_mtime_ns
+
+
+class StoredPlace:
+    """A place for one file in a bucket."""
+
+    def __init__(self, bucket):
+        self.path = f"s3://media@{bucket.name}/films/film.mp4"
+        self._bucket = bucket
+
+    def put(self, content):
+        self._bucket.put("films/film.mp4", content)
+
+    def read(self):
+        return self._bucket.read("films/film.mp4") if "films/film.mp4" in self._bucket.names() else None
+
+    def others(self):
+        """Return whatever is there besides the file."""
+        return [key for key in self._bucket.names() if key != "films/film.mp4"] + self._bucket.uploads()
+
+    def stamp(self):
+        return [line for line in self._bucket.server.requests if line.startswith(("PUT", "POST"))]
+
+
+@pytest.fixture(params=["local", "s3"])
+def place(request, tmp_path):
+    """Return a place for one file, on the disk or in the bucket."""
+    if request.param == "local":
+        return LocalPlace(tmp_path / "films")
+    return StoredPlace(request.getfixturevalue("bucket"))

@@ -14,7 +14,7 @@ from unittest.mock import patch
 
 import tenacity.nap
 
-from airflow_provider_pictory.submission import clock as submission_clock
+from airflow_provider_pictory import clock as clocks
 from airflow_provider_pictory.submission import variables as record_variables
 from airflow_provider_pictory.waiting import job_watch, limits
 
@@ -150,12 +150,12 @@ def passing(clock: Clock) -> Iterator[None]:
         for module in (job_watch, limits):
             if hasattr(module, "datetime"):
                 patches.enter_context(patch.object(module, "datetime", Moment))
-        system_clock = submission_clock.Clock(
+        system_clock = clocks.Clock(
             lambda: datetime.fromtimestamp(clock.time(), UTC),
             lambda: clock.monotonic(),
             lambda seconds: clock.sleep(seconds),
         )
-        patches.enter_context(patch.object(submission_clock, "SYSTEM_CLOCK", system_clock))
+        patches.enter_context(patch.object(clocks, "SYSTEM_CLOCK", system_clock))
         yield
 
 

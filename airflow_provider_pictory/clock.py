@@ -1,4 +1,4 @@
-"""The time that a submission lives by, handed in so that tests need no patches."""
+"""The time that a task lives by, handed in so that tests need no patches."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Clock:
     """
-    What a submission knows of time.
+    What a task knows of time.
 
     :param now: return the present moment by this worker's clock, which may be wrong.
     :param monotonic: return seconds that only ever grow, for how long something took in this process.
