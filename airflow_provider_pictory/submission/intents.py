@@ -3,13 +3,49 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_pictory.submission.record import RecordState, SubmissionRecord
 
 if TYPE_CHECKING:
     from airflow_provider_pictory.clock import Clock
     from airflow_provider_pictory.hooks.pictory import PictoryHook
-    from airflow_provider_pictory.submission.record import SubmissionRecord
+    from airflow_provider_pictory.submission.attempt import Attempt
+    from airflow_provider_pictory.submission.fingerprint import RequestFingerprint
+    from airflow_provider_pictory.submission.record import TaskPlace
     from airflow_provider_pictory.submission.store import RecordStore
+
+
+def draft(
+    place: TaskPlace,
+    attempt: Attempt,
+    fingerprint: RequestFingerprint,
+    previous: SubmissionRecord | None,
+    **facts: Any,
+) -> SubmissionRecord:
+    """
+    Return the record of a submission before anything is known but what it asks for.
+
+    :param place: the task instance.
+    :param attempt: the present try.
+    :param fingerprint: of the request.
+    :param previous: what was submitted before, if anything.
+    :param facts: further fields of the record.
+    """
+    return SubmissionRecord(
+        revision=previous.revision + 1 if previous else 0,
+        state=RecordState.INTENT,
+        **place._asdict(),
+        fingerprint=fingerprint,
+        try_number=attempt.try_number,
+        max_tries=attempt.max_tries,
+        task_instance_id=attempt.task_instance_id,
+        time_limit=0.0,
+        window=0.0,
+        earlier_jobs=previous.jobs_so_far if previous else (),
+        lost=previous.lost_so_far if previous else (),
+        **facts,
+    )
 
 
 class Intents:

@@ -8,19 +8,10 @@ paid for already.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
 from airflow.providers.common.compat.sdk import AirflowFailException
-from tenacity import (
-    Retrying,
-    retry_if_exception_type,
-    retry_if_result,
-    stop_after_attempt,
-    wait_exponential,
-)
 
 from airflow_provider_pictory import clock as clocks
 from airflow_provider_pictory.api import JobStatus, VideoJob, VideoRequest
@@ -28,14 +19,13 @@ from airflow_provider_pictory.exceptions import (
     PictoryError,
     PictoryInvalidRequestError,
     PictoryJobFailedError,
-    PictoryJobNotFoundError,
     PictoryRecordError,
     PictoryRedirectedError,
     PictorySubmissionIndeterminateError,
     PictorySubmissionPendingError,
 )
 from airflow_provider_pictory.hooks.pictory import PictoryHook
-from airflow_provider_pictory.outcome import NOT_FOUND_GRACE, may_pass, poll, require_completed
+from airflow_provider_pictory.outcome import poll, require_completed
 from airflow_provider_pictory.submission.attempt import (
     Attempt,
     Reattach,
@@ -43,18 +33,19 @@ from airflow_provider_pictory.submission.attempt import (
     Submit,
     decide,
     is_not_found,
-    needs_certainty,
-    needs_poll,
 )
 from airflow_provider_pictory.submission.credits import guard_credits
 from airflow_provider_pictory.submission.fingerprint import RequestFingerprint
-from airflow_provider_pictory.submission.intents import Intents
-from airflow_provider_pictory.submission.policy import OnClear, OnUnknownSubmission
-from airflow_provider_pictory.submission.reconcile import Reconciler, settles_in, ways_out
+from airflow_provider_pictory.submission.intents import Intents, draft
+from airflow_provider_pictory.submission.policy import OnClear
+from airflow_provider_pictory.submission.reconcile import settles_in
 from airflow_provider_pictory.submission.record import CloseReason, RecordState, SubmissionRecord
+from airflow_provider_pictory.submission.recorded_job import Submitted, is_young, not_found, poll_for_decision
+from airflow_provider_pictory.submission.recording import Recording
 from airflow_provider_pictory.submission.store import open_store
 from airflow_provider_pictory.submission.task_states import find_task_state
 from airflow_provider_pictory.submission.tidying import Tidier
+from airflow_provider_pictory.submission.unknown_outcome import find_outcome
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -66,28 +57,6 @@ if TYPE_CHECKING:
 # A record that was read so many seconds ago is still this try's: Airflow takes longer to replace one that it
 # hears nothing of.
 FRESH = 5.0
-# How often a job id is tried to be written down before the task goes on without.
-ATTEMPTS_TO_WRITE = 4
-# How often a person's clear polls a job before it gives up on finding out whether that is still running.
-ATTEMPTS_TO_POLL = 5
-LONGEST_PAUSE_BETWEEN_POLLS = 20.0
-
-
-@dataclass(frozen=True)
-class Submitted:
-    """
-    A job that belongs to the task.
-
-    :param job_id: of the job.
-    :param estimated_credits: what it was to cost, where known.
-    :param pictory_conn_id: of the connection it was submitted over, which need not be today's.
-    :param job: as it was seen just now, when it has its video already.
-    """
-
-    job_id: str
-    estimated_credits: float | None
-    pictory_conn_id: str
-    job: VideoJob | None = None
 
 
 class Submitter:
@@ -125,8 +94,8 @@ class Submitter:
         self._policy = policy
         self._log = log
         self._clock = clock or clocks.SYSTEM_CLOCK
-        self._tidier = Tidier(context, self._store, hook=hook, log=log, clock=self._clock)
-        self._written: SubmissionRecord | None = None
+        tidier = Tidier(context, self._store, hook=hook, log=log, clock=self._clock)
+        self._recording = Recording(self._store, tidier, clock=self._clock, log=log)
         self._read_at = float("-inf")
         self.job_id: str | None = None
         self.is_under_way = False
@@ -152,7 +121,9 @@ class Submitter:
         record = self._store.read()
         self._read_at = self._clock.monotonic()
         fingerprint = self._fingerprint(request) if record is not None else None
-        polled = self._poll_for_decision(record)
+        polled = poll_for_decision(
+            record, self._attempt, self._policy, hook_of=self._hook_of, clock=self._clock
+        )
         decision = decide(record, self._attempt, self._policy, fingerprint, polled)
         if isinstance(decision, Reconcile):
             decision = self._reconcile(decision)
@@ -172,7 +143,9 @@ class Submitter:
         try:
             return require_completed(job)
         except PictoryError as error:
-            self._retire(state=RecordState.CLOSED, reason=CloseReason.JOB_FAILED, has_ended=True)
+            self._recording.retire(
+                self.job_id, state=RecordState.CLOSED, reason=CloseReason.JOB_FAILED, has_ended=True
+            )
             if not isinstance(error, PictoryJobFailedError) or not self._policy.resubmit_failed:
                 raise
             raise PictoryError(f"{error}; with resubmit_failed the next try submits another video") from error
@@ -191,9 +164,9 @@ class Submitter:
                 f"{self.job_id}"
             )
         if not self._ends_when_accepted:
-            self._retire(state=RecordState.DELIVERED, has_ended=has_ended)
-        elif self._written is not None:
-            self._tidier.tidy_up(self._written)
+            self._recording.retire(self.job_id, state=RecordState.DELIVERED, has_ended=has_ended)
+        else:
+            self._recording.leave()
 
     def _is_restarting(self) -> bool:
         """Tell whether a person has cleared this try while it ran, so that Airflow won't take its success."""
@@ -205,24 +178,6 @@ class Submitter:
 
     # What was submitted before
 
-    def _poll_for_decision(self, record: SubmissionRecord | None) -> VideoJob | PictoryError | None:
-        if record is None or not needs_poll(record, self._attempt, self._policy):
-            return None
-        hook, job_id = self._hook_of(record), record.job_id or ""
-        if not needs_certainty(record, self._attempt, self._policy):
-            return poll(hook, job_id)
-        attempts = Retrying(
-            retry=retry_if_result(lambda polled: isinstance(polled, PictoryError) and may_pass(polled)),
-            stop=stop_after_attempt(ATTEMPTS_TO_POLL),
-            wait=wait_exponential(multiplier=2.0, max=LONGEST_PAUSE_BETWEEN_POLLS),
-            sleep=self._clock.sleep,
-            retry_error_callback=lambda state: state.outcome.result() if state.outcome else None,
-        )
-        polled = attempts(poll, hook, job_id)
-        if isinstance(polled, PictoryError) and not is_not_found(polled):
-            raise polled
-        return polled
-
     def _reattach(
         self,
         record: SubmissionRecord,
@@ -232,7 +187,7 @@ class Submitter:
     ) -> Submitted:
         job_id = self.job_id = record.job_id or ""
         conn_id = record.fingerprint.pictory_conn_id
-        self._record(
+        self._recording.note(
             self._attempt.sign(record).but(
                 state=RecordState.ACCEPTED,
                 reason=None,
@@ -251,8 +206,8 @@ class Submitter:
                 )
             return Submitted(job_id, record.estimated_credits, conn_id, self.conclude(polled))
         if isinstance(polled, PictoryError) and is_not_found(polled):
-            if not self._is_young(record):
-                raise _not_found(record, polled)
+            if not is_young(record, self._clock):
+                raise not_found(record, polled)
         elif isinstance(polled, AirflowFailException) and not isinstance(polled, PictoryRedirectedError):
             raise polled
         elif isinstance(polled, PictoryError):
@@ -272,45 +227,25 @@ class Submitter:
     def _reconcile(self, decision: Reconcile) -> Reattach | Submit:
         """Find out what became of an intent, and decide again."""
         self.is_under_way = True
-        record = self._resolve(decision.record, is_new_wanted=decision.is_new_wanted)
+        record = self._find_outcome(decision.record, is_new_wanted=decision.is_new_wanted)
         self.is_under_way = False
         if record.job_id is None or decision.is_new_wanted:
             return Submit(record)
         # What was unknown until now can't be what a person has seen the end of.
         return Reattach(record)
 
-    def _resolve(
-        self, record: SubmissionRecord, *, is_new_wanted: bool = False, is_own_intent: bool = False
+    def _find_outcome(
+        self, intent: SubmissionRecord, *, is_new_wanted: bool = False, is_own_intent: bool = False
     ) -> SubmissionRecord:
-        try:
-            resolved = self._reconciler(record, is_own_intent=is_own_intent).resolve()
-        except (PictorySubmissionIndeterminateError, PictorySubmissionPendingError) as error:
-            if not is_new_wanted and self._policy.on_unknown_submission is not OnUnknownSubmission.RESUBMIT:
-                raise
-            if isinstance(error, PictorySubmissionPendingError) and not error.candidates:
-                # Nobody has looked yet.
-                raise
-            self._log.warning("Submitting again, which may pay twice: %s", error)
-            resolved = None
-        return resolved or record.closed(CloseReason.NOT_SUBMITTED)
-
-    def _reconciler(self, record: SubmissionRecord, *, is_own_intent: bool) -> Reconciler:
-        hook = self._hook_of(record)
-        base_url, recorded = hook.get_base_url(), record.fingerprint.base_url
-        if base_url != recorded:
-            raise PictorySubmissionIndeterminateError(
-                f"This task submitted a video to {recorded}, and what became of it isn't known; connection "
-                f"{record.fingerprint.pictory_conn_id!r} now leads to {base_url}, where that can't be found "
-                f"out. Change its host back and clear this task. Or: {ways_out(())}"
-            )
-        return Reconciler(
-            record,
-            hook=hook,
+        return find_outcome(
+            intent,
+            hook=self._hook_of(intent),
             store=self._store,
-            is_own_intent=is_own_intent,
-            timeout=self._policy.reconcile_timeout,
+            policy=self._policy,
             clock=self._clock,
             log=self._log,
+            is_new_wanted=is_new_wanted,
+            is_own_intent=is_own_intent,
         )
 
     # A new submission
@@ -320,7 +255,7 @@ class Submitter:
     ) -> Submitted:
         if decision.reason:
             self._log.info("%s", decision.reason)
-        previous = self._without_previous_run(decision.previous)
+        previous = self._recording.without_previous_run(decision.previous, self._attempt)
         if isinstance(request, Exception):
             raise request
         guard_credits(request, self._policy, self._hook)
@@ -328,7 +263,19 @@ class Submitter:
         for warning in request.warnings:
             self._log.warning(warning)
         intents = Intents(
-            self._draft(request, fingerprint, previous), store=self._store, hook=self._hook, clock=self._clock
+            draft(
+                self._store.place,
+                self._attempt,
+                fingerprint,
+                previous,
+                intended_at=self._clock.now(),
+                estimated_credits=request.estimated_credits,
+                ends_when_accepted=self._ends_when_accepted,
+                is_kept=self._policy.on_clear is OnClear.REATTACH,
+            ),
+            store=self._store,
+            hook=self._hook,
+            clock=self._clock,
         )
         self._log.info("Submitting a video to Pictory: %s", request)
         try:
@@ -338,20 +285,10 @@ class Submitter:
         except PictoryError as error:
             self.is_under_way = False
             if intents.written and not isinstance(error, PictoryRecordError):
-                self._close(intents.last)
+                self._recording.close(intents.last)
             raise
         self._accept(intents.last, job_id)
         return Submitted(job_id, request.estimated_credits, fingerprint.pictory_conn_id)
-
-    def _without_previous_run(self, previous: SubmissionRecord | None) -> SubmissionRecord | None:
-        """Write at once that a record is a former run's: this run's second try couldn't tell any more."""
-        if previous is None or previous.reason is not CloseReason.PREVIOUS_RUN:
-            return previous
-        return self._store.write(
-            self._attempt.sign(previous).but(
-                job_id=None, accepted_at=None, candidates=None, earlier_jobs=previous.jobs_so_far
-            )
-        )
 
     def _before_post(self, intents: Intents, time_limit: float) -> None:
         if self._is_stopped:
@@ -361,41 +298,12 @@ class Submitter:
         intents.write(time_limit)
         self.is_under_way = True
 
-    def _draft(
-        self, request: VideoRequest, fingerprint: RequestFingerprint, previous: SubmissionRecord | None
-    ) -> SubmissionRecord:
-        return SubmissionRecord(
-            revision=previous.revision + 1 if previous else 0,
-            state=RecordState.INTENT,
-            **self._store.place._asdict(),
-            fingerprint=fingerprint,
-            try_number=self._attempt.try_number,
-            max_tries=self._attempt.max_tries,
-            task_instance_id=self._attempt.task_instance_id,
-            intended_at=self._clock.now(),
-            time_limit=0.0,
-            window=0.0,
-            estimated_credits=request.estimated_credits,
-            earlier_jobs=previous.jobs_so_far if previous else (),
-            lost=previous.lost_so_far if previous else (),
-            ends_when_accepted=self._ends_when_accepted,
-            is_kept=self._policy.on_clear is OnClear.REATTACH,
-        )
-
     def _accept(self, intent: SubmissionRecord, job_id: str) -> None:
         self.job_id = job_id
         self.is_under_way = False
         # Logged before anything else can fail, so that the id of what is paid for can always be found.
         self._log.info("Pictory accepted the video as job %s", job_id)
-        self._record(intent.accepted(job_id, self._clock.now()))
-
-    def _close(self, intent: SubmissionRecord) -> None:
-        """Record that nothing came of an intent, unless another try has taken over meanwhile."""
-        try:
-            self._store.insist_on_no_other_try()
-            self._store.close(intent.closed(CloseReason.REFUSED))
-        except PictoryRecordError as error:
-            self._log.warning("That nothing was submitted can't be recorded: %s", error)
+        self._recording.note(intent.accepted(job_id, self._clock.now()))
 
     def _after_silence(
         self,
@@ -422,44 +330,11 @@ class Submitter:
         self._log.warning(
             "%s There is no retry left to find out what became of it, so it is done here", error
         )
-        record = self._resolve(intent, is_own_intent=True)
+        record = self._find_outcome(intent, is_own_intent=True)
         self.is_under_way = False
         if record.job_id is None:
             return self._submit(Submit(record), request, is_again=True)
         return self._reattach(record, request, record.fingerprint.digest, None)
-
-    # What was submitted is recorded
-
-    def _record(self, record: SubmissionRecord) -> None:
-        """Write what is already true, and go on without if that can't be written."""
-        attempts = Retrying(
-            retry=retry_if_exception_type(PictoryRecordError),
-            stop=stop_after_attempt(ATTEMPTS_TO_WRITE),
-            wait=wait_exponential(multiplier=0.2, max=2.0),
-            sleep=self._clock.sleep,
-            reraise=True,
-        )
-        try:
-            self._written = attempts(self._store.write, record)
-        except PictoryRecordError as error:
-            self._log.warning(
-                "%s; should this task be interrupted, its next try has to find out from Pictory's lists "
-                "whether there is a job",
-                error,
-            )
-
-    def _retire(self, **changes: object) -> None:
-        """Record how the task ended. It ends that way whether or not this can be written."""
-        try:
-            record = self._written
-            if record is None:
-                record = self._store.read()
-            else:
-                self._store.insist_on_no_other_try()
-            if record is not None and record.job_id == self.job_id:
-                self._tidier.retire(record.but(**changes))
-        except PictoryRecordError as error:
-            self._log.warning("How job %s ended can't be recorded: %s", self.job_id, error)
 
     def _hook_of(self, record: SubmissionRecord) -> PictoryHook:
         """Return the hook of the connection that the record's job was submitted over."""
@@ -472,17 +347,3 @@ class Submitter:
 
     def _fingerprint_of(self, request: VideoRequest) -> RequestFingerprint:
         return RequestFingerprint.of(request, self._hook.pictory_conn_id, self._hook.get_base_url())
-
-    def _is_young(self, record: SubmissionRecord) -> bool:
-        """Tell whether a job may still be unknown to a server that didn't create it."""
-        age = self._clock.now() - record.accepted_at if record.accepted_at else timedelta.max
-        return age < timedelta(seconds=NOT_FOUND_GRACE)
-
-
-def _not_found(record: SubmissionRecord, polled: PictoryError) -> PictoryJobNotFoundError:
-    return PictoryJobNotFoundError(
-        f"{polled} This task submitted it to {record.fingerprint.base_url} over connection "
-        f"{record.fingerprint.pictory_conn_id!r}. Nothing was submitted again; correct the connection and "
-        "clear this task, or set on_clear='new' and clear it to pay for another video",
-        status_code=404,
-    )
