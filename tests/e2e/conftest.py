@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from cryptography.fernet import Fernet
 
 from tests.e2e.real_airflow import RealAirflow
-from tests.e2e.stage import SCENARIOS, Stage
+from tests.e2e.stage import SCENARIOS, Stage, scenario
+from tests.support.pictory_words import the_job
 
 ROOT = Path(__file__).parents[2]
+EXAMPLE = "example_pictory_generate_video"
+CONSUMER = "example_pictory_asset_consumer"
 
 # Nobody changes a DAG file, and nobody shall wait for a loop's next round.
 SETTINGS = {
@@ -49,3 +54,38 @@ def stage(airflow, request):
     asked_for = {name for item in request.session.items for name in getattr(item, "fixturenames", ())}
     with Stage(airflow, [name for name in SCENARIOS if name in asked_for]) as stage:
         yield stage
+
+
+def stored_trigger(airflow, number):
+    """Return what the database holds about a waiting trigger; Airflow doesn't encrypt all of it."""
+    ((path, kwargs),) = airflow.query(f"SELECT classpath, kwargs FROM trigger WHERE id = {number}")
+    decrypt = Fernet(airflow.fernet_key).decrypt
+    return path, kwargs if kwargs.startswith("{") else decrypt(kwargs.encode()).decode()
+
+
+@scenario
+def generated(stage):
+    """Somebody starts the first example by hand, and another DAG is scheduled on what it saves."""
+    airflow, pictory, folder = stage.airflow, stage.account(), stage.folder("generated")
+    prompt = "A red fox in snow"
+    airflow.unpause(CONSUMER)
+    run_id = airflow.trigger(EXAMPLE, {"prompt": prompt, "model": "veo3.1_fast", "folder": str(folder)})
+    (deferred,) = airflow.wait_for_state(EXAMPLE, run_id, "wait", "deferred")
+    trigger = stored_trigger(airflow, deferred["trigger"]["id"])
+    airflow.wait_for(
+        "the triggerer to poll", lambda: the_job(pictory, prompt)["polls"], lambda polls: polls == 1, 60
+    )
+    pictory.set_job(the_job(pictory, prompt)["job_id"], "completed")
+    state = airflow.wait_for_run(EXAMPLE, run_id)
+    consumed = airflow.wait_for_first_run(CONSUMER)
+    return SimpleNamespace(
+        run_id=run_id,
+        state=state,
+        pictory=pictory,
+        job=the_job(pictory, prompt),
+        folder=folder,
+        deferred=deferred,
+        trigger=trigger,
+        consumed=consumed,
+        consumer_state=airflow.wait_for_run(CONSUMER, consumed),
+    )

@@ -85,7 +85,9 @@ class RealAirflow:
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._has_ended = False
         self._started: dict[str, datetime] = {}
-        self._writing = Lock()
+        # Held by whoever changes something over the API server: with SQLite, two that write at the same time
+        # keep each other, and the whole server, waiting.
+        self.writing = Lock()
         self._session = requests.Session()
         # A proxy in the environment is not for loopback.
         self._session.trust_env = False
@@ -231,8 +233,7 @@ class RealAirflow:
         if "Authorization" not in self._session.headers:
             token = self._session.get(f"{self.url}/auth/token", timeout=30).json()["access_token"]
             self._session.headers["Authorization"] = f"Bearer {token}"
-        # With SQLite, two that write at the same time keep each other, and the whole server, waiting.
-        with nullcontext() if method == "GET" else self._writing:
+        with nullcontext() if method == "GET" else self.writing:
             response = self._session.request(method, f"{self.url}/api/v2{path}", json=body, timeout=60)
         self.responses.append(response.text)
         assert response.ok, f"{method} {path}: HTTP {response.status_code} {response.text}"

@@ -7,59 +7,16 @@ from types import SimpleNamespace
 
 import av
 import pytest
-from cryptography.fernet import Fernet
 
 from tests.conftest import API_KEY
+from tests.e2e.conftest import CONSUMER, EXAMPLE
 from tests.e2e.stage import scenario
-from tests.support.pictory_words import POST, RESULT_KEYS, count
+from tests.support.pictory_words import POST, RESULT_KEYS, count, the_job
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("airflow")]
 
-EXAMPLE = "example_pictory_generate_video"
 APPROVAL = "example_pictory_approval"
-CONSUMER = "example_pictory_asset_consumer"
 TRIGGER = "airflow_provider_pictory.triggers.without_worker.VideoJobTaskTrigger"
-
-
-def the_job(pictory, prompt):
-    """Return the one job with a prompt."""
-    (job,) = (job for job in pictory.jobs() if job["prompt"] == prompt)
-    return job
-
-
-def stored_trigger(airflow, number):
-    """Return what the database holds about a waiting trigger; Airflow doesn't encrypt all of it."""
-    ((path, kwargs),) = airflow.query(f"SELECT classpath, kwargs FROM trigger WHERE id = {number}")
-    decrypt = Fernet(airflow.fernet_key).decrypt
-    return path, kwargs if kwargs.startswith("{") else decrypt(kwargs.encode()).decode()
-
-
-@scenario
-def generated(stage):
-    """Somebody starts the first example by hand, and another DAG is scheduled on what it saves."""
-    airflow, pictory, folder = stage.airflow, stage.account(), stage.folder("generated")
-    prompt = "A red fox in snow"
-    airflow.unpause(CONSUMER)
-    run_id = airflow.trigger(EXAMPLE, {"prompt": prompt, "model": "veo3.1_fast", "folder": str(folder)})
-    (deferred,) = airflow.wait_for_state(EXAMPLE, run_id, "wait", "deferred")
-    trigger = stored_trigger(airflow, deferred["trigger"]["id"])
-    airflow.wait_for(
-        "the triggerer to poll", lambda: the_job(pictory, prompt)["polls"], lambda polls: polls == 1, 60
-    )
-    pictory.set_job(the_job(pictory, prompt)["job_id"], "completed")
-    state = airflow.wait_for_run(EXAMPLE, run_id)
-    consumed = airflow.wait_for_first_run(CONSUMER)
-    return SimpleNamespace(
-        run_id=run_id,
-        state=state,
-        pictory=pictory,
-        job=the_job(pictory, prompt),
-        folder=folder,
-        deferred=deferred,
-        trigger=trigger,
-        consumed=consumed,
-        consumer_state=airflow.wait_for_run(CONSUMER, consumed),
-    )
 
 
 def approval(stage, response):
