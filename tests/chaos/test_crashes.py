@@ -6,7 +6,7 @@ import pytest
 
 from tests.chaos.crashes import run_short
 
-pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("crashes")]
+pytestmark = pytest.mark.end_to_end
 
 
 def test_wishes_whose_tasks_are_killed_are_paid_for_once(tmp_path):

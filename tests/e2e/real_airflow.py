@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import os
+import random
 import secrets
 import shutil
 import signal
@@ -83,7 +84,7 @@ class RealAirflow:
         self._execution_port = free_port() if is_busy else self._port
         self._environment = self._make_environment(environment or {})
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
-        self._has_ended = False
+        self._starting, self._has_ended = Lock(), False
         self._started: dict[str, datetime] = {}
         # Held by whoever changes something over the API server: with SQLite, two that write at the same time
         # keep each other, and the whole server, waiting.
@@ -136,7 +137,8 @@ class RealAirflow:
             "triggerer": ["triggerer", "--skip-serve-logs"],
         }
         self._started[name] = datetime.now(UTC)
-        with self._output(name).open("ab") as output:
+        with self._output(name).open("ab") as output, self._starting:
+            assert not self._has_ended, "Airflow was ended"
             self._processes[name] = subprocess.Popen(
                 [self._python, "-m", "airflow", *commands[name]],
                 cwd=self.home,
@@ -458,8 +460,9 @@ class RealAirflow:
         return self.home / "logs" / f"{name}.out"
 
     def _end(self) -> None:
-        # Whoever waits for something on another thread shall wait no longer.
-        self._has_ended = True
+        # Whoever waits for something on another thread shall wait no longer, nor start anything.
+        with self._starting:
+            self._has_ended = True
         self._session.close()
         # At once, for nobody looks at what they would still write.
         families = [(process, _family(process)) for process in self._processes.values()]
@@ -488,6 +491,12 @@ def _kill(process: subprocess.Popen[bytes], family: Iterable[psutil.Process]) ->
 
 
 def free_port() -> int:
-    """Return a port of this machine that nobody listens on now."""
-    with closing(socket.create_server(("127.0.0.1", 0))) as server:
-        return int(server.getsockname()[1])
+    """
+    Return a port of this machine that nobody listens on now.
+
+    It isn't one of those that any connection may be given until somebody listens.
+    """
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with suppress(OSError), closing(socket.create_server(("127.0.0.1", port))):
+            return port

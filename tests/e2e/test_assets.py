@@ -10,7 +10,7 @@ from tests.conftest import RENDER_SECONDS
 from tests.e2e.stage import scenario
 from tests.support.pictory_words import only_job
 
-pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("airflow")]
+pytestmark = pytest.mark.end_to_end
 
 PRODUCER, CONSUMER = "end_to_end_producer", "end_to_end_consumer"
 

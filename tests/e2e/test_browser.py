@@ -30,7 +30,6 @@ PATIENCE = 60
 
 pytestmark = [
     pytest.mark.end_to_end,
-    pytest.mark.xdist_group("airflow"),
     pytest.mark.skipif(
         not (CHROMIUM and CHROMEDRIVER),
         reason="the UI wasn't tested: needs Chromium and its driver (Debian: chromium chromium-driver)",
@@ -129,12 +128,13 @@ def add_connection(airflow, browser, connection_id, **fields):
         )
 
 
-def click_test(browser, connection_id):
+def click_test(airflow, browser, connection_id):
     """Click the button in a connection's row, and give what the browser says."""
+    # Without what it says about the connection that was made, which may cover the button.
+    browser.get(f"{airflow.url}/connections")
     row = f"//tr[contains(., '{connection_id}')]"
     see(browser, (By.XPATH, f"{row}//button[contains(@aria-label, 'Test')]")).click()
     toasts = (By.XPATH, "//*[@data-scope='toast' and @data-part='root']")
-    # Another one says that the connection was made.
     return WebDriverWait(browser, PATIENCE, ignored_exceptions=[StaleElementReferenceException]).until(
         lambda it: next((t for t in (e.text for e in it.find_elements(*toasts)) if _is_whole(t)), None)
     )
@@ -165,6 +165,6 @@ def test_a_click_tests_a_connection_that_has_a_port(
     add_connection(airflow, browser, connection_id, host=host, password=key, port="443")
 
     with airflow.writing:
-        said = click_test(browser, connection_id)
+        said = click_test(airflow, browser, connection_id)
     assert outcome in said
     assert words in said

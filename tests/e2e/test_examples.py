@@ -13,7 +13,7 @@ from tests.e2e.conftest import CONSUMER, EXAMPLE
 from tests.e2e.stage import scenario
 from tests.support.pictory_words import POST, RESULT_KEYS, count, the_job
 
-pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("airflow")]
+pytestmark = pytest.mark.end_to_end
 
 APPROVAL = "example_pictory_approval"
 TRIGGER = "airflow_provider_pictory.triggers.without_worker.VideoJobTaskTrigger"

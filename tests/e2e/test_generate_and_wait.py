@@ -11,7 +11,7 @@ from tests.conftest import API_KEY, RENDER_SECONDS
 from tests.e2e.stage import scenario
 from tests.support.pictory_words import JOB, POST, count, only_job
 
-pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("airflow")]
+pytestmark = pytest.mark.end_to_end
 
 BATCH, RESCHEDULE, FAILURE = "end_to_end_batch", "end_to_end_reschedule", "end_to_end_failure"
 

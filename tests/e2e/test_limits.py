@@ -9,7 +9,7 @@ import pytest
 
 from tests.e2e.stage import scenario
 
-pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("airflow")]
+pytestmark = pytest.mark.end_to_end
 
 DAG_ID = "end_to_end_limits"
 # Of the DAG's tasks, in seconds: their execution_timeout.

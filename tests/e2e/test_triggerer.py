@@ -11,7 +11,7 @@ from tests.e2e.stage import order, scenario
 from tests.e2e.test_without_worker import GIVEN, task_processes
 from tests.support.pictory_words import POST, count
 
-pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("airflow")]
+pytestmark = pytest.mark.end_to_end
 
 BATCH = "end_to_end_batch"
 

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 DAG_ID = "example_pictory_generate_video"
 SECONDS_TO_END = 60
 
-pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("ui")]
+pytestmark = pytest.mark.end_to_end
 
 
 class UserInterface:

@@ -12,7 +12,7 @@ from tests.conftest import RENDER_SECONDS
 from tests.e2e.stage import order, scenario
 from tests.support.pictory_words import RESULT_KEYS, only_job
 
-pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("airflow")]
+pytestmark = pytest.mark.end_to_end
 
 DAG_ID = "end_to_end_without_worker"
 GIVEN = "end_to_end_given_job"

@@ -6,7 +6,7 @@ import pytest
 
 from tests.conftest import API_KEY
 
-pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("airflow")]
+pytestmark = pytest.mark.end_to_end
 
 
 def test_the_key_is_in_no_log_file_and_in_no_response_of_the_rest_api(airflow, stage):
