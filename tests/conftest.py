@@ -10,8 +10,10 @@ from __future__ import annotations
 import json
 import logging
 import os
+import sqlite3
 import tempfile
 import uuid
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,6 +48,18 @@ os.environ.update(
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
     }
 )
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    from tests.support.distribution import Scheduling
+
+    return Scheduling(config, log)
+
+
+def pytest_collection_modifyitems(items):
+    # They wait most of their time, and others can run meanwhile.
+    items.sort(key=lambda item: item.get_closest_marker("end_to_end") is None)
 
 
 def pytest_unconfigure() -> None:
@@ -87,11 +101,16 @@ def busy_pictory(pictory_at) -> PictorySandbox:
 
 
 @pytest.fixture(scope="session")
-def airflow_database() -> None:
-    """Return the session's Airflow home a metadata database."""
+def airflow_database() -> Path:
+    """Give the session's Airflow home a metadata database, and return a copy of it that nobody uses."""
+    from airflow import settings
     from airflow.utils.db import initdb
+    from sqlalchemy import event
 
     from tests.support import dag_runs
+
+    # Nobody needs it after a crash: a commit need not wait for the disk.
+    event.listen(settings.engine, "connect", lambda made, _: made.execute("PRAGMA synchronous=OFF"))
 
     dag_runs.write_dags_folder(Path(os.environ["AIRFLOW__CORE__DAGS_FOLDER"]))
     # Airflow's migrations put a handler of their own for this moment's stderr in the place of those that are
@@ -100,6 +119,11 @@ def airflow_database() -> None:
     initdb()
     logging.root.handlers[:] = handlers
     logging.root.setLevel(level)
+    home = Path(os.environ["AIRFLOW_HOME"])
+    used, unused = sqlite3.connect(home / "airflow.db"), sqlite3.connect(home / "empty.db")
+    with closing(used), closing(unused):
+        used.backup(unused)
+    return home / "empty.db"
 
 
 @pytest.fixture

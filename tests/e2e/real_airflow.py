@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import os
+import random
 import secrets
 import shutil
 import signal
@@ -17,9 +18,10 @@ import sqlite3
 import subprocess
 import sys
 import time
-from contextlib import closing, suppress
+from contextlib import closing, nullcontext, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import psutil
@@ -30,10 +32,13 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 ROOT = Path(__file__).parents[2]
-PAUSE = 0.5
+PAUSE = 0.2
 SECONDS_TO_START = 180
 SECONDS_TO_STOP = 15
+# What is waited for takes seconds; a busy machine, and all that waits at the same time, add to it.
+SECONDS_TO_END = 300
 LINES_SHOWN = 60
+ENDED = ("success", "failed")
 
 Seen = TypeVar("Seen")
 
@@ -43,8 +48,9 @@ class RealAirflow:
     A whole Airflow for as long as the context lasts.
 
     Each component can be stopped, killed and started again by its name, one of :attr:`COMPONENTS`; its output
-    is appended to ``logs/<name>.out`` in the home. Every wait is bounded, looks twice a second, and says what
-    was last seen when it fails.
+    is appended to ``logs/<name>.out`` in the home. Every wait is bounded, looks five times a second, and says
+    what was last seen when it fails. What is waited for is read from the database, which costs Airflow
+    nothing: any number of threads may wait at once.
 
     :param home: an empty folder for everything that it writes; it isn't deleted.
     :param dag_files: copied into its DAGs folder.
@@ -78,7 +84,11 @@ class RealAirflow:
         self._execution_port = free_port() if is_busy else self._port
         self._environment = self._make_environment(environment or {})
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._starting, self._has_ended = Lock(), False
         self._started: dict[str, datetime] = {}
+        # Held by whoever changes something over the API server: with SQLite, two that write at the same time
+        # keep each other, and the whole server, waiting.
+        self.writing = Lock()
         self._session = requests.Session()
         # A proxy in the environment is not for loopback.
         self._session.trust_env = False
@@ -117,16 +127,18 @@ class RealAirflow:
 
     def start(self, name: str) -> None:
         """Start a component, without waiting for it to be healthy."""
+        is_busy = self._execution_port != self._port
         local = ["--host", "127.0.0.1", "--workers", "1", "--port"]
         commands = {
-            "api-server": ["api-server", *local, str(self._port)],
+            "api-server": ["api-server", *local, str(self._port), *(["--apps", "core"] if is_busy else [])],
             "execution-api": ["api-server", *local, str(self._execution_port), "--apps", "execution"],
             "scheduler": ["scheduler", "--skip-serve-logs"],
             "dag-processor": ["dag-processor"],
             "triggerer": ["triggerer", "--skip-serve-logs"],
         }
         self._started[name] = datetime.now(UTC)
-        with self._output(name).open("ab") as output:
+        with self._output(name).open("ab") as output, self._starting:
+            assert not self._has_ended, "Airflow was ended"
             self._processes[name] = subprocess.Popen(
                 [self._python, "-m", "airflow", *commands[name]],
                 cwd=self.home,
@@ -181,11 +193,12 @@ class RealAirflow:
 
     def require_components(self, what: str) -> None:
         """
-        Fail when a component has ended by itself.
+        Fail when a component has ended by itself, or Airflow as a whole was ended.
 
         :param what: what is going on, for the message.
         """
-        for name, process in self._processes.items():
+        assert not self._has_ended, f"{what}, but Airflow was ended"
+        for name, process in list(self._processes.items()):
             if process.poll() is not None:
                 raise AssertionError(f"{what}, but {name} ended by itself ({process.returncode})")
 
@@ -208,7 +221,7 @@ class RealAirflow:
                 seen = found = look()
                 if is_there(found):
                     return found
-            except (requests.RequestException, ValueError, KeyError) as error:
+            except (requests.RequestException, sqlite3.OperationalError, ValueError, KeyError) as error:
                 seen = error
             time.sleep(PAUSE)
         raise AssertionError(f"Waited {timeout:g} s for {what}; last seen: {seen!r}")
@@ -222,10 +235,21 @@ class RealAirflow:
         if "Authorization" not in self._session.headers:
             token = self._session.get(f"{self.url}/auth/token", timeout=30).json()["access_token"]
             self._session.headers["Authorization"] = f"Bearer {token}"
-        response = self._session.request(method, f"{self.url}/api/v2{path}", json=body, timeout=60)
+        with nullcontext() if method == "GET" else self.writing:
+            response = self._session.request(method, f"{self.url}/api/v2{path}", json=body, timeout=60)
         self.responses.append(response.text)
         assert response.ok, f"{method} {path}: HTTP {response.status_code} {response.text}"
         return response.json() if response.content else None
+
+    def unpause(self, dag_id: str) -> None:
+        """Let runs of a DAG start, as soon as Airflow has read its file."""
+        self.wait_for(
+            f"DAG {dag_id} to be read",
+            lambda: self.query(f"SELECT 1 FROM serialized_dag WHERE dag_id = '{dag_id}'"),
+            bool,
+            SECONDS_TO_START,
+        )
+        self.request("PATCH", f"/dags/{dag_id}", {"is_paused": False})
 
     def trigger(self, dag_id: str, conf: Mapping[str, Any] | None = None, run_id: str | None = None) -> str:
         """
@@ -233,13 +257,7 @@ class RealAirflow:
 
         :param run_id: this one, or one of Airflow's making.
         """
-        self.wait_for(
-            f"DAG {dag_id} to be read",
-            lambda: [dag["dag_id"] for dag in self.request("GET", "/dags?limit=100")["dags"]],
-            lambda dag_ids: dag_id in dag_ids,
-            60,
-        )
-        self.request("PATCH", f"/dags/{dag_id}", {"is_paused": False})
+        self.unpause(dag_id)
         body: dict[str, Any] = {"logical_date": None, "conf": dict(conf or {})}
         if run_id is not None:
             body["dag_run_id"] = run_id
@@ -275,35 +293,57 @@ class RealAirflow:
         return sorted(document["task_instances"], key=lambda it: (it["task_id"], it["map_index"]))
 
     def wait_for_state(
-        self, dag_id: str, run_id: str, task_id: str, state: str, timeout: float = 120
+        self, dag_id: str, run_id: str, task_id: str, state: str, timeout: float = SECONDS_TO_END
     ) -> list[dict[str, Any]]:
-        """Wait until a task, or all instances of a mapped one, are seen in a state, and give them."""
+        """Wait until a task, or all instances of a mapped one, are in a state, and give them."""
 
-        def instances() -> list[dict[str, Any]]:
-            return [it for it in self.task_instances(dag_id, run_id) if it["task_id"] == task_id]
+        def is_there(seen: tuple[str, list[tuple[Any, ...]]]) -> bool:
+            run_state, instances = seen
+            if {it[2] for it in instances if it[0] == task_id} == {state}:
+                return True
+            assert run_state not in ENDED, f"{dag_id} has ended, and {task_id} was never {state}: {seen}"
+            return False
 
-        return self.wait_for(
-            f"task {task_id} of {dag_id} to be {state}",
-            instances,
-            lambda seen: bool(seen) and all(it["state"] == state for it in seen),
+        what = f"task {task_id} of {dag_id} to be {state}"
+        self._wait_within(what, dag_id, run_id, is_there, timeout)
+        return [it for it in self.task_instances(dag_id, run_id) if it["task_id"] == task_id]
+
+    def wait_for_run(self, dag_id: str, run_id: str, timeout: float = SECONDS_TO_END) -> str:
+        """Wait until a run has ended, and give its state."""
+        what = f"a run of {dag_id} to end"
+        return self._wait_within(what, dag_id, run_id, lambda seen: seen[0] in ENDED, timeout)[0]
+
+    def wait_for_first_run(self, dag_id: str, timeout: float = SECONDS_TO_END) -> str:
+        """Wait until a DAG has a run that somebody else starts, and give its id."""
+        ((run_id,),) = self.wait_for(
+            f"a run of {dag_id}",
+            lambda: self.query(f"SELECT run_id FROM dag_run WHERE dag_id = '{dag_id}'"),
+            bool,
             timeout,
         )
+        return str(run_id)
 
-    def wait_for_run(self, dag_id: str, run_id: str, timeout: float = 180) -> str:
-        """Wait until a run has ended, and give its state."""
+    def _wait_within(
+        self,
+        what: str,
+        dag_id: str,
+        run_id: str,
+        is_there: Callable[[tuple[str, list[tuple[Any, ...]]]], bool],
+        timeout: float,
+    ) -> tuple[str, list[tuple[Any, ...]]]:
+        """Wait for something about a run's state and those of its tasks: id, map index and state of each."""
+        of_run = f"WHERE dag_id = '{dag_id}' AND run_id = '{run_id}'"
 
-        def states() -> dict[str, Any]:
-            tasks = self.task_instances(dag_id, run_id)
-            run = self.request("GET", f"/dags/{dag_id}/dagRuns/{run_id}")
-            return {
-                "run": run["state"],
-                **{f"{it['task_id']}[{it['map_index']}]": it["state"] for it in tasks},
-            }
+        def look() -> tuple[str, list[tuple[Any, ...]]]:
+            tasks = self.query(f"SELECT task_id, map_index, state FROM task_instance {of_run}")
+            ((state,),) = self.query(f"SELECT state FROM dag_run {of_run}")
+            return state, tasks
 
-        what = f"a run of {dag_id} to end"
-        return str(
-            self.wait_for(what, states, lambda seen: seen["run"] in ("success", "failed"), timeout)["run"]
-        )
+        try:
+            return self.wait_for(what, look, is_there, timeout)
+        except AssertionError as error:
+            error.add_note(self.tail(f"dag_id={dag_id}/run_id={run_id}/"))
+            raise
 
     def xcoms(self, dag_id: str, run_id: str, task_id: str, map_index: int = -1) -> dict[str, Any]:
         """Return all XComs of a task instance as REST shows them, but for those of its links."""
@@ -341,20 +381,28 @@ class RealAirflow:
         with closing(sqlite3.connect(f"file:{self.database}?mode=ro", uri=True, timeout=30)) as connection:
             return connection.execute(sql).fetchall()
 
-    def log_files(self) -> dict[str, str]:
-        """Return everything that was logged, of components, DAG files and tasks, by the name of the file."""
+    def log_files(self, pattern: str = "**/*") -> dict[str, str]:
+        """
+        Return everything that was logged, of components, DAG files and tasks, by the name of the file.
+
+        :param pattern: of the names, such as ``dag_id=.../run_id=.../**/*``.
+        """
         folder = self.home / "logs"
         return {
             str(file.relative_to(folder)): file.read_text(errors="replace")
-            for file in sorted(folder.rglob("*"))
+            for file in sorted(folder.glob(pattern))
             if file.is_file() and not file.is_symlink()
         }
 
-    def tail(self) -> str:
-        """Return the last lines of each log, for the message of a failure."""
+    def tail(self, fragment: str = "") -> str:
+        """
+        Return the last lines of each log, for the message of a failure.
+
+        :param fragment: of the names of the tasks' logs that matter.
+        """
         tails = []
         for name, text in self.log_files().items():
-            if not name.startswith("dag_processor/"):
+            if not name.startswith("dag_processor/") and (fragment in name or name.endswith(".out")):
                 lines = text.splitlines()[-LINES_SHOWN:]
                 tails.append("\n".join([f"----- {name}", *lines]))
         return "\n".join([f"All logs are in {self.home / 'logs'}", *tails])
@@ -412,15 +460,14 @@ class RealAirflow:
         return self.home / "logs" / f"{name}.out"
 
     def _end(self) -> None:
+        # Whoever waits for something on another thread shall wait no longer, nor start anything.
+        with self._starting:
+            self._has_ended = True
         self._session.close()
-        processes = list(self._processes.values())
-        families = [_family(process) for process in processes]
+        # At once, for nobody looks at what they would still write.
+        families = [(process, _family(process)) for process in self._processes.values()]
         self._processes.clear()
-        for process in processes:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGTERM)
-        psutil.wait_procs([member for family in families for member in family], timeout=SECONDS_TO_STOP)
-        for process, family in zip(processes, families, strict=True):
+        for process, family in families:
             _kill(process, family)
 
 
@@ -444,6 +491,12 @@ def _kill(process: subprocess.Popen[bytes], family: Iterable[psutil.Process]) ->
 
 
 def free_port() -> int:
-    """Return a port of this machine that nobody listens on now."""
-    with closing(socket.create_server(("127.0.0.1", 0))) as server:
-        return int(server.getsockname()[1])
+    """
+    Return a port of this machine that nobody listens on now.
+
+    It isn't one of those that any connection may be given until somebody listens.
+    """
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with suppress(OSError), closing(socket.create_server(("127.0.0.1", port))):
+            return port

@@ -1,74 +1,116 @@
-"""The examples that need more than one process: somebody who approves, and a DAG that waits for an asset."""
+"""The examples as they stand, which all use one account: generate, wait, save; approve; consume an asset."""
 
 from __future__ import annotations
 
 import re
+from types import SimpleNamespace
 
+import av
 import pytest
 
-from tests.conftest import RENDER_SECONDS
-from tests.support.pictory_words import POST, count, only_job
+from tests.conftest import API_KEY
+from tests.e2e.conftest import CONSUMER, EXAMPLE
+from tests.e2e.stage import scenario
+from tests.support.pictory_words import POST, RESULT_KEYS, count, the_job
 
 pytestmark = pytest.mark.end_to_end
 
 APPROVAL = "example_pictory_approval"
-PRODUCER = "example_pictory_generate_video"
-CONSUMER = "example_pictory_asset_consumer"
+TRIGGER = "airflow_provider_pictory.triggers.without_worker.VideoJobTaskTrigger"
 
 
-@pytest.mark.parametrize("response", ["Approve", "Reject"])
-def test_what_somebody_approves_is_published_and_nothing_else(airflow, pictory, tmp_path, response):
-    run_id = airflow.trigger(APPROVAL, {"folder": str(tmp_path), "prompt": "A lighthouse in a storm"})
+def approval(stage, response):
+    """Somebody is asked whether a video shall be published, and responds."""
+    airflow, pictory, folder = stage.airflow, stage.account(), stage.folder(response)
+    prompt = f"A lighthouse in a storm, to see whether they {response}"
+    run_id = airflow.trigger(APPROVAL, {"folder": str(folder), "prompt": prompt})
     airflow.wait_for_state(APPROVAL, run_id, "wait", "deferred")
-    pictory.advance(RENDER_SECONDS)
-    airflow.wait_for(
-        "the question",
-        lambda: [it for it in airflow.task_instances(APPROVAL, run_id) if it["task_id"] == "approve"],
-        lambda seen: bool(seen) and seen[0]["state"] in ("deferred", "awaiting_input"),
-        120,
-    )
+    pictory.set_job(the_job(pictory, prompt)["job_id"], "completed")
+    path = f"/dags/{APPROVAL}/dagRuns/{run_id}/taskInstances/approve/-1/hitlDetails"
     # Nobody responds within a second, before Airflow has noticed that the worker which asked has ended: it
     # would fail the task and ask again.
     ended = re.compile(rf"event with state success .*task_id='approve', run_id='{re.escape(run_id)}'")
     airflow.wait_for(
-        "the worker's end to be noticed", lambda: airflow.log_files()["scheduler.out"], ended.search, 60
+        "the worker that asks to end, and that to be noticed",
+        lambda: airflow.log_files("scheduler.out")["scheduler.out"],
+        ended.search,
+        300,
     )
-    path = f"/dags/{APPROVAL}/dagRuns/{run_id}/taskInstances/approve/-1/hitlDetails"
     question = airflow.request("GET", path)
-    video = airflow.xcoms(APPROVAL, run_id, "wait")["return_value"]
-    assert f"[Play it]({video['url']})" in question["body"]
-    assert list(tmp_path.iterdir()) == []
-
+    published_before = list(folder.iterdir())
     airflow.request("PATCH", path, {"chosen_options": [response], "params_input": {}})
-
-    assert airflow.wait_for_run(APPROVAL, run_id) == "success"
-    (publish,) = (it for it in airflow.task_instances(APPROVAL, run_id) if it["task_id"] == "publish")
-    job_id = only_job(pictory)["job_id"]
-    expected = ("success", [f"{job_id}.mp4"]) if response == "Approve" else ("skipped", [])
-    assert (publish["state"], [file.name for file in tmp_path.iterdir()]) == expected
-    assert count(pictory, POST) == 1
-
-
-def test_the_consumer_runs_when_a_video_was_saved_and_knows_which(airflow, pictory, tmp_path):
-    airflow.wait_for(
-        "the consumer to be read",
-        lambda: [dag["dag_id"] for dag in airflow.request("GET", "/dags?limit=100")["dags"]],
-        lambda dag_ids: CONSUMER in dag_ids,
-        60,
+    return SimpleNamespace(
+        run_id=run_id,
+        state=airflow.wait_for_run(APPROVAL, run_id),
+        pictory=pictory,
+        job=the_job(pictory, prompt),
+        folder=folder,
+        question=question,
+        published_before=published_before,
     )
-    airflow.request("PATCH", f"/dags/{CONSUMER}", {"is_paused": False})
-    run_id = airflow.trigger(PRODUCER, {"folder": str(tmp_path)})
-    airflow.wait_for_state(PRODUCER, run_id, "wait", "deferred")
-    pictory.advance(RENDER_SECONDS)
-    assert airflow.wait_for_run(PRODUCER, run_id) == "success"
 
-    (consumed,) = airflow.wait_for(
-        "the consumer to start",
-        lambda: airflow.request("GET", f"/dags/{CONSUMER}/dagRuns")["dag_runs"],
-        lambda runs: len(runs) == 1,
-        60,
-    )
-    assert airflow.wait_for_run(CONSUMER, consumed["dag_run_id"]) == "success"
-    (line,) = airflow.xcoms(CONSUMER, consumed["dag_run_id"], "announce")["return_value"]
-    path = tmp_path / f"{only_job(pictory)['job_id']}.mp4"
-    assert line == f"{path}, 5 seconds, 8 credits"
+
+@scenario
+def approved(stage):
+    return approval(stage, "Approve")
+
+
+@scenario
+def rejected(stage):
+    return approval(stage, "Reject")
+
+
+def test_the_example_waits_deferred_and_what_is_stored_of_the_wait_is_no_secret(generated):
+    classpath, kwargs = generated.trigger
+
+    assert generated.deferred["trigger"]["classpath"] == classpath == TRIGGER
+    assert "xcom_pull" in kwargs
+    assert API_KEY not in kwargs
+
+
+def test_the_example_generates_waits_and_saves_a_video_that_plays(airflow, generated):
+    run_id, job_id = generated.run_id, generated.job["job_id"]
+    assert generated.state == "success"
+    assert airflow.xcoms(EXAMPLE, run_id, "generate") == {
+        "job_id": job_id,
+        "estimated_credits": 40,
+        "return_value": job_id,
+    }
+    video = airflow.xcoms(EXAMPLE, run_id, "wait")["return_value"]
+    assert list(video) == RESULT_KEYS
+    assert (video["job_id"], video["status"], video["ai_credits_used"]) == (job_id, "completed", 40)
+    assert video["url"].startswith(generated.pictory.url)
+    path = generated.folder / f"{job_id}.mp4"
+    assert airflow.xcoms(EXAMPLE, run_id, "save")["return_value"]["path"] == str(path)
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        frames = sum(1 for _ in container.decode(stream))
+        assert (stream.width, stream.height) == (video["width"], video["height"])
+        assert frames / stream.average_rate == video["duration_seconds"] == 4
+    assert generated.job["request"]["prompt"] == "A red fox in snow"
+
+
+def test_the_consumer_runs_when_a_video_was_saved_and_knows_which(airflow, generated):
+    path = generated.folder / f"{generated.job['job_id']}.mp4"
+
+    (line,) = airflow.xcoms(CONSUMER, generated.consumed, "announce")["return_value"]
+    assert line == f"{path}, 4 seconds, 40 credits"
+    assert generated.consumer_state == "success"
+    assert len(airflow.request("GET", f"/dags/{CONSUMER}/dagRuns")["dag_runs"]) == 1
+
+
+@pytest.mark.parametrize("response", ["approved", "rejected"])
+def test_what_somebody_approves_is_published_and_nothing_else(airflow, approved, rejected, response):
+    seen = {"approved": approved, "rejected": rejected}[response]
+    video = airflow.xcoms(APPROVAL, seen.run_id, "wait")["return_value"]
+    (publish,) = (it for it in airflow.task_instances(APPROVAL, seen.run_id) if it["task_id"] == "publish")
+    expected = ("success", [f"{seen.job['job_id']}.mp4"]) if response == "approved" else ("skipped", [])
+
+    assert f"[Play it]({video['url']})" in seen.question["body"]
+    assert seen.published_before == []
+    assert seen.state == "success"
+    assert (publish["state"], [file.name for file in seen.folder.iterdir()]) == expected
+
+
+def test_each_of_their_videos_was_paid_for_once(generated, approved, rejected):
+    assert count(generated.pictory, POST) == len(generated.pictory.jobs()) == 3

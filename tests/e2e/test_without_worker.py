@@ -8,9 +8,9 @@ from types import SimpleNamespace
 import pytest
 import requests
 
-from airflow_provider_pictory.sandbox.background import PictorySandbox
-from tests.conftest import API_KEY, RENDER_SECONDS
-from tests.support.pictory_words import POST, RESULT_KEYS, count, only_job
+from tests.conftest import RENDER_SECONDS
+from tests.e2e.stage import order, scenario
+from tests.support.pictory_words import RESULT_KEYS, only_job
 
 pytestmark = pytest.mark.end_to_end
 
@@ -18,62 +18,59 @@ DAG_ID = "end_to_end_without_worker"
 GIVEN = "end_to_end_given_job"
 ON_WORKERS = ("with_callback", "with_outlet", "with_outputs", "switched_off", "mapped")
 
-LISTENER = """
-import sys
 
-from airflow.plugins_manager import AirflowPlugin
-from airflow.sdk._shared.listeners import hookimpl
-
-
-@hookimpl
-def on_task_instance_success(previous_state, task_instance):
-    print("The listener heard of", task_instance.task_id)
-
-
-class ListeningPlugin(AirflowPlugin):
-    name = "listening"
-    listeners = [sys.modules[__name__]]
-"""
-
-
-def task_processes(airflow, run_id, task_id):
+def task_processes(airflow, dag_id, run_id, task_id):
     """Count how often a worker started on a task: each time it first reads the DAG's file."""
     return sum(
         text.count('"event":"DAG bundles loaded')
-        for name, text in airflow.log_files().items()
-        if f"run_id={run_id}/task_id={task_id}/" in name and ".trigger" not in name
+        for name, text in airflow.log_files(f"dag_id={dag_id}/run_id={run_id}/task_id={task_id}/**/*").items()
+        if ".trigger" not in name
     )
 
 
-@pytest.fixture(scope="module")
-def account(connected):
-    """Start a Pictory for all tests of this module, since a run of theirs is polled by several."""
-    with PictorySandbox(render_seconds=RENDER_SECONDS, api_key=API_KEY) as pictory:
-        connected.request(
-            "PATCH",
-            "/connections/pictory_default?update_mask=host",
-            {"connection_id": "pictory_default", "conn_type": "pictory", "host": pictory.url},
-        )
-        yield pictory
-
-
-@pytest.fixture(scope="module")
-def finished(connected, account):
+@scenario
+def finished(stage):
     """Run the DAG once; its job ends while all wait for it."""
-    run_id = connected.trigger(DAG_ID)
+    airflow, pictory = stage.airflow, stage.account("pictory_without_worker")
+    run_id = airflow.trigger(DAG_ID)
     for task_id in ("by_output", "by_template", *ON_WORKERS):
-        connected.wait_for_state(DAG_ID, run_id, task_id, "deferred")
-    job_id = only_job(account)["job_id"]
-    account.advance(RENDER_SECONDS)
-    assert connected.wait_for_run(DAG_ID, run_id) == "failed"
-    states = {it["task_id"]: it["state"] for it in connected.task_instances(DAG_ID, run_id)}
-    return SimpleNamespace(run_id=run_id, states=states, job_id=job_id, posts=count(account, POST))
+        airflow.wait_for_state(DAG_ID, run_id, task_id, "deferred")
+    pictory.advance(RENDER_SECONDS)
+    state = airflow.wait_for_run(DAG_ID, run_id)
+    states = {it["task_id"]: it["state"] for it in airflow.task_instances(DAG_ID, run_id)}
+    return SimpleNamespace(
+        run_id=run_id, state=state, states=states, job_id=only_job(pictory)["job_id"], pictory=pictory
+    )
+
+
+def given(stage, prompt, status, **error):
+    """Wait for a job that was submitted elsewhere, and that ends so."""
+    airflow, pictory = stage.airflow, stage.account("pictory_given")
+    job_id = order(pictory, prompt)
+    run_id = airflow.trigger(GIVEN, {"account": "pictory_given", "job_id": job_id})
+    airflow.wait_for_state(GIVEN, run_id, "wait", "deferred")
+    waiting = airflow.links(GIVEN, run_id, "wait")
+    pictory.set_job(job_id, status, **error)
+    state = airflow.wait_for_run(GIVEN, run_id)
+    return SimpleNamespace(run_id=run_id, state=state, waiting=waiting, pictory=pictory)
+
+
+@scenario
+def given_and_completed(stage):
+    return given(stage, "A boat in the fog", "completed")
+
+
+@scenario
+def given_and_failed(stage):
+    return given(stage, "A boat on fire", "failed", error_code="5002", error_message="PROMPT_REFUSED")
 
 
 @pytest.mark.parametrize("task_id", ["by_output", "by_template", "by_list"])
 def test_a_sensor_whose_job_succeeds_needs_no_task_process_at_all(airflow, finished, task_id):
+    # One of its neighbours is to fail.
+    assert finished.state == "failed"
     assert finished.states[task_id] == "success"
-    assert task_processes(airflow, finished.run_id, task_id) == 0
+    assert task_processes(airflow, DAG_ID, finished.run_id, task_id) == 0
     xcoms = airflow.xcoms(DAG_ID, finished.run_id, task_id)
     assert set(xcoms) == {"return_value", "job_id"}
     assert xcoms["job_id"] == xcoms["return_value"]["job_id"]
@@ -106,16 +103,11 @@ def test_a_mapped_task_has_buttons_of_its_own(airflow, finished):
     assert airflow.links(DAG_ID, finished.run_id, "mapped", 0)["Play video"] == url
 
 
-def test_while_a_task_waits_its_button_leads_nowhere(airflow, account, finished):
-    account.set_job(finished.job_id, "in-progress")
-    run_id = airflow.trigger(GIVEN, {"job_id": finished.job_id})
-    airflow.wait_for_state(GIVEN, run_id, "wait", "deferred")
-    waiting = airflow.links(GIVEN, run_id, "wait")
-    account.set_job(finished.job_id, "completed")
-
-    assert airflow.wait_for_run(GIVEN, run_id) == "success"
-    assert waiting["Play video"] is None
-    assert airflow.links(GIVEN, run_id, "wait")["Play video"].startswith(account.url)
+def test_while_a_task_waits_its_button_leads_nowhere(airflow, given_and_completed):
+    assert given_and_completed.state == "success"
+    assert given_and_completed.waiting["Play video"] is None
+    links = airflow.links(GIVEN, given_and_completed.run_id, "wait")
+    assert links["Play video"].startswith(given_and_completed.pictory.url)
 
 
 def test_the_line_at_the_end_is_in_the_tasks_log(airflow, finished):
@@ -127,19 +119,19 @@ def test_the_line_at_the_end_is_in_the_tasks_log(airflow, finished):
 
 def test_a_sensor_that_pushes_nothing_pushes_nothing(airflow, finished):
     assert finished.states["without_push"] == "success"
-    assert task_processes(airflow, finished.run_id, "without_push") == 0
+    assert task_processes(airflow, DAG_ID, finished.run_id, "without_push") == 0
     assert airflow.xcoms(DAG_ID, finished.run_id, "without_push") == {}
 
 
 @pytest.mark.parametrize("task_id", ON_WORKERS)
 def test_where_something_would_be_missed_a_worker_defers_and_a_worker_resumes(airflow, finished, task_id):
     assert finished.states[task_id] == "success"
-    assert task_processes(airflow, finished.run_id, task_id) == 2
+    assert task_processes(airflow, DAG_ID, finished.run_id, task_id) == 2
 
 
 def test_a_success_callback_is_called_and_an_asset_event_is_there(airflow, finished):
-    logs = [text for name, text in airflow.log_files().items() if "task_id=with_callback/" in name]
-    assert any("The callback was called" in text for text in logs)
+    logs = airflow.log_files(f"dag_id={DAG_ID}/run_id={finished.run_id}/task_id=with_callback/*")
+    assert any("The callback was called" in text for text in logs.values())
     events = airflow.request("GET", "/assets/events?limit=100")["asset_events"]
     assert [it["source_task_id"] for it in events if it["source_run_id"] == finished.run_id] == [
         "with_outlet"
@@ -164,56 +156,16 @@ def test_a_missing_xcom_fails_on_a_worker_with_a_clear_error(airflow, finished):
     path = f"/dags/{DAG_ID}/dagRuns/{finished.run_id}/taskInstances/without_xcom/logs/1"
 
     assert finished.states["without_xcom"] == "failed"
-    assert task_processes(airflow, finished.run_id, "without_xcom") == 1
+    assert task_processes(airflow, DAG_ID, finished.run_id, "without_xcom") == 1
     assert "PictoryInvalidRequestError" in json.dumps(airflow.request("GET", path))
 
 
-def test_a_failed_job_fails_on_a_worker_without_a_retry(airflow, account, finished):
-    account.set_job(finished.job_id, "failed", error_code="5002", error_message="PROMPT_REFUSED")
-    run_id = airflow.trigger(GIVEN, {"job_id": finished.job_id})
-
-    assert airflow.wait_for_run(GIVEN, run_id) == "failed"
-
+def test_a_failed_job_fails_on_a_worker_without_a_retry(airflow, given_and_failed):
+    run_id = given_and_failed.run_id
     (task,) = airflow.task_instances(GIVEN, run_id)
     path = f"/dags/{GIVEN}/dagRuns/{run_id}/taskInstances/wait/logs/1"
+
+    assert given_and_failed.state == "failed"
     assert task["try_number"] == 1
-    assert task_processes(airflow, run_id, "wait") == 1
+    assert task_processes(airflow, GIVEN, run_id, "wait") == 1
     assert "failed (5002: PROMPT_REFUSED)" in json.dumps(airflow.request("GET", path))
-
-
-def test_a_triggerer_that_dies_takes_up_what_it_had_started(airflow, account, finished):
-    account.set_job(finished.job_id, "in-progress")
-    run_id = airflow.trigger(GIVEN, {"job_id": finished.job_id})
-    airflow.wait_for_state(GIVEN, run_id, "wait", "deferred")
-    airflow.kill("triggerer")
-    account.set_job(finished.job_id, "completed")
-    airflow.start("triggerer")
-
-    assert airflow.wait_for_run(GIVEN, run_id) == "success"
-    assert task_processes(airflow, run_id, "wait") == 0
-
-
-def test_with_a_listener_a_worker_defers_and_a_worker_resumes(airflow, account, finished):
-    account.set_job(finished.job_id, "in-progress")
-    plugins = airflow.home / "plugins"
-    plugins.mkdir(exist_ok=True)
-    (plugins / "listening.py").write_text(LISTENER)
-    airflow.restart("triggerer")
-    try:
-        run_id = airflow.trigger(GIVEN, {"job_id": finished.job_id})
-        airflow.wait_for(
-            "a worker to have deferred",
-            lambda: task_processes(airflow, run_id, "wait"),
-            lambda processes: processes == 1,
-            60,
-        )
-        airflow.wait_for_state(GIVEN, run_id, "wait", "deferred")
-        account.set_job(finished.job_id, "completed")
-
-        assert airflow.wait_for_run(GIVEN, run_id) == "success"
-        assert task_processes(airflow, run_id, "wait") == 2
-        logs = [text for name, text in airflow.log_files().items() if f"run_id={run_id}" in name]
-        assert any("The listener heard of wait" in text for text in logs)
-    finally:
-        (plugins / "listening.py").unlink()
-        airflow.restart("triggerer")

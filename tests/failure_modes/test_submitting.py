@@ -178,6 +178,8 @@ def short_pauses(monkeypatch):
     monkeypatch.setattr(
         "airflow_provider_pictory.submission.reconcile.settles_in", lambda record, **moments: 0.01
     )
+    # On a busy machine that is not over yet when the lists are read first.
+    monkeypatch.setattr("airflow_provider_pictory.submission.reconcile.PAUSE_BETWEEN_POLLS", 0.05)
 
 
 def on_posts(fault):

@@ -36,6 +36,12 @@ def only_job(pictory: PictorySandbox) -> dict[str, Any]:
     return job
 
 
+def the_job(pictory: PictorySandbox, prompt: str) -> dict[str, Any]:
+    """Return the one job with a prompt."""
+    (job,) = (job for job in pictory.jobs() if job["prompt"] == prompt)
+    return job
+
+
 def submit(prompt: str = "A paper boat on a rainy street") -> str:
     """Submit a video over the connection ``pictory_default`` and give its job id."""
     from airflow_provider_pictory.api import VideoRequest

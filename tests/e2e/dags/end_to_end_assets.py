@@ -9,7 +9,11 @@ from airflow.sdk import DAG, Asset, AssetAlias, task
 from airflow_provider_pictory.operators.pictory import GenerateVideoOperator
 from airflow_provider_pictory.sensors.pictory import VideoJobSensor
 
-COMMON = {"start_date": datetime(2026, 1, 1, tzinfo=UTC), "catchup": False}
+COMMON = {
+    "start_date": datetime(2026, 1, 1, tzinfo=UTC),
+    "catchup": False,
+    "default_args": {"pictory_conn_id": "pictory_assets"},
+}
 generated, waited_for = Asset("end_to_end_generated"), Asset("end_to_end_waited_for")
 
 with DAG("end_to_end_producer", schedule=None, **COMMON) as producer:

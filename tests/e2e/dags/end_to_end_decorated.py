@@ -6,7 +6,12 @@ from datetime import UTC, datetime
 
 from airflow.sdk import DAG, task
 
-with DAG("end_to_end_decorated", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=UTC)) as dag:
+with DAG(
+    "end_to_end_decorated",
+    schedule=None,
+    start_date=datetime(2026, 1, 1, tzinfo=UTC),
+    default_args={"pictory_conn_id": "pictory_decorated"},
+) as dag:
 
     @task
     def products():

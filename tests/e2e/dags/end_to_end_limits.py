@@ -13,7 +13,13 @@ with DAG(
     "end_to_end_limits",
     schedule=None,
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
-    default_args={"retries": 0, "execution_timeout": timedelta(seconds=60)},
+    default_args={
+        "retries": 0,
+        "execution_timeout": timedelta(seconds=30),
+        "pictory_conn_id": "pictory_limits",
+        # No other run takes longer.
+        "priority_weight": 10,
+    },
 ) as dag:
     generate = GenerateVideoOperator(task_id="generate", prompt="A red fox in snow")
     ways = {

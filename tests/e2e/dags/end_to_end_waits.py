@@ -12,13 +12,19 @@ from airflow_provider_pictory.sensors.pictory import VideoJobSensor
 
 COMMON = {"schedule": None, "start_date": pendulum.datetime(2026, 1, 1, tz="UTC"), "catchup": False}
 
-with DAG(dag_id="end_to_end_batch", **COMMON) as batch:
+with DAG(
+    dag_id="end_to_end_batch",
+    default_args={"pictory_conn_id": "{{ dag_run.conf['account'] }}"},
+    **COMMON,
+) as batch:
     generate_all = GenerateVideoOperator.partial(task_id="generate", model="veo3.1_fast").expand(
         prompt=["A red fox in snow", "A blue whale at dawn", "A green parrot asleep"]
     )
     VideoJobSensor.partial(task_id="wait", poke_interval=1).expand(job_id=generate_all.output)
 
-with DAG(dag_id="end_to_end_reschedule", **COMMON) as reschedule:
+with DAG(
+    dag_id="end_to_end_reschedule", default_args={"pictory_conn_id": "pictory_reschedule"}, **COMMON
+) as reschedule:
     generate = GenerateVideoOperator(task_id="generate", prompt="A red fox in snow")
     VideoJobSensor(
         task_id="wait", job_id=generate.output, deferrable=False, mode="reschedule", poke_interval=10
@@ -26,7 +32,11 @@ with DAG(dag_id="end_to_end_reschedule", **COMMON) as reschedule:
 
 with DAG(
     dag_id="end_to_end_failure",
-    default_args={"retries": 2, "retry_delay": timedelta(seconds=1)},
+    default_args={
+        "retries": 2,
+        "retry_delay": timedelta(seconds=1),
+        "pictory_conn_id": "pictory_failure",
+    },
     **COMMON,
 ) as failure:
     GenerateVideoOperator(

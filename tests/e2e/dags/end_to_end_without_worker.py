@@ -31,7 +31,7 @@ with DAG(
     "end_to_end_without_worker",
     schedule=None,
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
-    default_args={"retries": 0},
+    default_args={"retries": 0, "pictory_conn_id": "pictory_without_worker"},
 ) as dag:
     generate = GenerateVideoOperator(task_id="generate", prompt="A red fox in snow")
     sensors = {
@@ -56,6 +56,7 @@ with DAG("end_to_end_given_job", schedule=None, start_date=datetime(2026, 1, 1, 
     VideoJobSensor(
         task_id="wait",
         job_id="{{ dag_run.conf['job_id'] }}",
+        pictory_conn_id="{{ dag_run.conf['account'] }}",
         poke_interval=2,
         retries=1,
         retry_delay=timedelta(seconds=1),
