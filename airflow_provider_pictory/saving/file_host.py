@@ -211,8 +211,8 @@ class _PacedReader:
         while not self._has_ended.wait(self._slow_seconds):
             if self._arrived - before < LOWEST_SPEED * self._slow_seconds:
                 self._is_too_slow = True
-                # Old versions of urllib3 can't end a read from outside; there its time limit does. The response
-                # may have ended by itself in this very moment.
+                # Old versions of urllib3 can't end a read from outside; there its time limit does. The
+                # response may have ended by itself in this very moment.
                 with suppress(OSError, RuntimeError, ValueError):
                     getattr(self._response.raw, "shutdown", self._response.close)()
                 return
