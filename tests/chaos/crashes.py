@@ -246,6 +246,8 @@ class Harness:
         for order in orders:
             self._airflow.trigger(order.dag_id, order.conf, order.run_id)
             self._runs[order.run_id] = Progress(order)
+            # The requests of the first runs are in flight before the last ones have started.
+            self._clear_in_flight()
         deadline = time.monotonic() + self._times.limit
         said_at = time.monotonic()
         while (open_runs := self._open_runs()) and time.monotonic() < deadline:
@@ -449,6 +451,11 @@ class Harness:
         progress.event_done = True
         if event == "cleared-in-flight":
             (self._folder / "cleared" / wish.mark(0)).touch()
+
+    def _clear_in_flight(self) -> None:
+        for progress in self._runs.values():
+            if progress.order.event == "cleared-in-flight" and not progress.event_done:
+                self._do_event(progress, self._tasks().get(progress.order.run_id, {}))
 
     def _kill_triggerer_when_due(self, open_runs: dict[str, Progress]) -> None:
         """Kill the triggerer as soon as one that it shall be killed for waits, and start another."""
