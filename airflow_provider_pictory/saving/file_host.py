@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.client import HTTPException
 from typing import TYPE_CHECKING
@@ -211,8 +211,10 @@ class _PacedReader:
         while not self._has_ended.wait(self._slow_seconds):
             if self._arrived - before < LOWEST_SPEED * self._slow_seconds:
                 self._is_too_slow = True
-                # Old versions of urllib3 can't end a read from outside; there its time limit does.
-                getattr(self._response.raw, "shutdown", self._response.close)()
+                # Old versions of urllib3 can't end a read from outside; there its time limit does. And it
+                # may have ended by itself in this very moment.
+                with suppress(OSError, RuntimeError, ValueError):
+                    getattr(self._response.raw, "shutdown", self._response.close)()
                 return
             before = self._arrived
 

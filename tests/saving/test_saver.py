@@ -27,7 +27,7 @@ from tests.support.loopback import after, keep_silent, response
 from tests.support.pictory_words import JOB, count, submit
 
 # More than one part of an upload, and of what is read to be hashed.
-LARGE = 12_000_000
+LARGE = 6_000_000
 
 
 @pytest.fixture
@@ -71,15 +71,15 @@ def test_a_second_run_that_finds_the_video_writes_nothing(job_of, save, place, c
     [
         b"",
         b"not a video",
-        longer(film(), 2_000_000),
-        longer(film(), 4_000_000),
-        longer(film("A kite"), 3_000_000),
-        longer(film(), 2_999_999) + b"!",
+        longer(film(), 200_000),
+        longer(film(), 400_000),
+        longer(film("A kite"), 300_000),
+        longer(film(), 299_999) + b"!",
     ],
     ids=["empty", "no video", "shorter", "longer", "another video of the same size", "one byte at the end"],
 )
 def test_another_file_is_refused_and_overwriting_replaces_it(job_of, save, place, caplog, other):
-    content = longer(film(), 3_000_000)
+    content = longer(film(), 300_000)
     job_id = job_of(content)
     place.put(other)
     caplog.set_level("INFO")
@@ -239,21 +239,21 @@ def test_an_unfinished_job_says_what_is_missing(busy_pictory, save, target):
     assert not target.parent.exists()
 
 
-def test_trouble_while_asking_about_the_job_is_tolerated(pictory, save, target, pauses):
-    job_id = submit()
+def test_trouble_while_asking_about_the_job_is_tolerated(pictory, job_of, save, target, pauses):
+    pictory.respond_next("/v1/jobs", status=503, times=3)
+    with pytest.raises(PictoryAPIError):
+        save("a-job", target)
+    pictory.respond_next("/v1/jobs", status=429, headers={"Retry-After": "3600"})
+    with pytest.raises(PictoryAPIError):
+        save("a-job", target)
     pictory.respond_next("/v1/jobs", status=503)
     pictory.respond_next("/v1/jobs", status=429, headers={"Retry-After": "7"})
 
-    save(job_id, target)
+    save(job_of(film()), target)
 
-    assert pauses == [2.0, 7.0]
-    pictory.respond_next("/v1/jobs", status=503, times=3)
-    with pytest.raises(PictoryAPIError):
-        save(job_id, target)
-    pictory.respond_next("/v1/jobs", status=429, headers={"Retry-After": "3600"})
-    with pytest.raises(PictoryAPIError):
-        save(job_id, target)
-    assert count(pictory, JOB) == 3 + 3 + 1
+    assert target.read_bytes() == film()
+    assert pauses == [2.0, 2.0, 2.0, 7.0]
+    assert count(pictory, JOB) == 3 + 1 + 3
 
 
 # What comes isn't the video
@@ -397,23 +397,27 @@ def test_a_folder_that_cannot_be_made_is_named(job_of, save, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "refused",
-    [("POST", "uploads"), ("PUT", "partNumber=1"), ("PUT", "partNumber=2"), ("POST", "uploadId")],
-    ids=["at the start", "at the first part", "at the second part", "at the commit"],
+    ("refused", "older"),
+    [
+        (("POST", "uploads"), []),
+        (("PUT", "partNumber=1"), []),
+        (("PUT", "partNumber=2"), [b"older"]),
+        (("POST", "uploadId"), []),
+        (("POST", "uploadId"), [b"older"]),
+    ],
 )
-@pytest.mark.parametrize("older", [None, b"older"])
 def test_a_bucket_that_refuses_keeps_what_was_there_and_nothing_of_the_upload(
     job_of, save, bucket, refused, older
 ):
-    if older:
-        bucket.put("film.mp4", older)
+    for content in older:
+        bucket.put("film.mp4", content)
     bucket.refuse(*refused)
 
     with pytest.raises(PictoryStorageError) as caught:
         save(job_of(longer(film(), LARGE)), f"s3://media@{bucket.name}/film.mp4", overwrite=True)
 
     assert f"s3://media@{bucket.name}/film.mp4 can't be written: PermissionError" in str(caught.value)
-    assert [bucket.read(name) for name in bucket.names()] == ([older] if older else [])
+    assert [bucket.read(name) for name in bucket.names()] == older
     assert bucket.uploads() == []
 
 
@@ -472,7 +476,7 @@ def test_a_task_that_is_stopped_while_it_downloads_leaves_nothing(finished_job, 
     assert_nothing_is_there(place)
 
 
-@pytest.mark.parametrize("part", [2, 3], ids=["in the middle", "at the last part"])
+@pytest.mark.parametrize("part", [1, 2], ids=["in the middle", "at the last part"])
 def test_a_task_that_is_stopped_while_it_uploads_leaves_nothing(job_of, save, bucket, stop, part):
     has_begun, has_ended = threading.Event(), threading.Event()
 
