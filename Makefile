@@ -5,8 +5,17 @@ PYTHON ?= python3
 OLDEST := .environments/airflow-2.11
 # What is measured against, and what draws the picture; aiofiles is what the Databricks provider forgets to ask for.
 PEERS := apache-airflow-providers-dbt-cloud apache-airflow-providers-databricks aiofiles matplotlib
+# What knows no Airflow, and uses the same libraries whatever the version of Airflow.
+TESTS_WITHOUT_AIRFLOW := tests/api tests/sandbox
+UNIT_TESTS := tests/client tests/hooks tests/submission tests/test_*.py
 TASK_TESTS := tests/operators tests/sensors tests/triggers tests/transfers tests/links tests/decorators \
 	tests/example_dags tests/saving tests/waiting tests/failure_modes
+END_TO_END_TESTS := tests/e2e tests/chaos/test_crashes.py
+
+# Python keeps what it has compiled, whatever the environment says: else each process of each Airflow compiles
+# thousands of modules anew.
+export PYTHONDONTWRITEBYTECODE :=
+export PYTHONPYCACHEPREFIX := $(CURDIR)/.environments/bytecode
 
 # An installed uv is used; where there is none, one is put into an environment of its own.
 UV := $(shell command -v uv 2>/dev/null)
@@ -27,19 +36,21 @@ demo: .venv/.installed ## Generate, await and save a video on the local sandbox 
 ui: .venv/.installed ## Show the examples in Airflow's UI, with the sandbox, until ctrl-C (PORT=8080)
 	@.venv/bin/python scripts/ui.py $(if $(PORT),--port $(PORT))
 
-test: test-unit test-tasks test-end-to-end ## Run all tests on the newest Airflow
+# One for each Airflow, which waits most of its time, and all for the other tests.
+test: .venv/.installed ## Run all tests on the newest Airflow
+	.venv/bin/python -m pytest --numprocesses 3
 
-test-unit: .venv/.installed ## Run the tests that need no running tasks
-	.venv/bin/python -m pytest --numprocesses 2 tests/api tests/client tests/hooks tests/sandbox tests/submission tests/test_*.py
+test-unit: .venv/.installed ## Run the tests that need neither tasks nor a database, in a minute
+	.venv/bin/python -m pytest --numprocesses 2 -m unit $(TESTS_WITHOUT_AIRFLOW) $(UNIT_TESTS)
 
 test-tasks: .venv/.installed ## Run the tests of tasks and DAGs in one process, with dag.test()
-	.venv/bin/python -m pytest --numprocesses 2 $(TASK_TESTS)
+	.venv/bin/python -m pytest --numprocesses 2 -m "not unit and not end_to_end"
 
 test-end-to-end: .venv/.installed ## Run the tests that start a whole Airflow
-	.venv/bin/python -m pytest -m end_to_end
+	.venv/bin/python -m pytest --numprocesses 3 $(END_TO_END_TESTS)
 
-test-oldest: $(OLDEST)/.installed ## Run all tests but those that start a whole Airflow, on the oldest versions supported
-	$(OLDEST)/bin/python -m pytest -m "not end_to_end" --numprocesses 2
+test-oldest: $(OLDEST)/.installed ## Run what depends on Airflow's version on the oldest one supported, but no whole Airflow
+	$(OLDEST)/bin/python -m pytest --numprocesses 2 $(UNIT_TESTS) $(TASK_TESTS) tests/sandbox/test_connection.py
 
 soak: .venv/.installed ## Let a thousand jobs wait through a storm of faults, for about five minutes
 	.venv/bin/python -m tests.chaos.soak
