@@ -24,7 +24,7 @@ UV := .environments/uv/bin/uv
 UV_NEEDED := .environments/uv/.installed
 endif
 
-.PHONY: help demo ui test test-unit test-tasks test-end-to-end test-oldest soak chaos chaos-oldest show bench check format constraints clean
+.PHONY: help demo ui test test-unit test-tasks test-end-to-end test-oldest coverage soak chaos chaos-oldest show bench check format constraints clean
 .DELETE_ON_ERROR:
 
 help: ## Say what there is
@@ -51,6 +51,12 @@ test-end-to-end: .venv/.installed ## Run the tests that start a whole Airflow
 
 test-oldest: $(OLDEST)/.installed ## Run what depends on Airflow's version on the oldest one supported, but no whole Airflow
 	$(OLDEST)/bin/python -m pytest --numprocesses 2 $(UNIT_TESTS) $(TASK_TESTS) tests/sandbox/test_connection.py
+
+coverage: .environments/coverage/.installed ## Say which lines and branches of the package, but the sandbox, no test runs
+	.environments/coverage/bin/coverage erase
+	.environments/coverage/bin/coverage run -m pytest --numprocesses 2 --quiet -m "not end_to_end"
+	.environments/coverage/bin/coverage combine --quiet
+	.environments/coverage/bin/coverage report
 
 soak: .venv/.installed ## Let a thousand jobs wait through a storm of faults, for about five minutes
 	.venv/bin/python -m tests.chaos.soak
@@ -85,7 +91,7 @@ format: .venv/.installed ## Format the code
 constraints: $(UV_NEEDED) ## Choose today's versions of all dependencies anew
 	printf '%s\n' 'apache-airflow==3.3.*' | \
 	$(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --no-header --no-annotate \
-		--extra sandbox --group test --group check --group browser --constraint /dev/stdin \
+		--extra sandbox --group test --group check --group browser --group coverage --constraint /dev/stdin \
 		--output-file constraints/airflow-3.3.txt pyproject.toml
 	printf '%s\n' 'apache-airflow==2.11.*' 'apache-airflow-providers-common-compat==1.12.0' \
 		'apache-airflow-providers-http==5.6.0' | \
@@ -118,6 +124,12 @@ $(OLDEST)/.installed: pyproject.toml constraints/airflow-2.11.txt $(UV_NEEDED)
 	$(UV) venv --quiet --allow-existing --python '>=3.11,<3.13' $(OLDEST)
 	$(UV) pip install --quiet --python $(OLDEST) --constraint constraints/airflow-2.11.txt \
 		--editable '.[sandbox]' --group test
+	@touch $@
+
+.environments/coverage/.installed: pyproject.toml constraints/airflow-3.3.txt $(UV_NEEDED)
+	$(UV) venv --quiet --allow-existing --python '>=3.11,<3.14' $(@D)
+	$(UV) pip install --quiet --python $(@D) --constraint constraints/airflow-3.3.txt \
+		--editable '.[sandbox]' --group test --group coverage
 	@touch $@
 
 # Airflows that some shows are about; by hand, such as `make .environments/airflow-3.4/.installed`.
