@@ -5,8 +5,17 @@ PYTHON ?= python3
 OLDEST := .environments/airflow-2.11
 # What is measured against, and what draws the picture; aiofiles is what the Databricks provider forgets to ask for.
 PEERS := apache-airflow-providers-dbt-cloud apache-airflow-providers-databricks aiofiles matplotlib
+# What knows no Airflow, and uses the same libraries whatever the version of Airflow.
+TESTS_WITHOUT_AIRFLOW := tests/api tests/sandbox
+UNIT_TESTS := tests/client tests/hooks tests/submission tests/test_*.py
 TASK_TESTS := tests/operators tests/sensors tests/triggers tests/transfers tests/links tests/decorators \
 	tests/example_dags tests/saving tests/waiting tests/failure_modes
+END_TO_END_TESTS := tests/e2e tests/chaos/test_crashes.py
+
+# Python keeps what it has compiled, whatever the environment says: else each process of each Airflow compiles
+# thousands of modules anew.
+export PYTHONDONTWRITEBYTECODE :=
+export PYTHONPYCACHEPREFIX := $(CURDIR)/.environments/bytecode
 
 # An installed uv is used; where there is none, one is put into an environment of its own.
 UV := $(shell command -v uv 2>/dev/null)
@@ -15,7 +24,7 @@ UV := .environments/uv/bin/uv
 UV_NEEDED := .environments/uv/.installed
 endif
 
-.PHONY: help demo ui test test-unit test-tasks test-end-to-end test-oldest soak chaos chaos-oldest show bench check format constraints clean
+.PHONY: help demo ui test test-unit test-tasks test-end-to-end test-oldest coverage soak chaos chaos-oldest show bench check format constraints clean
 .DELETE_ON_ERROR:
 
 help: ## Say what there is
@@ -27,19 +36,27 @@ demo: .venv/.installed ## Generate, await and save a video on the local sandbox 
 ui: .venv/.installed ## Show the examples in Airflow's UI, with the sandbox, until ctrl-C (PORT=8080)
 	@.venv/bin/python scripts/ui.py $(if $(PORT),--port $(PORT))
 
-test: test-unit test-tasks test-end-to-end ## Run all tests on the newest Airflow
+# One for each Airflow, which waits most of its time, and all for the other tests.
+test: .venv/.installed ## Run all tests on the newest Airflow
+	.venv/bin/python -m pytest --numprocesses 3
 
-test-unit: .venv/.installed ## Run the tests that need no running tasks
-	.venv/bin/python -m pytest --numprocesses 2 tests/api tests/client tests/hooks tests/sandbox tests/submission tests/test_*.py
+test-unit: .venv/.installed ## Run the tests that need neither tasks nor a database, in a minute
+	.venv/bin/python -m pytest --numprocesses 2 -m unit $(TESTS_WITHOUT_AIRFLOW) $(UNIT_TESTS)
 
 test-tasks: .venv/.installed ## Run the tests of tasks and DAGs in one process, with dag.test()
-	.venv/bin/python -m pytest --numprocesses 2 $(TASK_TESTS)
+	.venv/bin/python -m pytest --numprocesses 2 -m "not unit and not end_to_end"
 
 test-end-to-end: .venv/.installed ## Run the tests that start a whole Airflow
-	.venv/bin/python -m pytest -m end_to_end
+	.venv/bin/python -m pytest --numprocesses 3 $(END_TO_END_TESTS)
 
-test-oldest: $(OLDEST)/.installed ## Run all tests but those that start a whole Airflow, on the oldest versions supported
-	$(OLDEST)/bin/python -m pytest -m "not end_to_end" --numprocesses 2
+test-oldest: $(OLDEST)/.installed ## Run what depends on Airflow's version on the oldest one supported, but no whole Airflow
+	$(OLDEST)/bin/python -m pytest --numprocesses 2 $(UNIT_TESTS) $(TASK_TESTS) tests/sandbox/test_connection.py
+
+coverage: .environments/coverage/.installed ## Say which lines and branches of the package, but the sandbox, no test runs
+	.environments/coverage/bin/coverage erase
+	.environments/coverage/bin/coverage run -m pytest --numprocesses 2 --quiet -m "not end_to_end"
+	.environments/coverage/bin/coverage combine --quiet
+	.environments/coverage/bin/coverage report
 
 soak: .venv/.installed ## Let a thousand jobs wait through a storm of faults, for about five minutes
 	.venv/bin/python -m tests.chaos.soak
@@ -74,7 +91,7 @@ format: .venv/.installed ## Format the code
 constraints: $(UV_NEEDED) ## Choose today's versions of all dependencies anew
 	printf '%s\n' 'apache-airflow==3.3.*' | \
 	$(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --no-header --no-annotate \
-		--extra sandbox --group test --group check --group browser --constraint /dev/stdin \
+		--extra sandbox --group test --group check --group browser --group coverage --constraint /dev/stdin \
 		--output-file constraints/airflow-3.3.txt pyproject.toml
 	printf '%s\n' 'apache-airflow==2.11.*' 'apache-airflow-providers-common-compat==1.12.0' \
 		'apache-airflow-providers-http==5.6.0' | \
@@ -107,6 +124,12 @@ $(OLDEST)/.installed: pyproject.toml constraints/airflow-2.11.txt $(UV_NEEDED)
 	$(UV) venv --quiet --allow-existing --python '>=3.11,<3.13' $(OLDEST)
 	$(UV) pip install --quiet --python $(OLDEST) --constraint constraints/airflow-2.11.txt \
 		--editable '.[sandbox]' --group test
+	@touch $@
+
+.environments/coverage/.installed: pyproject.toml constraints/airflow-3.3.txt $(UV_NEEDED)
+	$(UV) venv --quiet --allow-existing --python '>=3.11,<3.14' $(@D)
+	$(UV) pip install --quiet --python $(@D) --constraint constraints/airflow-3.3.txt \
+		--editable '.[sandbox]' --group test --group coverage
 	@touch $@
 
 # Airflows that some shows are about; by hand, such as `make .environments/airflow-3.4/.installed`.

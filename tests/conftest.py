@@ -21,6 +21,7 @@ import pytest
 
 from airflow_provider_pictory.sandbox.connection import connection_json
 from airflow_provider_pictory.sandbox.testing import pictory_sandbox, pictory_sandbox_factory
+from tests.support.summary import lines
 
 if TYPE_CHECKING:
     from airflow_provider_pictory.sandbox.background import PictorySandbox
@@ -31,6 +32,12 @@ __all__ = ["pictory_sandbox", "pictory_sandbox_factory"]
 API_KEY = "pictai_7c1e-never-to-be-seen-93ab"
 
 RENDER_SECONDS = 24 * 60 * 60
+
+TESTS = Path(__file__).parent
+# What takes longest begins early, so that nobody waits for it alone in the end.
+LONG = ("tests/submission/test_state_machine.py", "tests/example_dags/test_snippets.py")
+# The folders, and the files beside this one, whose tests are unit tests unless they run DAGs.
+UNIT_TESTS = {(), ("api",), ("client",), ("hooks",), ("sandbox",), ("submission",)}
 
 _home = tempfile.TemporaryDirectory(prefix="airflow-home-", ignore_cleanup_errors=True)
 
@@ -58,8 +65,21 @@ def pytest_xdist_make_scheduler(config, log):
 
 
 def pytest_collection_modifyitems(items):
+    for item in items:
+        folder = item.path.parent.relative_to(TESTS).parts[:1]
+        if folder in UNIT_TESTS and "airflow_database" not in item.fixturenames:
+            item.add_marker("unit")
     # They wait most of their time, and others can run meanwhile.
-    items.sort(key=lambda item: item.get_closest_marker("end_to_end") is None)
+    items.sort(key=lambda item: (not item.get_closest_marker("end_to_end"), not item.nodeid.startswith(LONG)))
+
+
+def pytest_terminal_summary(terminalreporter):
+    """End with what was run, and with what was not."""
+    if terminalreporter.config.option.collectonly:
+        return
+    terminalreporter.section("summary", bold=True)
+    for line in lines(terminalreporter):
+        terminalreporter.line(line)
 
 
 def pytest_unconfigure() -> None:
