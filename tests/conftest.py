@@ -151,6 +151,9 @@ def run_dag(airflow_database, capfd):
     """Run a DAG to its end, with Airflow's own ``dag.test()`` and a real database."""
     from tests.support import dag_runs
 
+    # A task tidies up what others have left, of tests before this one as well.
+    dag_runs.forget_submissions()
+
     def run(dag, conf=None, **arguments) -> dag_runs.FinishedRun:
         finished = dag_runs.run(dag, capfd, conf, **arguments)
         assert API_KEY not in finished.log

@@ -50,7 +50,7 @@ def test_an_interrupted_run_keeps_what_it_said_and_ends_with_one(tmp_path, numbe
     )
     assert run.stdout.readline() == "under way\n"
     run.send_signal(number)
-    said, _ = run.communicate(timeout=30)
+    said, _ = run.communicate(timeout=120)
 
     folder, document, text = kept(tmp_path)
     assert run.returncode == 1
@@ -67,7 +67,7 @@ def test_a_run_that_is_killed_keeps_what_it_said(tmp_path):
     )
     run.stdout.readline()
     run.kill()
-    run.communicate(timeout=30)
+    run.communicate(timeout=120)
 
     _, document, text = kept(tmp_path)
     assert text == "under way\n"

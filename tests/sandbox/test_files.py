@@ -156,17 +156,18 @@ def test_the_folder_is_bounded_and_what_is_gone_is_rendered_again(
 
 
 def test_nothing_is_left_behind(temporary_folder):
+    others = own_threads()
     with PictorySandbox() as sandbox, Client(sandbox.url, sandbox.api_key) as client:
         requests.get(client.data(client.submitted())["url"], timeout=10)
         assert list(temporary_folder.glob("*/*/video.mp4"))
-        assert own_threads()
+        assert own_threads() - others
 
-    assert not own_threads()
+    assert not own_threads() - others
     assert list(temporary_folder.iterdir()) == []
 
 
 def own_threads():
-    return [thread for thread in threading.enumerate() if thread.name.startswith("pictory-sandbox")]
+    return {thread for thread in threading.enumerate() if thread.name.startswith("pictory-sandbox")}
 
 
 def test_a_rendering_that_fails_is_a_500_and_tried_again(monkeypatch, pictory_sandbox, client):

@@ -781,7 +781,7 @@ class OneWishOnePaidJob(RuleBasedStateMachine):
     def may_be_shared(self, job, one, other):
         """Tell a job of which no record was left that lists which lag show as if it were newer than it is."""
         owner, borrower = (one, other) if job.wish == one.number else (other, one)
-        was_over = any(moment >= job.ends_at for moment in borrower.intended_at)
+        was_over = any(moment >= job.ends_at for moment in (*borrower.intended_at, *owner.intended_at))
         return was_over or self.history_of(owner)[-1] != job.job_id
 
     @invariant()

@@ -23,7 +23,7 @@ from airflow_provider_pictory.submission.variables import (
 )
 from tests.submission.records import OTHER_PLACE, PLACE, a_fingerprint, an_intent
 from tests.support.bare_tasks import has_task_state
-from tests.support.dag_runs import a_dag
+from tests.support.dag_runs import a_dag, forget_submissions
 from tests.support.task_tries import Variables, VariablesWithoutNames, kept_in
 
 JOB_ID = "4a09edf9-d071-4847-bda5-8dea913d80fe"
@@ -359,16 +359,9 @@ def in_a_task(run_dag):
 @pytest.fixture
 def forget():
     """Take out of the database what tests have put there, this one and those before."""
-    from airflow import models, settings
-    from sqlalchemy import delete
-
-    def take_out():
-        with settings.engine.begin() as connection:
-            connection.execute(delete(models.Variable).where(models.Variable.key.like("pictory%")))
-
-    take_out()
+    forget_submissions()
     yield
-    take_out()
+    forget_submissions()
 
 
 def in_database():

@@ -73,6 +73,15 @@ class FinishedRun:
         return instance.xcom_pull(task_ids=task_id, key=key, map_indexes=map_index)
 
 
+def forget_submissions() -> None:
+    """Take out of the database what earlier tests have submitted."""
+    from airflow import models, settings
+    from sqlalchemy import delete
+
+    with settings.engine.begin() as connection:
+        connection.execute(delete(models.Variable).where(models.Variable.key.like("pictory%")))
+
+
 def a_dag(**default_args: Any) -> DAG:
     """
     Make a DAG of a new name, to be used in a ``with``.
