@@ -75,7 +75,7 @@ def test_what_runs_on_this_machine_is_asked_without_the_user_s_proxy(
 
 
 def test_a_second_ctrl_c_leaves_nothing_behind(local_programs, monkeypatch):
-    monkeypatch.setattr(local_programs, "SECONDS_TO_END", 1)
+    monkeypatch.setattr(local_programs, "SECONDS_TO_END", 20)
     again = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
 
     context = local_programs.child(sys.executable, "-c", STUBBORN)
