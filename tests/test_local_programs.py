@@ -74,6 +74,15 @@ def test_what_runs_on_this_machine_is_asked_without_the_user_s_proxy(
         assert bypassed == [True, True, False]
 
 
+@pytest.fixture
+def usual_ctrl_c():
+    """Let ctrl-C do what it does in a new process, whatever earlier tests of this one have set."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("usual_ctrl_c")
 def test_a_second_ctrl_c_leaves_nothing_behind(local_programs, monkeypatch):
     monkeypatch.setattr(local_programs, "SECONDS_TO_END", 20)
     again = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
