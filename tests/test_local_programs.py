@@ -79,7 +79,7 @@ def usual_ctrl_c():
     """Let ctrl-C do what it does in a new process, whatever earlier tests of this one have set."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
-    signal.signal(signal.SIGINT, before)
+    signal.signal(signal.SIGINT, before or signal.SIG_DFL)
 
 
 @pytest.mark.usefixtures("usual_ctrl_c")
