@@ -84,7 +84,7 @@ def usual_ctrl_c():
 
 @pytest.mark.usefixtures("usual_ctrl_c")
 def test_a_second_ctrl_c_leaves_nothing_behind(local_programs, monkeypatch):
-    monkeypatch.setattr(local_programs, "SECONDS_TO_END", 20)
+    monkeypatch.setattr(local_programs, "SECONDS_TO_END", 3)
     again = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
 
     context = local_programs.child(sys.executable, "-c", STUBBORN)
