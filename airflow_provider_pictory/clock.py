@@ -5,10 +5,17 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+
+class Moment(NamedTuple):
+    """A moment by both of a worker's clocks."""
+
+    date: datetime
+    monotonic: float
 
 
 @dataclass(frozen=True)
@@ -24,6 +31,15 @@ class Clock:
     now: Callable[[], datetime]
     monotonic: Callable[[], float]
     sleep: Callable[[float], None]
+
+    def moment(self) -> Moment:
+        """Return the present moment, to ask :meth:`seconds_since` about later."""
+        return Moment(self.now(), self.monotonic())
+
+    def seconds_since(self, moment: Moment) -> float:
+        """Return the seconds that have passed, by whichever clock shows more: a machine's sleep stops one."""
+        by_date = abs((self.now() - moment.date).total_seconds())
+        return max(self.monotonic() - moment.monotonic, by_date)
 
 
 # Looked up at each call, since a task's end or a test may replace what the time module holds.

@@ -15,6 +15,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_pictory import clock as clocks
 from airflow_provider_pictory.api import JobStatus, VideoJob, VideoRequest
+from airflow_provider_pictory.api.redaction import clean
 from airflow_provider_pictory.exceptions import (
     PictoryError,
     PictoryInvalidRequestError,
@@ -96,7 +97,7 @@ class Submitter:
         self._clock = clock or clocks.SYSTEM_CLOCK
         tidier = Tidier(context, self._store, hook=hook, log=log, clock=self._clock)
         self._recording = Recording(self._store, tidier, clock=self._clock, log=log)
-        self._read_at = float("-inf")
+        self._read_at = self._clock.moment()
         self.job_id: str | None = None
         self.is_under_way = False
         self._is_stopped = False
@@ -119,7 +120,7 @@ class Submitter:
         :raises PictoryError: as :meth:`PictoryHook.submit_video`.
         """
         record = self._store.read()
-        self._read_at = self._clock.monotonic()
+        self._read_at = self._clock.moment()
         fingerprint = self._fingerprint(request) if record is not None else None
         polled = poll_for_decision(
             record, self._attempt, self._policy, hook_of=self._hook_of, clock=self._clock
@@ -173,7 +174,7 @@ class Submitter:
         try:
             return find_task_state(self._context, self._store.place) == "restarting"
         except Exception as error:  # noqa: BLE001  (the task ends well whether or not this is known)
-            self._log.info("Whether this task was cleared while it ran isn't known: %r", error)
+            self._log.info("Whether this task was cleared while it ran isn't known: %s", clean(repr(error)))
             return False
 
     # What was submitted before
@@ -217,7 +218,7 @@ class Submitter:
     def _say_that_the_request_changed(self, job_id: str, request: VideoRequest | Exception) -> None:
         if isinstance(request, Exception) and not isinstance(request, PictoryInvalidRequestError):
             # What is paid for isn't lost because of it; a submission meets it again.
-            self._log.warning("What this task asks for now can't be found out: %r", request)
+            self._log.warning("What this task asks for now can't be found out: %s", clean(repr(request)))
         self._log.warning(
             "This task now asks for something else than job %s was submitted for. The job is kept since "
             "it is paid for; to have the other video, clear this task once the job has ended",
@@ -293,7 +294,7 @@ class Submitter:
     def _before_post(self, intents: Intents, time_limit: float) -> None:
         if self._is_stopped:
             raise PictoryError("This task is being killed; nothing was submitted")
-        if self._clock.monotonic() - self._read_at > FRESH:
+        if self._clock.seconds_since(self._read_at) > FRESH:
             self._store.insist_on_no_other_try()
         intents.write(time_limit)
         self.is_under_way = True

@@ -1035,6 +1035,37 @@ def test_a_job_deleted_before_its_video_was_seen_in_the_list_is_not_taken_for_on
 # Interruptions
 
 
+class OvertakenHook(PictoryHook):
+    """The worker is stopped right before its POST, for as long as something else takes."""
+
+    def __init__(self, meanwhile):
+        super().__init__()
+        self._meanwhile = meanwhile
+
+    def get_baseline(self):
+        baseline = super().get_baseline()
+        self._meanwhile()
+        return baseline
+
+
+@pytest.mark.parametrize("clocks", ["both", "date"], ids=["stopped process", "machine that slept"])
+def test_a_worker_that_was_stopped_submits_nothing_once_another_try_has_taken_over(
+    task, make_task, account, clock, monkeypatch, clocks
+):
+    another = make_task()
+    another.instance.retry()
+    if clocks == "date":
+        monkeypatch.setattr(clock, "monotonic", lambda: 0.0)
+
+    def take_over():
+        clock.now += 10 * MINUTE
+        another.run()
+
+    assert "taken over" in str(task.fails(PictoryRecordError, hook=OvertakenHook(take_over)))
+    assert job_ids(account) == [another.submission.job_id]
+    assert posts(account) == 1
+
+
 class InterruptedHook(PictoryHook):
     """Is interrupted while the response to its submission is on its way."""
 
