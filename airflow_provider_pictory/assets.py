@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import Asset
 
+from airflow_provider_pictory.api.redaction import clean
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -50,7 +52,7 @@ def describe_video(
                 events: Any = context["outlet_events"]
                 events[outlet].extra.update(extra)
             except Exception as error:  # noqa: BLE001  (see above)
-                log.warning("The event of %r can't say which video came: %r", outlet, error)
+                log.warning("The event of %r can't say which video came: %s", outlet, clean(repr(error)))
 
 
 def _asset_kinds() -> tuple[type, ...]:

@@ -15,6 +15,7 @@ from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
 
 from airflow_provider_pictory.api import InvalidRequestError, JobStatus
 from airflow_provider_pictory.api.checks import job_id as checked_job_id
+from airflow_provider_pictory.api.redaction import clean
 from airflow_provider_pictory.links.pictory import link_xcoms
 from airflow_provider_pictory.outcome import describe
 from airflow_provider_pictory.waiting.events import (
@@ -183,7 +184,7 @@ class VideoJobTaskTrigger(BaseTrigger):
             async with asyncio.timeout(LONGEST_EXCHANGE):
                 await self._push_links(None)
         except Exception as error:  # noqa: BLE001  (see above)
-            self.log.warning("This task has no buttons while it waits: %r", error)
+            self.log.warning("This task has no buttons while it waits: %s", clean(repr(error)))
 
     async def _push_links(self, video_url: str | None) -> None:
         from airflow.sdk.bases.xcom import BaseXCom
@@ -213,7 +214,9 @@ class VideoJobTaskTrigger(BaseTrigger):
                 await XCom.aset("job_id", job.job_id, **self._own_xcoms())
                 await self._push_links(job.url)
         except Exception as error:  # noqa: BLE001  (also of somebody's XCom backend)
-            self.log.warning("The result can't be pushed from the triggerer, a worker does it: %r", error)
+            self.log.warning(
+                "The result can't be pushed from the triggerer, a worker does it: %s", clean(repr(error))
+            )
             return False
         return True
 
