@@ -781,8 +781,14 @@ class OneWishOnePaidJob(RuleBasedStateMachine):
     def may_be_shared(self, job, one, other):
         """Tell a job of which no record was left that lists which lag show as if it were newer than it is."""
         owner, borrower = (one, other) if job.wish == one.number else (other, one)
-        was_over = any(moment >= job.ends_at for moment in (*borrower.intended_at, *owner.intended_at))
-        return was_over or self.history_of(owner)[-1] != job.job_id
+        was_over = any(moment >= job.ends_at for moment in borrower.intended_at)
+        return was_over or self.history_of(owner)[-1] != job.job_id or self.was_taken_anew(job, owner)
+
+    def was_taken_anew(self, job, owner):
+        """Tell a job that its own task found once more, for a submission after the job's end."""
+        entry = owner.last_entry
+        is_found = entry.get("is_claimed") and entry.get("job_id") == job.job_id
+        return bool(is_found) and owner.intended_at[-1] >= job.ends_at
 
     @invariant()
     def what_a_try_returned_stays_recorded_as_long_as_it_matters(self):
