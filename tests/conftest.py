@@ -162,6 +162,23 @@ def run_dag(airflow_database, capfd):
     return run
 
 
+@pytest.fixture
+def serve():
+    """Start servers that end with the test; takes what :class:`tests.support.loopback.Loopback` takes."""
+    from tests.support.loopback import Loopback
+
+    running = []
+
+    def start(*responses, **arguments):
+        server = Loopback(*responses, **arguments)
+        running.append(server)
+        return server.__enter__()
+
+    yield start
+    for server in running:
+        server.__exit__()
+
+
 @pytest.fixture(scope="session")
 def s3_server():
     """Start an S3 server on this machine, the only one, since Airflow keeps what a connection led to."""

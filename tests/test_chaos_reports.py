@@ -46,7 +46,12 @@ def kept(reports):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupted_run_keeps_what_it_said_and_ends_with_one(tmp_path, number):
     run = subprocess.Popen(
-        [sys.executable, "-c", RUN, str(tmp_path)], stdout=subprocess.PIPE, text=True, cwd=ROOT
+        [sys.executable, "-c", RUN, str(tmp_path)],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        # In a shell's background ctrl-C is ignored, and by all that is started there.
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),
     )
     assert run.stdout.readline() == "under way\n"
     run.send_signal(number)

@@ -76,7 +76,7 @@ def test_what_runs_on_this_machine_is_asked_without_the_user_s_proxy(
 
 @pytest.fixture
 def usual_ctrl_c():
-    """Let ctrl-C do what it does in a new process, whatever earlier tests of this one have set."""
+    """Let ctrl-C do what it usually does, also in a shell's background, where it is ignored."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before or signal.SIG_DFL)

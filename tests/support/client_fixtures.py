@@ -10,7 +10,6 @@ import pytest
 
 from tests.support.certificates import make_certificates
 from tests.support.clients import KEY, AsynchronousClient, SynchronousClient, assert_no_key
-from tests.support.loopback import Loopback
 
 PROXY_VARIABLES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 
@@ -37,21 +36,6 @@ def no_key_in_any_log(caplog, capfd):
             assert_no_key(repr(vars(record)))
     for text in capfd.readouterr():
         assert_no_key(text)
-
-
-@pytest.fixture
-def serve():
-    """Start servers that end with the test; takes what :class:`Loopback` takes."""
-    running = []
-
-    def start(*responses, **arguments):
-        server = Loopback(*responses, **arguments)
-        running.append(server)
-        return server.__enter__()
-
-    yield start
-    for server in running:
-        server.__exit__()
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ import pytest
 
 from airflow_provider_pictory.clock import Clock
 from tests.support.file_hosts import HEIGHT, SECONDS, WIDTH, gives
-from tests.support.loopback import Loopback
 from tests.support.pictory_words import submit
 
 
@@ -51,21 +50,6 @@ def no_surroundings(monkeypatch, tmp_path):
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "no-credentials"))
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "no-configuration"))
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-
-
-@pytest.fixture
-def serve():
-    """Start hosts that end with the test; takes what :class:`Loopback` takes."""
-    running = []
-
-    def start(*responses):
-        server = Loopback(*responses)
-        running.append(server)
-        return server.__enter__()
-
-    yield start
-    for server in running:
-        server.__exit__()
 
 
 @pytest.fixture
