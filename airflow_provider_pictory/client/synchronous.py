@@ -80,7 +80,8 @@ class Client:
 
         :param path: of the API.
         :param body: what to send.
-        :return: whatever came back, however large, since a response to a POST must not be lost to a limit.
+        :return: whatever came back, as much as is read of any call, since a response to a POST must not be
+            lost to a small limit.
         """
         session = self._session = synchronous_session(self.settings, self.headers)
         return self._send(session, "POST", path, body, LARGEST_LIST)
