@@ -116,7 +116,7 @@ class Reconciler:
             if isinstance(evidence, Undecidable):
                 raise self._unknown(evidence)
             if now >= give_up_at and not evidence.is_bounded:
-                raise self._unresolved(evidence)
+                raise self._still_pending(evidence)
             if now - reported_at >= PAUSE_BETWEEN_REPORTS:
                 reported_at = now
                 self._log.info("What became of the submission isn't known yet: %s", _named(evidence))
@@ -147,7 +147,7 @@ class Reconciler:
     def _gather(self) -> Evidence:
         now = self._clock.monotonic()
         try:
-            evidence = self._weigh(now)
+            evidence = self._conclude(now)
             if isinstance(evidence, NotSubmitted | Undecidable):
                 return self._confirmed(evidence, now)
             self._concluded_at = None
@@ -157,7 +157,7 @@ class Reconciler:
                 raise
             return Wait(f"the account can't be asked ({error})")
 
-    def _weigh(self, now: float) -> Evidence:
+    def _conclude(self, now: float) -> Evidence:
         is_settled = now >= self._settles_at
         lists = self._lists
         lists.refresh(now, skipped={*self._earlier, *self._owned})
@@ -262,7 +262,7 @@ class Reconciler:
             f"could pay twice. {ways_out(evidence.job_ids)}"
         )
 
-    def _unresolved(self, evidence: Wait) -> PictorySubmissionPendingError:
+    def _still_pending(self, evidence: Wait) -> PictorySubmissionPendingError:
         return PictorySubmissionPendingError(
             f"{self._what()} isn't known yet: {_named(evidence)}. Nothing was submitted again. A retry, or a "
             "clear of this task, looks on. " + (ways_out(evidence.job_ids) if evidence.job_ids else ""),
