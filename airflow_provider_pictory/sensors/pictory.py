@@ -6,6 +6,7 @@ Loaded whenever a DAG file is parsed, so whatever only a running task needs is i
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -21,7 +22,7 @@ from airflow.providers.common.compat.sdk import (
 from airflow_provider_pictory.arguments import checked_job_id, switch, switches, time_span
 from airflow_provider_pictory.links.pictory import OPERATOR_EXTRA_LINKS, push_links
 from airflow_provider_pictory.literals import is_of_a_file, is_plain_job_id, literals
-from airflow_provider_pictory.waiting.intervals import STEADY_PAUSE
+from airflow_provider_pictory.waiting.intervals import SHORTEST_ABSENCE, STEADY_PAUSE
 from airflow_provider_pictory.waiting.starting import start_trigger_args
 
 if TYPE_CHECKING:
@@ -37,6 +38,14 @@ if TYPE_CHECKING:
 
 SWITCHES = ("deferrable", "soft_fail", "never_fail", "silent_fail", "exponential_backoff")
 DEFAULT_TIMEOUT = 60 * 60.0
+
+
+class _DeadlineIsNear(Exception):
+    """Too little time is left to leave the worker: Airflow may fail a task that is back so soon."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(seconds)
+        self.seconds = seconds
 
 
 class VideoJobSensor(BaseSensorOperator):
@@ -175,7 +184,7 @@ class VideoJobSensor(BaseSensorOperator):
                 push_links(context.get("ti"))
             # In the base class, which doesn't know the other limit.
             self.timeout = min(self.timeout, max(0.0, (self._limit.deadline - began).total_seconds()))
-            return super().execute(context)  # type: ignore[no-any-return]
+            return self._poke_until_ended(context)
         except PictoryError as error:
             self._end(error)
         except AirflowSensorTimeout:
@@ -188,6 +197,14 @@ class VideoJobSensor(BaseSensorOperator):
                 self._end(skip.__cause__)
             is_alarm = isinstance(skip.__cause__, AirflowTaskTimeout)
             self._end(self._interrupted() if is_alarm else self._timed_out())
+
+    def _poke_until_ended(self, context: Context) -> dict[str, Any]:
+        try:
+            return super().execute(context)  # type: ignore[no-any-return]
+        except _DeadlineIsNear as rest:
+            time.sleep(rest.seconds)
+            self.mode, self.timeout = "poke", 0.0
+            return super().execute(context)  # type: ignore[no-any-return]
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Poll the job once; what a failed poll means is decided when the next one is planned."""
@@ -290,6 +307,8 @@ class VideoJobSensor(BaseSensorOperator):
         pause = self._watch.pause_after(self._seen) or 0.0
         if self.exponential_backoff:
             pause = float(super()._get_next_poke_interval(started_at, run_duration, poke_count))
+        if self.reschedule and self._watch.remaining < SHORTEST_ABSENCE:
+            raise _DeadlineIsNear(self._watch.remaining)
         if is_first:
             self._watch.announce(pause)
         return pause

@@ -16,7 +16,7 @@ from airflow_provider_pictory.waiting.events import (
     say_what_goes_on,
     wait_for_event,
 )
-from airflow_provider_pictory.waiting.intervals import first_poll_at
+from airflow_provider_pictory.waiting.intervals import SHORTEST_ABSENCE, first_poll_at
 from airflow_provider_pictory.waiting.starting import backstop_after
 
 if TYPE_CHECKING:
@@ -26,11 +26,6 @@ if TYPE_CHECKING:
 
     from airflow_provider_pictory.task_log import Logger
     from airflow_provider_pictory.waiting.limits import WaitLimit
-
-
-# Airflow takes seconds to notice the end of the worker that deferred a task. A task that is resumed before
-# may be failed for that, and retried (apache/airflow#67287 and #72716). No event is fired sooner, in seconds.
-SHORTEST_STAY = 10.0
 
 
 class VideoJobTrigger(BaseTrigger):
@@ -91,7 +86,7 @@ class VideoJobTrigger(BaseTrigger):
             log=self.log,
         )
         if not is_test:
-            await asyncio.sleep(started + SHORTEST_STAY - time.monotonic())
+            await asyncio.sleep(started + SHORTEST_ABSENCE - time.monotonic())
         if isinstance(outcome, Exception):
             yield TriggerEvent(inconclusive_event(self.job_id, outcome))
         else:

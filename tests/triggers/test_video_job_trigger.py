@@ -182,7 +182,7 @@ def test_when_it_is_cancelled_while_waiting_it_closes_its_session(busy_pictory):
 
 
 def test_in_a_triggerer_it_stays_until_airflow_has_noticed_the_end_of_the_worker(pictory, monkeypatch):
-    monkeypatch.setattr("airflow_provider_pictory.triggers.pictory.SHORTEST_STAY", 0.3)
+    monkeypatch.setattr("airflow_provider_pictory.triggers.pictory.SHORTEST_ABSENCE", 0.3)
     trigger = a_trigger(submit())
     trigger.task_instance = SimpleNamespace(task_id="wait")
 
