@@ -78,9 +78,11 @@ class RecordStore:
             ) from error
         records = [self._understood(text) for text in (*texts, *filter(None, [kept]))]
         last = max(records, key=lambda record: record.revision, default=None)
-        if last is not None and last.state is RecordState.INTENT:
-            # A try that crashed while it claimed a job didn't find out whether another task has it.
-            return last.but(job_id=None, accepted_at=None, is_claimed=False)
+        for record in records:
+            if last is not None and record.state is RecordState.INTENT and record.job_id is not None:
+                # A try that crashed while it claimed a job didn't find out whether another task has it, and
+                # another job may be this task's in the end.
+                last = self._withdraw(record, last)
         return last
 
     def write(self, record: SubmissionRecord) -> SubmissionRecord:
@@ -212,11 +214,7 @@ class RecordStore:
         others = self._other_owners(job_id)
         if not others:
             return self.write(claimed)
-        self._write_variable(intent)
-        try:
-            self._variables.withdraw(tentative)
-        except Exception as error:
-            raise self._unwritable(error) from error
+        self._withdraw(tentative, intent)
         return self._rank_among(others)
 
     def read_claims(self, job_ids: Iterable[str]) -> list[SubmissionRecord]:
@@ -234,6 +232,18 @@ class RecordStore:
 
     def _other_owners(self, job_id: str) -> set[str]:
         return self.claims([job_id]).owners(job_id) - {self.place.digest}
+
+    def _withdraw(self, claimed: SubmissionRecord, record: SubmissionRecord) -> SubmissionRecord:
+        """Take back a claim that hasn't become this task instance's job, and write the record without it."""
+        if record.state is RecordState.INTENT:
+            record = record.but(
+                job_id=None, accepted_at=None, is_claimed=False, revision=claimed.revision + 1
+            )
+        try:
+            self._variables.withdraw(claimed, record, self._description)
+        except Exception as error:
+            raise self._unwritable(error) from error
+        return record
 
     def _rank_among(self, others: set[str]) -> int:
         return sum(other < self.place.digest for other in others)

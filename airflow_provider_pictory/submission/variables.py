@@ -67,8 +67,8 @@ class RecordVariables(ABC):
         """Replace the record of a task instance."""
 
     @abstractmethod
-    def withdraw(self, claimed: SubmissionRecord) -> None:
-        """Take back a claim, once its task instance's record says nothing of the job any more."""
+    def withdraw(self, claimed: SubmissionRecord, intent: SubmissionRecord, description: str) -> None:
+        """Take back a claim, and write its task instance's record without it."""
 
     @abstractmethod
     def remove(self, record: SubmissionRecord) -> None:
@@ -148,8 +148,9 @@ class ListedVariables(RecordVariables):
     def _is_awaited(self, name: RecordName) -> bool:
         return bool(Claims(self.names()).undecided(name.prompt) - {name.place})
 
-    def withdraw(self, claimed: SubmissionRecord) -> None:
-        """Delete the claim, which has a name of its own."""
+    def withdraw(self, claimed: SubmissionRecord, intent: SubmissionRecord, description: str) -> None:
+        """Delete the claim, which has a name of its own, once the record is there without it."""
+        self.write(intent, description)
         self.remove(claimed)
 
     def remove(self, record: SubmissionRecord) -> None:
@@ -217,8 +218,12 @@ class NamedVariables(RecordVariables):
         Variable.set(f"{RECORD_PREFIX}{place}", text, description)
         self._known[place] = text
 
-    def withdraw(self, claimed: SubmissionRecord) -> None:
-        """Leave it as it is: another task has written its own in its place."""
+    def withdraw(self, claimed: SubmissionRecord, intent: SubmissionRecord, description: str) -> None:
+        """Delete the claim before the record forgets it, unless another task has written its own there."""
+        name = _claim_name(str(claimed.job_id))
+        if Variable.get(name, None) == claimed.place.digest:
+            Variable.delete(name)
+        self.write(intent, description)
 
     def remove(self, record: SubmissionRecord) -> None:
         """Delete record and claim."""

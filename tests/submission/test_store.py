@@ -415,10 +415,26 @@ def test_a_crash_while_claiming_leaves_an_intent_that_has_to_find_out_again(any_
     store.write = lambda record: crash() if record.job_id else write(record)
     with pytest.raises(KeyboardInterrupt):
         store.claim(intent, JOB_ID, a_clock()[0])
+    # Another task with its prompt is undecided, for which the jobs of others are kept track of.
+    other = store_of(None, OTHER_PLACE)
+    other.write(an_intent(place=OTHER_PLACE, now=NOW))
+
     left = store_of(None).read()
 
     assert (left.state, left.job_id, left.is_claimed) == (RecordState.INTENT, None, False)
-    assert claim(PLACE).job_id == JOB_ID
+    assert store_of(None).claims([JOB_ID]).owners(JOB_ID) == set(), "it may take another job in the end"
+    assert claim(PLACE, "older").job_id == "older"
+    assert claim(OTHER_PLACE).job_id == JOB_ID
+
+
+def test_a_claim_that_another_task_has_overwritten_is_left_to_it(any_variables):
+    mine, theirs = (an_intent(place=place, now=NOW) for place in (PLACE, OTHER_PLACE))
+    for intent in (mine, theirs):
+        claimed = intent.accepted(JOB_ID, NOW, is_claimed=True).but(state=RecordState.INTENT, revision=2)
+        store_of(None, intent.place)._write_variable(claimed)
+
+    assert store_of(None).read().job_id is None
+    assert store_of(None).claims([JOB_ID]).owners(JOB_ID) == {OTHER_PLACE.digest}
 
 
 def test_records_of_those_who_found_their_job_in_the_lists_can_be_read(any_variables):

@@ -189,9 +189,9 @@ def test_a_claim_is_withdrawn_though_an_identical_task_is_undecided(listed):
     variables = open_variables()
     intent = an_intent(now=NOW)
     claimed = intent.accepted(JOB_ID, NOW, is_claimed=True)
-    for record in (intent, claimed, intent):
+    for record in (intent, claimed):
         variables.write(record, "")
-    variables.withdraw(claimed)
+    variables.withdraw(claimed, intent, "")
 
     assert owners(JOB_ID) == set()
     assert find(PLACE) == [intent.as_json()]
