@@ -113,22 +113,22 @@ class DecoratedGenerateVideoOperator(DecoratedOperator, GenerateVideoOperator):
         self,
         context: Context,
         event: dict[str, Any] | None = None,
-        *args: Any,
         request_fields: dict[str, Any] | None = None,
-        **kwargs: Any,
+        **handed_through: Any,
     ) -> str:
         """
         Go on after the trigger, without the function.
 
         :param event: the trigger's.
         :param request_fields: what was asked for, handed through by the deferral to be shown in the UI.
+        :param handed_through: what else was.
         """
-        from airflow_provider_pictory.waiting.events import is_of_another_try
+        from airflow_provider_pictory.waiting.deferred_wait import DeferredWait
 
-        if request_fields and not is_of_another_try(context, kwargs.get("try_number")):
+        if request_fields and not DeferredWait.read(handed_through).is_of_another_try(context):
             self._show(request_fields)
         try:
-            return super().execute_complete(context, event, *args, **kwargs)
+            return super().execute_complete(context, event, **handed_through)
         except Exception as error:
             self._leave_a_retry_alone(context, error)
             raise

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
-from airflow.providers.common.compat.sdk import BaseOperator, TaskDeferred, conf
+from airflow.providers.common.compat.sdk import BaseOperator, conf
 
 from airflow_provider_pictory.arguments import refuse_wrong_rules, switch, switches, time_span
 from airflow_provider_pictory.links.pictory import OPERATOR_EXTRA_LINKS, push_links
@@ -226,7 +226,7 @@ class GenerateVideoOperator(BaseOperator):
             job = submitted.job
             if job is None and self.deferrable:
                 limit = wait_limit(self, timeout, began=began, is_deferred=True, task_instance=context["ti"])
-                self._defer(context, submitted.job_id, limit, poll_interval)
+                self._defer(context, submitted.job_id, limit)
             if job is None:
                 push_links(context["ti"])
                 job = submission.conclude(self._wait(submitted.job_id, timeout, poll_interval))
@@ -257,56 +257,33 @@ class GenerateVideoOperator(BaseOperator):
         return wait_for_job(self.hook, watch)
 
     def execute_complete(
-        self,
-        context: Context,
-        event: dict[str, Any] | None = None,
-        deadline: str | None = None,
-        inconclusive: int = 0,
-        job_id: str | None = None,
-        pictory_conn_id: str | None = None,
-        limit: str | None = None,
-        try_number: int | None = None,
+        self, context: Context, event: dict[str, Any] | None = None, **handed_through: Any
     ) -> str:
         """
         Go on after the trigger.
 
         :param event: the trigger's; checked before it is believed.
-        :param deadline: the moment when the wait ends, handed through by the deferral.
-        :param inconclusive: how many inconclusive events came before, handed through likewise.
-        :param job_id: of the submitted video, handed through likewise.
-        :param pictory_conn_id: of the connection it was submitted over, handed through likewise.
-        :param limit: whose deadline it is, ``timeout`` or ``execution_timeout``, handed through likewise.
-        :param try_number: of the try that deferred, handed through likewise.
+        :param handed_through: what a :class:`DeferredWait` is made of.
         """
-        from airflow_provider_pictory.waiting.events import is_of_another_try, job_after_event
-        from airflow_provider_pictory.waiting.limits import resumed_limit
+        from airflow_provider_pictory.waiting.deferred_wait import DeferredWait
 
         switches(self, SWITCHES)
-        if is_of_another_try(context, try_number):
-            self.log.info("This try was resumed with an event of try %s, so it starts anew", try_number)
+        wait = DeferredWait.read(handed_through)
+        if wait.is_of_another_try(context):
+            self.log.info("This try was resumed with an event of try %s, so it starts anew", wait.try_number)
             return self.execute(context)
-        self._use_connection(pictory_conn_id or self.pictory_conn_id)
+        self._use_connection(wait.pictory_conn_id or self.pictory_conn_id)
         submission = self._open_submission(context)
-        submission.job_id = job_id = job_id or context["ti"].xcom_pull(
+        submission.job_id = job_id = wait.job_id or context["ti"].xcom_pull(
             task_ids=self.task_id, key="job_id", map_indexes=context["ti"].map_index
         )
-        deadline = deadline or datetime.now(UTC).isoformat()
-        timeout = time_span(self.timeout, "timeout") or DEFAULT_TIMEOUT
-        ends = resumed_limit(self, timeout, limit, deadline)
+        limit = wait.limit_of(self, time_span(self.timeout, "timeout") or DEFAULT_TIMEOUT, event)
         try:
-            job = job_after_event(
-                event,
-                hook=self.hook,
-                job_id=job_id,
-                deadline=deadline,
-                advice=self._advice(ends),
-                inconclusive=inconclusive,
-                limit=ends,
+            job = wait.job_after(
+                event, hook=self.hook, job_id=job_id, limit=limit, advice=self._advice(limit)
             )
             if job is None:
-                self._defer(
-                    context, job_id, ends, time_span(self.poll_interval, "poll_interval"), inconclusive + 1
-                )
+                self._defer(context, job_id, limit, wait.inconclusive + 1)
             return self._finish(context, submission, submission.conclude(job))
         except Exception as error:
             self._say_what_goes_on(error)
@@ -315,7 +292,7 @@ class GenerateVideoOperator(BaseOperator):
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> str:
         """Take a last poll of the job also when Airflow itself gave up on the trigger."""
         from airflow_provider_pictory.submission.store import try_that_submitted
-        from airflow_provider_pictory.waiting.events import resume_arguments
+        from airflow_provider_pictory.waiting.deferred_wait import resume_arguments
 
         arguments = resume_arguments(next_method, next_kwargs, timeout=DEFAULT_TIMEOUT, log=self.log)
         if next_method == "__fail__":
@@ -325,23 +302,15 @@ class GenerateVideoOperator(BaseOperator):
 
     def on_kill(self) -> None:
         """Say what a killed task leaves behind, since there is no way to cancel it."""
+        from airflow_provider_pictory.submission.advice import after_kill
+
         submission = self._submission
         if submission is None:
             # Airflow 3 lets the task run on for seconds after the signal, through the imports for instance.
             self._is_being_killed = True
             return
         submission.stop()
-        if submission.job_id is not None:
-            self.log.warning(
-                "This task is being killed. Pictory has no way to cancel a job: job %s goes on and is paid "
-                "for, unless it has ended. Clearing this task picks it up while it runs",
-                submission.job_id,
-            )
-        elif submission.is_under_way:
-            self.log.warning(
-                "This task is being killed while it isn't known whether Pictory accepted its video, and "
-                "Pictory has no way to cancel a job; clearing this task finds out and picks it up"
-            )
+        after_kill(submission, self.log)
 
     def _use_connection(self, pictory_conn_id: str) -> None:
         """Go on over the connection that the job was submitted over, were another one set since."""
@@ -412,22 +381,11 @@ class GenerateVideoOperator(BaseOperator):
             )
 
     def _advice(self, limit: WaitLimit) -> str:
-        """Say how to go on after a wait that has ended before its job."""
-        if self.on_clear == "new":
-            return (
-                "A clear of this task submits and pays for another video, as on_clear='new' says; to go on "
-                f"waiting for this one, set it to 'auto' first, with a longer {limit.argument} if need be."
-            )
-        return limit.advice
+        from airflow_provider_pictory.submission.advice import after_wait
 
-    def _defer(
-        self,
-        context: Context,
-        job_id: str,
-        limit: WaitLimit,
-        poll_interval: float | None,
-        inconclusive: int = 0,
-    ) -> NoReturn:
+        return after_wait(self.on_clear, limit.argument) or limit.advice
+
+    def _defer(self, context: Context, job_id: str, limit: WaitLimit, inconclusive: int = 0) -> NoReturn:
         from airflow_provider_pictory.triggers.pictory import deferral
 
         arguments = deferral(
@@ -435,7 +393,7 @@ class GenerateVideoOperator(BaseOperator):
             job_id=job_id,
             pictory_conn_id=self.pictory_conn_id,
             limit=limit,
-            poll_interval=poll_interval,
+            poll_interval=time_span(self.poll_interval, "poll_interval"),
             log=self.log,
             inconclusive=inconclusive,
         )
@@ -466,22 +424,6 @@ class GenerateVideoOperator(BaseOperator):
         return job.job_id
 
     def _say_what_goes_on(self, error: Exception) -> None:
-        """Name the job that outlives an error which doesn't do so itself."""
-        from airflow_provider_pictory.exceptions import PictoryJobExpiredError, PictoryJobFailedError
+        from airflow_provider_pictory.submission.advice import after_error
 
-        job_id = self._submission.job_id if self._submission else None
-        if not job_id or isinstance(error, TaskDeferred):
-            return
-        if job_id not in str(error):
-            self.log.warning(
-                "Pictory job %s goes on and is paid for; a retry or a clear of this task goes on with it",
-                job_id,
-            )
-        elif (
-            isinstance(error, (PictoryJobExpiredError, PictoryJobFailedError)) and self.on_clear == "reattach"
-        ):
-            self.log.warning(
-                "A clear of this task goes on with job %s and submits no other, as on_clear='reattach' says; "
-                "set it to 'auto' first where another video is wanted",
-                job_id,
-            )
+        after_error(error, self._submission.job_id if self._submission else None, self.on_clear, self.log)

@@ -6,49 +6,35 @@ Loaded whenever a DAG file is parsed, so whatever only a running task needs is i
 
 from __future__ import annotations
 
-import time
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.providers.common.compat.sdk import (
-    AirflowFailException,
     AirflowSensorTimeout,
     AirflowSkipException,
-    BaseSensorOperator,
-    PokeReturnValue,
 )
 
 from airflow_provider_pictory.arguments import checked_job_id, switch, switches, time_span
 from airflow_provider_pictory.links.pictory import OPERATOR_EXTRA_LINKS, push_links
 from airflow_provider_pictory.literals import is_of_a_file, is_plain_job_id, literals
-from airflow_provider_pictory.waiting.intervals import SHORTEST_ABSENCE, STEADY_PAUSE
+from airflow_provider_pictory.waiting.intervals import STEADY_PAUSE
+from airflow_provider_pictory.waiting.poking import PokingSensor
 from airflow_provider_pictory.waiting.starting import start_trigger_args
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_pictory.api import VideoJob
     from airflow_provider_pictory.exceptions import PictoryError
-    from airflow_provider_pictory.hooks.pictory import PictoryHook
-    from airflow_provider_pictory.waiting.job_watch import JobWatch
     from airflow_provider_pictory.waiting.limits import WaitLimit
 
 SWITCHES = ("deferrable", "soft_fail", "never_fail", "silent_fail", "exponential_backoff")
 DEFAULT_TIMEOUT = 60 * 60.0
 
 
-class _DeadlineIsNear(Exception):
-    """Too little time is left to leave the worker: Airflow may fail a task that is back so soon."""
-
-    def __init__(self, seconds: float) -> None:
-        super().__init__(seconds)
-        self.seconds = seconds
-
-
-class VideoJobSensor(BaseSensorOperator):
+class VideoJobSensor(PokingSensor):
     """
     Wait until Pictory has finished a video.
 
@@ -126,9 +112,6 @@ class VideoJobSensor(BaseSensorOperator):
         self.deferrable = deferrable
         self.poll_interval = None if poke_interval is None else self.poke_interval
         self.video_url: str | None = None
-        self._seen: VideoJob | PictoryError | None = None
-        self._watch: JobWatch | None = None
-        self._limit: WaitLimit | None = None
         self._may_start_from_trigger = start_from_trigger
         if is_of_a_file(self, VideoJobSensor):
             self._refuse_wrong_literals()
@@ -150,13 +133,6 @@ class VideoJobSensor(BaseSensorOperator):
         self._returns_dag_result = value
         if value:
             self.start_from_trigger, self.start_trigger_args = False, None
-
-    @cached_property
-    def hook(self) -> PictoryHook:
-        """The hook of this sensor's connection."""
-        from airflow_provider_pictory.hooks.pictory import PictoryHook
-
-        return PictoryHook(self.pictory_conn_id)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Wait for the job, in the triggerer or here."""
@@ -198,72 +174,31 @@ class VideoJobSensor(BaseSensorOperator):
             is_alarm = isinstance(skip.__cause__, AirflowTaskTimeout)
             self._end(self._interrupted() if is_alarm else self._timed_out())
 
-    def _poke_until_ended(self, context: Context) -> dict[str, Any]:
-        try:
-            return super().execute(context)  # type: ignore[no-any-return]
-        except _DeadlineIsNear as rest:
-            time.sleep(rest.seconds)
-            self.mode, self.timeout = "poke", 0.0
-            return super().execute(context)  # type: ignore[no-any-return]
-
-    def poke(self, context: Context) -> PokeReturnValue:
-        """Poll the job once; what a failed poll means is decided when the next one is planned."""
-        from airflow_provider_pictory.exceptions import PictoryError
-        from airflow_provider_pictory.outcome import poll
-
-        self._seen = poll(self.hook, self.job_id)
-        if isinstance(self._seen, PictoryError) or not self._seen.has_ended:
-            return PokeReturnValue(is_done=False)
-        if self._watch is not None:
-            # For its line that trouble is over, since no further poll is planned.
-            self._watch.pause_after(self._seen)
-        return PokeReturnValue(is_done=True, xcom_value=self._result(context, self._seen))
-
     def execute_complete(
-        self,
-        context: Context,
-        event: dict[str, Any] | None = None,
-        deadline: str | None = None,
-        inconclusive: int = 0,
-        limit: str | None = None,
-        job_id: str | None = None,
-        try_number: int | None = None,
+        self, context: Context, event: dict[str, Any] | None = None, **handed_through: Any
     ) -> dict[str, Any]:
         """
         Go on after the trigger.
 
         :param event: the trigger's; checked before it is believed.
-        :param deadline: the moment when the wait ends, handed through by the deferral.
-        :param inconclusive: how many inconclusive events came before, handed through likewise.
-        :param limit: whose deadline it is, ``timeout`` or ``execution_timeout``, handed through likewise.
-        :param job_id: of the job that the event is about, handed through likewise.
-        :param try_number: of the try that deferred, handed through likewise.
+        :param handed_through: what a :class:`DeferredWait` is made of.
         """
         from airflow_provider_pictory.exceptions import PictoryError
-        from airflow_provider_pictory.waiting.events import deadline_of, is_of_another_try, job_after_event
-        from airflow_provider_pictory.waiting.limits import resumed_limit
+        from airflow_provider_pictory.waiting.deferred_wait import DeferredWait
 
         self._check_switches()
-        if is_of_another_try(context, try_number):
-            self.log.info("This try was resumed with an event of try %s, so it starts anew", try_number)
+        wait = DeferredWait.read(handed_through)
+        if wait.is_of_another_try(context):
+            self.log.info("This try was resumed with an event of try %s, so it starts anew", wait.try_number)
             return self.execute(context)
         try:
             self.job_id = checked_job_id(self.job_id)
-            if job_id not in (None, self.job_id):
-                self.log.info("This task now waits for job %s, no longer for %s", self.job_id, job_id)
-            deadline = deadline or deadline_of(event) or datetime.now(UTC).isoformat()
-            ends = resumed_limit(self, self.timeout, limit, deadline)
-            job = job_after_event(
-                event,
-                hook=self.hook,
-                job_id=self.job_id,
-                deadline=deadline,
-                advice=ends.advice,
-                inconclusive=inconclusive,
-                limit=ends,
-            )
+            if wait.job_id not in (None, self.job_id):
+                self.log.info("This task now waits for job %s, no longer for %s", self.job_id, wait.job_id)
+            limit = wait.limit_of(self, self.timeout, event)
+            job = wait.job_after(event, hook=self.hook, job_id=self.job_id, limit=limit)
             if job is None:
-                self._defer(context, ends, inconclusive + 1)
+                self._defer(context, limit, wait.inconclusive + 1)
             return self._result(context, job)
         except PictoryError as error:
             self._end(error)
@@ -272,46 +207,16 @@ class VideoJobSensor(BaseSensorOperator):
         self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context
     ) -> dict[str, Any]:
         """Take a last poll of the job also when Airflow itself gave up on the trigger."""
-        from airflow_provider_pictory.waiting.events import resume_arguments
+        from airflow_provider_pictory.waiting.deferred_wait import resume_arguments
 
         arguments = resume_arguments(next_method, next_kwargs, timeout=self.timeout, log=self.log)
         return self.execute_complete(context, **arguments)
 
     def on_kill(self) -> None:
         """Name the job that outlives this wait; also where Airflow ends it without asking us."""
-        self.log.warning(
-            "This wait for Pictory job %s is being ended. Pictory has no way to cancel a job: if it is "
-            "running, it goes on and is paid for. Clearing this task goes on waiting for it",
-            self.job_id,
-        )
+        from airflow_provider_pictory.waiting.events import say_what_goes_on
 
-    def _get_next_poke_interval(
-        self, started_at: datetime | float, run_duration: Callable[[], float], poke_count: int
-    ) -> float:
-        from airflow_provider_pictory.waiting.job_watch import JobWatch
-        from airflow_provider_pictory.waiting.limits import deadline_after
-
-        waited = run_duration()
-        is_first = self._watch is None
-        if self._watch is None:
-            self._watch = JobWatch(
-                self.job_id,
-                deadline=deadline_after(self.timeout - waited),
-                poll_interval=self.poll_interval,
-                log=self.log,
-                advice=self._limit.advice if self._limit else "",
-                waited=waited,
-                limit=self._limit,
-            )
-        assert self._seen is not None  # noqa: S101  (the base class pokes before it plans the next poke)
-        pause = self._watch.pause_after(self._seen) or 0.0
-        if self.exponential_backoff:
-            pause = float(super()._get_next_poke_interval(started_at, run_duration, poke_count))
-        if self.reschedule and self._watch.remaining < SHORTEST_ABSENCE:
-            raise _DeadlineIsNear(self._watch.remaining)
-        if is_first:
-            self._watch.announce(pause)
-        return pause
+        say_what_goes_on(self.job_id, self.log)
 
     def _poll_and_defer(self, context: Context, limit: WaitLimit) -> dict[str, Any]:
         """Wait in the triggerer, unless one poll here shows that there is nothing to wait for."""
@@ -383,21 +288,6 @@ class VideoJobSensor(BaseSensorOperator):
     def _check_switches(self) -> None:
         switches(self, SWITCHES)
         switch(self._may_start_from_trigger, "start_from_trigger")
-
-    def _timed_out(self) -> PictoryError:
-        from airflow_provider_pictory.exceptions import PictoryError
-        from airflow_provider_pictory.waiting.limits import timed_out
-
-        if isinstance(self._seen, PictoryError) and isinstance(self._seen, AirflowFailException):
-            return self._seen
-        return timed_out(self.job_id, self._seen, self._limit.advice if self._limit else "", self._limit)
-
-    def _interrupted(self) -> PictoryError:
-        """Return the error for a wait on a worker in the middle of which Airflow's own alarm went off."""
-        from airflow_provider_pictory.waiting.limits import resumed_limit
-
-        self._limit = resumed_limit(self, self.timeout, "execution_timeout", datetime.now(UTC).isoformat())
-        return self._timed_out()
 
     def _end(self, error: PictoryError) -> NoReturn:
         if self.never_fail:

@@ -14,18 +14,14 @@ from airflow_provider_pictory.api.redaction import clean
 from airflow_provider_pictory.exceptions import PictoryError, PictoryRedirectedError
 from airflow_provider_pictory.outcome import may_pass, poll, what_is_known
 from airflow_provider_pictory.waiting.job_watch import JobWatch
-from airflow_provider_pictory.waiting.limits import deadline_after, timed_out
+from airflow_provider_pictory.waiting.limits import timed_out
 from airflow_provider_pictory.waiting.poller import shared_poller
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
-
     from airflow_provider_pictory.hooks.pictory import PictoryHook
     from airflow_provider_pictory.task_log import Logger
     from airflow_provider_pictory.waiting.limits import WaitLimit
 
-# What Airflow 3 and 2 resume a task with when their own timeout of the deferral is over.
-TRIGGER_TIMEOUTS = ("Trigger timeout", "Trigger/execution timeout")
 # After so many inconclusive events while all is well on the worker, waiting on is no use.
 MOST_INCONCLUSIVE = 3
 
@@ -123,10 +119,9 @@ def job_after_event(
     *,
     hook: PictoryHook,
     job_id: str,
-    deadline: str,
+    limit: WaitLimit,
     advice: str,
     inconclusive: int = 0,
-    limit: WaitLimit | None = None,
 ) -> VideoJob | None:
     """
     Find out what became of the job that a task was resumed for.
@@ -134,10 +129,9 @@ def job_after_event(
     :param event: what the task was resumed with.
     :param hook: to ask once more when the event is inconclusive.
     :param job_id: of the job that the task waits for.
-    :param deadline: the trigger's.
+    :param limit: what ends the wait.
     :param advice: how to go on after a timeout, as a whole sentence.
     :param inconclusive: how many inconclusive events this wait had before this one.
-    :param limit: what the deadline comes from.
     :return: the job that has ended, or ``None`` when there is still something and time to wait for.
     :raises PictoryJobTimedOutError: the deadline has passed and the job hadn't ended.
     :raises PictoryExecutionTimeoutError: the same, and the deadline is the ``execution_timeout``'s.
@@ -149,7 +143,7 @@ def job_after_event(
     seen = poll(hook, job_id)
     if isinstance(seen, VideoJob) and seen.has_ended:
         return seen
-    if datetime.fromisoformat(deadline) <= datetime.now(UTC) and not isinstance(seen, AirflowFailException):
+    if limit.deadline <= datetime.now(UTC) and not isinstance(seen, AirflowFailException):
         raise timed_out(job_id, seen, advice, limit)
     is_first_redirect = (
         isinstance(seen, PictoryRedirectedError)
@@ -175,45 +169,3 @@ def deadline_of(event: object) -> str | None:
         return datetime.fromisoformat(deadline or "").astimezone(UTC).isoformat()
     except (ValueError, TypeError):
         return None
-
-
-def is_of_another_try(context: Context, try_number: int | None) -> bool:
-    """
-    Return whether a task was resumed with what another try of it left behind.
-
-    Airflow 3.0 keeps what a deferral left when a resumed task fails, so that a retry begins with the event of
-    the try before.
-
-    :param context: Airflow's of the running task.
-    :param try_number: of the try that deferred, where that is known.
-    """
-    present = getattr(context.get("ti"), "try_number", None)
-    return try_number is not None and present is not None and int(present) != int(try_number)
-
-
-def resume_arguments(
-    next_method: str, next_kwargs: dict[str, Any] | None, *, timeout: float, log: Logger
-) -> dict[str, Any]:
-    """
-    Return the arguments of ``execute_complete`` for whatever Airflow resumes a task with.
-
-    When Airflow itself gave up on the trigger, for instance on its own timeout, its base classes would end
-    the task without asking for the job, which may well have its video. So that is an inconclusive event.
-
-    :param next_method: ``execute_complete``, or ``__fail__`` when Airflow gave up.
-    :param next_kwargs: what Airflow hands over.
-    :param timeout: of the task, in seconds.
-    :param log: of the task.
-    """
-    if next_method != "__fail__":
-        return next_kwargs or {}
-    reason = str((next_kwargs or {}).get("error"))
-    log.warning("Airflow ended the wait in the triggerer: %s", reason)
-    if reason in TRIGGER_TIMEOUTS:
-        return {}
-    # Time may be left, but how much isn't known here any more.
-    return {
-        "event": {"message": reason},
-        "deadline": deadline_after(timeout).isoformat(),
-        "inconclusive": MOST_INCONCLUSIVE,
-    }

@@ -19,8 +19,8 @@ FIRST_POLL = 40.0
 FIRST_PAUSE = 30.0
 STEADY_PAUSE = 15.0
 JITTER = 0.1
-# Airflow takes seconds to notice the end of the worker that a task left. A task that is due again before may be
-# failed for that, and retried (apache/airflow#67287 and #72716), so none is away for less, in seconds.
+# Airflow takes seconds to notice the end of the worker that a task left. A task that is due again before may
+# be failed for that, and retried (apache/airflow#67287 and #72716), so none is away for less, in seconds.
 SHORTEST_ABSENCE = 10.0
 
 

@@ -623,7 +623,6 @@ class OneWishOnePaidJob(RuleBasedStateMachine):
         if wish.is_running:
             return None
         instance = wish.instance
-        former = self.entry_of(wish).get("state")
         if wish.airflow_state in ("success", "failed") and how in ("retry", "again"):
             # Then Airflow does nothing by itself.
             how = "clear"
@@ -646,6 +645,8 @@ class OneWishOnePaidJob(RuleBasedStateMachine):
         )
         wish.forgotten |= set(wish.returned) - set(self.recorded_of(wish))
         a_try = Try(self, wish, plan)
+        # Airflow 3.4 has deleted by now what it does at a clear.
+        former = self.entry_of(wish).get("state")
         a_try.was_delivered = former == "delivered" or (not former and bool(wish.returned))
         if self.has_task_state:
             # Airflow 3 tells a try what the one before it has pushed, and deletes it.

@@ -22,6 +22,7 @@ from airflow_provider_pictory.waiting.events import (
     job_after_event,
     read_event,
 )
+from airflow_provider_pictory.waiting.limits import WaitLimit
 from tests.support.pictory_words import JOB, count, submit
 
 ID = "4a09edf9-d071-4847-bda5-8dea913d80fe"
@@ -126,8 +127,9 @@ def test_an_event_with_one_field_changed_is_believed_only_as_a_whole_and_sound(f
 
 def after(event, job_id, deadline=SOON):
     hook = PictoryHook()
+    limit = WaitLimit("timeout", 60.0, datetime.fromisoformat(deadline))
     try:
-        return job_after_event(event, hook=hook, job_id=job_id, deadline=deadline, advice="Go on so.")
+        return job_after_event(event, hook=hook, job_id=job_id, limit=limit, advice="Go on so.")
     finally:
         hook.close()
 
