@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.crashes import Report, conclude
+from tests.chaos.plan import Clip
 from tests.chaos.reports import RunReport
 from tests.chaos.verdict import End, Judgement, Outcome
-from tests.chaos.wishes import Wish
 
 ROOT = Path(__file__).parents[1]
 
@@ -100,11 +100,11 @@ def test_an_error_is_in_the_report(tmp_path):
 )
 def test_a_single_request_that_does_not_end_well_is_a_failure(tmp_path, outcome, most_refused, status):
     end = End("failed", None, None, "", tries=1, clears=0, seconds=1.0)
-    judgement = Judgement(Wish(1, "random", "A paper boat"), end, outcome, "several jobs")
+    judgement = Judgement(Clip(1, "random", "A paper boat"), end, outcome, "several jobs")
 
     with RunReport("crashes", 7, tmp_path) as run_report:
         conclude(Report([judgement], [], [], kills=1, seconds=60.0), run_report, most_refused)
 
     _, document, text = kept(tmp_path)
     assert run_report.exit_status == document["exit_status"] == status
-    assert "crashes: 1 wishes, 1 kills" in text
+    assert "crashes: 1 clips, 1 kills" in text

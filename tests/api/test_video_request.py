@@ -364,7 +364,7 @@ def test_a_request_cannot_be_changed():
         VideoRequest(PROMPT).prompt = "another"
 
 
-def test_equal_wishes_are_equal_and_copies_too():
+def test_equal_requests_are_equal_and_copies_too():
     request = VideoRequest(PROMPT, "veo3.1", duration="4s", reference_image_urls=json.dumps([IMAGE]))
 
     assert request == VideoRequest(f" {PROMPT} ", VideoModel.VEO_3_1, "16:9", 4.0, None, "", [IMAGE])

@@ -1,5 +1,5 @@
 """
-Crash points: where a task process kills itself, once for each kill that its wish's plan asks for.
+Crash points: where a task process kills itself, once for each kill that its clip's plan asks for.
 
 Copied beside the DAG file into the DAGs folder and run in the processes of tasks; nothing in the package
 knows about it. Importing it wraps the methods between which a crash can fall. A kill is written down before
@@ -41,8 +41,8 @@ LONGEST_WAIT_FOR_GATEWAY = 30.0
 INTENDED = {"intended", "intent"}
 
 
-class CurrentWish:
-    """The wish whose task this process runs, and the kills that its plan has for it."""
+class CurrentClip:
+    """The clip whose task this process runs, and the kills that its plan has for it."""
 
     number = -1
     try_number = 0
@@ -52,9 +52,9 @@ class CurrentWish:
     def take(cls, context: Any) -> None:
         """Read the plan from the run's conf."""
         task_instance = context["ti"]
-        wish = context["dag_run"].conf["wishes"][max(task_instance.map_index, 0)]
-        cls.number = wish["number"]
-        cls.kills = tuple(wish["kills"])
+        clip = context["dag_run"].conf["clips"][max(task_instance.map_index, 0)]
+        cls.number = clip["number"]
+        cls.kills = tuple(clip["kills"])
         cls.try_number = task_instance.try_number
 
     @classmethod
@@ -73,7 +73,7 @@ class CurrentWish:
 
 def reach(point: str) -> None:
     """Come to a point, and no further if a kill is due there."""
-    if kill := CurrentWish.claim(point):
+    if kill := CurrentClip.claim(point):
         die(kill)
 
 
@@ -121,9 +121,9 @@ def _wrapped(cls: type, name: str) -> Any:
 
 @_wrapped(GenerateVideoOperator, "execute")
 def _execute(former: Any, self: Any, context: Any, *args: Any, **kwargs: Any) -> Any:
-    CurrentWish.take(context)
+    CurrentClip.take(context)
     _watch_xcom(type(context["ti"]))
-    if HAS_LEDGER and (store := context.get("task_state_store")) is not None:
+    if (store := context.get("task_state_store")) is not None:
         _watch_writes(type(store))
     result = former(self, context, *args, **kwargs)
     reach("after-success")
@@ -134,7 +134,7 @@ def _execute(former: Any, self: Any, context: Any, *args: Any, **kwargs: Any) ->
 def _resume_execution(
     former: Any, self: Any, next_method: str, next_kwargs: Any, context: Any, *args: Any
 ) -> Any:
-    CurrentWish.take(context)
+    CurrentClip.take(context)
     reach("while-resuming")
     result = former(self, next_method, next_kwargs, context, *args)
     reach("after-success")
@@ -149,22 +149,17 @@ def _defer(former: Any, self: Any, **kwargs: Any) -> None:
 
 @_wrapped(PictoryHook, "submit_video")
 def _submit_video(former: Any, self: Any, *args: Any, **kwargs: Any) -> Any:
-    if not HAS_LEDGER:
-        reach("before-intent")
-        reach("after-intent")
     job_id = former(self, *args, **kwargs)
     reach("after-response")
-    if not HAS_LEDGER:
-        reach("after-ledger")
     return job_id
 
 
 @_wrapped(requests.adapters.HTTPAdapter, "send")
 def _send(former: Any, self: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
-    if request.method == "POST" and request.url.endswith(SUBMIT_PATH) and CurrentWish.number >= 0:
-        request.headers["X-Wish"] = str(CurrentWish.number)
+    if request.method == "POST" and request.url.endswith(SUBMIT_PATH) and CurrentClip.number >= 0:
+        request.headers["X-Clip"] = str(CurrentClip.number)
         for point in (*IN_FLIGHT, *IN_FLIGHT_ALIVE):
-            if kill := CurrentWish.claim(point):
+            if kill := CurrentClip.claim(point):
                 request.headers["X-Mishap"] = point
                 request.headers["X-Mark"] = kill["mark"]
                 if point in IN_FLIGHT:
@@ -216,7 +211,7 @@ def _watch_writes(cls: type) -> None:
         if states & INTENDED:
             reach("after-intent")
         if "accepted" in states:
-            reach("after-ledger")
+            reach("after-record")
         return result
 
     cls.set = write if is_method else staticmethod(write)  # type: ignore[attr-defined]
@@ -231,7 +226,5 @@ def _shorten_settling() -> None:
         reconcile.PAUSE_BETWEEN_POLLS = float(seconds) / 4
 
 
-HAS_LEDGER = "on_clear" in inspect.signature(GenerateVideoOperator.__init__).parameters
-if HAS_LEDGER:
-    _watch_writes(Variable)
-    _shorten_settling()
+_watch_writes(Variable)
+_shorten_settling()

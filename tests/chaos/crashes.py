@@ -1,9 +1,9 @@
 """
-Wishes for videos on a real Airflow whose tasks are killed wherever it could hurt: each is paid for once.
+Clips for videos on a real Airflow whose tasks are killed wherever it could hurt: each is paid for once.
 
 One Airflow runs them all at once, with one busy account: other clients' jobs, lagging lists, identical
 prompts. First each named point in each mode, with retries and with somebody who clears what failed; then
-wishes with random kills. The last lines are the summary and where the report is kept; the exit status says
+clips with random kills. The last lines are the summary and where the report is kept; the exit status says
 whether all is right.
 """
 
@@ -27,24 +27,24 @@ from cryptography.fernet import Fernet, InvalidToken
 
 from airflow_provider_pictory.sandbox.background import PictorySandbox
 from tests.chaos.gateway import Gateway
-from tests.chaos.reports import RunReport, say
-from tests.chaos.verdict import End, Judgement, Outcome, judge, nobodys_jobs, table
-from tests.chaos.wishes import (
+from tests.chaos.plan import (
     MISHAPS,
+    Clip,
     Order,
     Plan,
-    Wish,
-    add_random_wishes,
+    add_random_clips,
     short_plan,
     table_plan,
 )
+from tests.chaos.reports import RunReport, say
+from tests.chaos.verdict import End, Judgement, Outcome, judge, nobodys_jobs, table
 from tests.e2e.real_airflow import RealAirflow
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 HERE = Path(__file__).parent
-DAG_FILES = [HERE / "crash_points.py", HERE / "dags/crash_wishes.py", HERE / "dags/.airflowignore"]
+DAG_FILES = [HERE / "crash_points.py", HERE / "dags/crash_runs.py", HERE / "dags/.airflowignore"]
 
 PAUSE = 1.0
 PAUSE_BETWEEN_LINES = 30.0
@@ -87,7 +87,7 @@ class Progress:
 
     :param order: what was ordered.
     :param has_ended: whether it has ended for good.
-    :param clears: how often somebody cleared each of its wishes.
+    :param clears: how often somebody cleared each of its clips.
     :param event_done: whether the harness has done to it what it shall.
     """
 
@@ -102,12 +102,12 @@ class Report:
     """
     All that came out.
 
-    :param judgements: of all wishes.
-    :param nobodys: paid jobs that no wish submitted.
+    :param judgements: of all clips.
+    :param nobodys: paid jobs that no clip submitted.
     :param problems: what else is wrong, in words.
     :param kills: how many kills happened.
     :param seconds: how long it all took.
-    :param most_refused: the share of wishes that may be refused.
+    :param most_refused: the share of clips that may be refused.
     """
 
     judgements: list[Judgement]
@@ -118,7 +118,7 @@ class Report:
     most_refused: float = 0.0
 
     def count(self, outcome: Outcome) -> int:
-        """Count the wishes with an outcome."""
+        """Count the clips with an outcome."""
         return sum(judgement.outcome is outcome for judgement in self.judgements)
 
     @property
@@ -139,23 +139,23 @@ class Report:
         lines = table(self.judgements)
         for judgement in self.judgements:
             if judgement.outcome is not Outcome.ONCE:
-                wish = judgement.wish
+                clip = judgement.clip
                 kills = "killed " + (", ".join(judgement.happened) or "nowhere")
                 lines.append(
-                    f"{judgement.outcome}: wish {wish.number} ({wish.row}), {kills}: {judgement.reason}"
+                    f"{judgement.outcome}: clip {clip.number} ({clip.row}), {kills}: {judgement.reason}"
                 )
         unreached = Counter(point for judgement in self.judgements for point in judgement.unreached)
         if unreached:
             never = ", ".join(f"{point} {count}" for point, count in sorted(unreached.items()))
-            lines.append(f"planned kills at points that their wishes never came to: {never}")
+            lines.append(f"planned kills at points that their clips never came to: {never}")
         lines += [f"problem: {problem}" for problem in self.problems]
         lines += [f"lost: job {job_id} belongs to nobody" for job_id in self.nobodys]
-        wishes, refused = len(self.judgements), self.count(Outcome.REFUSED)
+        clips, refused = len(self.judgements), self.count(Outcome.REFUSED)
         wrong = self.count(Outcome.WRONG) + len(self.problems)
         lines.append(
-            f"crashes: {wishes} wishes, {self.kills} kills, {self.count(Outcome.TWICE)} paid twice, "
+            f"crashes: {clips} clips, {self.kills} kills, {self.count(Outcome.TWICE)} paid twice, "
             f"{self.count(Outcome.LOST) + len(self.nobodys)} lost, {refused} refused "
-            f"({refused / max(wishes, 1):.1%}), {f'{wrong} otherwise wrong, ' if wrong else ''}"
+            f"({refused / max(clips, 1):.1%}), {f'{wrong} otherwise wrong, ' if wrong else ''}"
             f"{self.seconds / 60:.0f} min"
         )
         return lines
@@ -251,7 +251,7 @@ class Harness:
         deadline = time.monotonic() + self._times.limit
         said_at = time.monotonic()
         while (open_runs := self._open_runs()) and time.monotonic() < deadline:
-            self._airflow.require_components("While wishes were under way")
+            self._airflow.require_components("While clips were under way")
             try:
                 self._step(open_runs)
             except (requests.RequestException, AssertionError) as error:
@@ -266,9 +266,9 @@ class Harness:
         """Hold what was paid against what came out."""
         happened = self._happened()
         ends = [
-            (wish, self._end_of(progress, wish))
+            (clip, self._end_of(progress, clip))
             for progress in self._runs.values()
-            for wish in progress.order.wishes
+            for clip in progress.order.clips
         ]
         problems = [
             f"run {run_id} of {run.order.dag_id} has not ended"
@@ -285,9 +285,9 @@ class Harness:
         claimed = {path.name for path in (self._folder / "claimed").iterdir()}
         problems += [f"kill {mark} was due but did not happen" for mark in sorted(claimed - happened)]
         problems += [
-            f"wish {judgement.wish.number} never came to {judgement.unreached[0]}"
+            f"clip {judgement.clip.number} never came to {judgement.unreached[0]}"
             for judgement in judgements
-            if judgement.unreached and not judgement.wish.row.startswith("random")
+            if judgement.unreached and not judgement.clip.row.startswith("random")
         ]
         kills = sum(mark.split(".")[2] not in MISHAPS for mark in happened) + self.deaths
         nobodys = nobodys_jobs(self._gateway.submissions, jobs)
@@ -303,15 +303,15 @@ class Harness:
             nobodys=report.nobodys,
             kills=report.kills,
             seconds=round(report.seconds),
-            wishes=[_described(judgement) for judgement in report.judgements],
+            clips=[_described(judgement) for judgement in report.judgements],
         )
         run_report.write("requests.log", "".join(f"{line}\n" for line in self._gateway.requests))
-        bad = {it.wish.prompt for it in report.judgements if it.outcome is not Outcome.ONCE or it.unreached}
+        bad = {it.clip.prompt for it in report.judgements if it.outcome is not Outcome.ONCE or it.unreached}
         open_runs = set(self._open_runs())
         kept_runs = [
             run
             for run in self._runs.values()
-            if run.order.run_id in open_runs or any(wish.prompt in bad for wish in run.order.wishes)
+            if run.order.run_id in open_runs or any(clip.prompt in bad for clip in run.order.clips)
         ]
         if not kept_runs and report.has_passed:
             return
@@ -324,15 +324,15 @@ class Harness:
             name = f"{order.run_id}-{order.dag_id}"
             logs = self._airflow.home / "logs" / f"dag_id={order.dag_id}" / f"run_id={order.run_id}"
             run_report.copy(logs, f"{name}/logs")
-            prompts = {wish.prompt for wish in order.wishes}
-            numbers = {wish.number for wish in order.wishes}
+            prompts = {clip.prompt for clip in order.clips}
+            numbers = {clip.number for clip in order.clips}
             own_jobs = [job for job in jobs if job["prompt"] in prompts]
             job_ids = [job["job_id"] for job in own_jobs]
             run_report.write(
                 f"{name}/account.json",
                 {
                     "order": asdict(order),
-                    "submissions": [asdict(it) for it in self._gateway.submissions if it.wish in numbers],
+                    "submissions": [asdict(it) for it in self._gateway.submissions if it.clip in numbers],
                     "jobs": own_jobs,
                     "records": [
                         it
@@ -403,14 +403,14 @@ class Harness:
         """Clear what failed, as people do, unless its error says that somebody has to decide something."""
         order = progress.order
         to_clear: list[object] = []
-        for wish in order.wishes:
-            index = order.map_index(wish)
+        for clip in order.clips:
+            index = order.map_index(clip)
             state, try_number = generating.get(index, (None, 0))
-            if state == "success" or progress.clears[wish.number] >= len(wish.kills) + MORE_CLEARS:
+            if state == "success" or progress.clears[clip.number] >= len(clip.kills) + MORE_CLEARS:
                 continue
             if REFUSAL in self._log_of(order, index, try_number):
                 continue
-            progress.clears[wish.number] += 1
+            progress.clears[clip.number] += 1
             to_clear.append(["generate", index] if order.is_mapped else "generate")
         waiting_failed = self._airflow.query(
             f"SELECT 1 FROM task_instance WHERE run_id = '{order.run_id}' AND task_id != 'generate' "
@@ -426,12 +426,12 @@ class Harness:
 
     def _do_event(self, progress: Progress, generating: dict[int, tuple[str | None, int]]) -> None:
         order = progress.order
-        wish = order.wishes[0]
+        clip = order.clips[0]
         state, _ = generating.get(-1, (None, 0))
-        has_job = any(it.wish == wish.number and it.job_id for it in self._gateway.submissions)
+        has_job = any(it.clip == clip.number and it.job_id for it in self._gateway.submissions)
         event = str(order.event)
         if event == "cleared-in-flight":
-            is_due = (self._folder / "signals" / wish.mark(0)).exists()
+            is_due = (self._folder / "signals" / clip.mark(0)).exists()
         elif event == "triggerer-killed":
             return
         else:
@@ -450,7 +450,7 @@ class Harness:
             self._airflow.mark_failed(order.dag_id, order.run_id, "generate")
         progress.event_done = True
         if event == "cleared-in-flight":
-            (self._folder / "cleared" / wish.mark(0)).touch()
+            (self._folder / "cleared" / clip.mark(0)).touch()
 
     def _clear_in_flight(self) -> None:
         for progress in self._runs.values():
@@ -489,9 +489,9 @@ class Harness:
         file = folder / f"attempt={try_number}.log"
         return file.read_text(errors="replace") if file.exists() else ""
 
-    def _end_of(self, progress: Progress, wish: Wish) -> End:
+    def _end_of(self, progress: Progress, clip: Clip) -> End:
         order = progress.order
-        index = order.map_index(wish)
+        index = order.map_index(clip)
         found = self._airflow.query(
             "SELECT state, try_number FROM task_instance WHERE task_id = 'generate' "
             f"AND run_id = '{order.run_id}' AND map_index = {index}"
@@ -517,7 +517,7 @@ class Harness:
             video_id=video.get("job_id"),
             error=self._log_of(order, index, try_number),
             tries=try_number,
-            clears=progress.clears[wish.number],
+            clears=progress.clears[clip.number],
             seconds=self._seconds_of(order),
         )
 
@@ -548,7 +548,7 @@ def _described(judgement: Judgement) -> dict[str, Any]:
     end = asdict(judgement.end)
     del end["error"]
     return {
-        **asdict(judgement.wish),
+        **asdict(judgement.clip),
         "outcome": str(judgement.outcome),
         "reason": judgement.reason,
         "happened": judgement.happened,
@@ -589,16 +589,16 @@ def run_short(home: Path, seed: int = 7, run_report: RunReport | None = None) ->
 
 
 def run_long(home: Path, seed: int, count: int, run_report: RunReport | None = None) -> Report:
-    """Run the table of points, then wishes with random kills."""
+    """Run the table of points, then clips with random kills."""
     started, plan = time.monotonic(), table_plan()
     with Harness(home, LONG, twin_rate=0.02, seed=seed) as harness:
         say(f"Airflow is up after {time.monotonic() - started:.0f} s")
 
         def steps() -> None:
-            say(f"{len(plan.wishes)} wishes, one kill each at a named point")
+            say(f"{len(plan.clips)} clips, one kill each at a named point")
             harness.run(plan.orders)
-            orders = add_random_wishes(plan, count, seed)
-            say(f"{sum(len(order.wishes) for order in orders)} wishes with random kills")
+            orders = add_random_clips(plan, count, seed)
+            say(f"{sum(len(order.clips) for order in orders)} clips with random kills")
             harness.run(orders)
 
         return see_through(harness, plan, steps, run_report)
@@ -616,7 +616,7 @@ def main() -> int:
     """Run the crashes and give the exit status."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--short", action="store_true", help="a selection, in less than three minutes")
-    parser.add_argument("--wishes", type=int, default=160, help="how many wishes have random kills")
+    parser.add_argument("--clips", type=int, default=160, help="how many clips have random kills")
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
     parser.add_argument("--home", type=Path, help="an empty folder that is kept, with all logs")
     parser.add_argument("--most-refused", type=float, default=0.0, help="the share that may be refused: 0.02")
@@ -630,7 +630,7 @@ def main() -> int:
         if arguments.short:
             report = run_short(home, arguments.seed, run_report)
         else:
-            report = run_long(home, arguments.seed, arguments.wishes, run_report)
+            report = run_long(home, arguments.seed, arguments.clips, run_report)
         conclude(report, run_report, arguments.most_refused)
     return run_report.exit_status
 

@@ -1,5 +1,5 @@
 """
-The kills around the paid POST on Airflow 2.11, where the ledger is a Variable.
+The kills around the paid POST on Airflow 2.11, where the record is a Variable.
 
 Run with that environment's Python. The last lines are the summary and where the report is kept; the exit
 status says whether all is right.
@@ -17,8 +17,8 @@ from pathlib import Path
 
 from tests.chaos.crashes import SHORT, Harness, Report, conclude, see_through
 from tests.chaos.oldest_airflow import OldestAirflow
+from tests.chaos.plan import Plan
 from tests.chaos.reports import RunReport, say
-from tests.chaos.wishes import Plan
 
 # A task takes seconds to start here, and each reads and writes the one SQLite file.
 TIMES = replace(SHORT, heartbeat=15, limit=200)
@@ -38,7 +38,7 @@ def oldest_plan() -> Plan:
         ("in-flight-created", "submit", "clear"),
         ("after-response", "worker", "retry"),
         ("after-response", "deferred", "clear"),
-        ("after-ledger", "submit", "retry"),
+        ("after-record", "submit", "retry"),
         ("response-dropped", "deferred", "clear"),
     ):
         plan.at_point(point, mode, recovery)

@@ -1,8 +1,8 @@
 """
 What stands in front of the service, as a network does, and hurts single submissions as their headers ask.
 
-The sandbox's own faults befall requests by chance; here a request is held, lost or delayed for one wish
-alone, and a file tells the task, or the harness, that the right moment has come. It also knows which wish
+The sandbox's own faults befall requests by chance; here a request is held, lost or delayed for one clip
+alone, and a file tells the task, or the harness, that the right moment has come. It also knows which clip
 each submission was for, which the service can't.
 """
 
@@ -32,13 +32,13 @@ class Submission:
     """
     A paid POST that arrived.
 
-    :param wish: the number of the wish that it was sent for.
+    :param clip: the number of the clip that it was sent for.
     :param mishap: what its headers asked for, empty for nothing.
     :param moment: when it arrived.
     :param job_id: of the job that was made of it, if any.
     """
 
-    wish: int
+    clip: int
     mishap: str
     moment: float
     job_id: str | None = None
@@ -104,7 +104,7 @@ class Gateway:
         if request.method != "POST" or not request.path.endswith(SUBMIT_PATH):
             return await self._pass_on(request, body)
         mishap = request.headers.get("X-Mishap", "")
-        submission = Submission(int(request.headers.get("X-Wish", -1)), mishap, time.time())
+        submission = Submission(int(request.headers.get("X-Clip", -1)), mishap, time.time())
         self.submissions.append(submission)
         if mishap == "in-flight-lost":
             self._signal(request)
@@ -165,7 +165,7 @@ class Gateway:
 
 
 def _headers_of_ours(request: web.Request) -> str:
-    names = ("X-Wish", "X-Mishap", "X-Mark")
+    names = ("X-Clip", "X-Mishap", "X-Mark")
     return " ".join(f"{name}={request.headers[name]}" for name in names if name in request.headers)
 
 

@@ -9,7 +9,7 @@ from tests.chaos.crashes import run_short
 pytestmark = pytest.mark.end_to_end
 
 
-def test_wishes_whose_tasks_are_killed_are_paid_for_once(tmp_path):
+def test_clips_whose_tasks_are_killed_are_paid_for_once(tmp_path):
     report = run_short(tmp_path)
 
     assert report.has_passed, "\n".join(report.lines)

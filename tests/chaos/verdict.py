@@ -1,4 +1,4 @@
-"""The verdict: what the service was paid for, held against what each wish got."""
+"""The verdict: what the service was paid for, held against what each clip got."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from tests.chaos.gateway import Submission
-    from tests.chaos.wishes import Wish
+    from tests.chaos.plan import Clip
 
 
 class Outcome(StrEnum):
-    """What became of a wish."""
+    """What became of a clip."""
 
     ONCE = "paid once"
     TWICE = "paid twice"
@@ -30,7 +30,7 @@ class Outcome(StrEnum):
 @dataclass
 class End:
     """
-    How a wish's task ended, as Airflow tells it.
+    How a clip's task ended, as Airflow tells it.
 
     :param state: of the task instance.
     :param job_id: what it returned, or pushed last.
@@ -53,9 +53,9 @@ class End:
 @dataclass
 class Judgement:
     """
-    A wish, its outcome and why.
+    A clip, its outcome and why.
 
-    :param wish: the wish.
+    :param clip: the clip.
     :param end: how its task ended.
     :param outcome: the outcome.
     :param reason: says more where something is wrong.
@@ -63,7 +63,7 @@ class Judgement:
     :param unreached: the points of its kills that it never came to.
     """
 
-    wish: Wish
+    clip: Clip
     end: End
     outcome: Outcome
     reason: str = ""
@@ -72,16 +72,16 @@ class Judgement:
 
 
 def judge(
-    ends: Sequence[tuple[Wish, End]],
+    ends: Sequence[tuple[Clip, End]],
     submissions: Iterable[Submission],
     jobs: Iterable[Mapping[str, Any]],
     happened: set[str],
 ) -> list[Judgement]:
     """
-    Judge all wishes.
+    Judge all clips.
 
-    :param ends: each wish, and how its task ended.
-    :param submissions: what arrived, and for which wish.
+    :param ends: each clip, and how its task ended.
+    :param submissions: what arrived, and for which clip.
     :param jobs: what the service really has, foreign jobs too.
     :param happened: the marks of the kills that happened.
     """
@@ -89,33 +89,33 @@ def judge(
     paid: dict[int, list[str]] = {}
     for submission in submissions:
         if submission.job_id is not None:
-            paid.setdefault(submission.wish, []).append(submission.job_id)
+            paid.setdefault(submission.clip, []).append(submission.job_id)
     # Of twins one may get the job that the other paid for, so they are counted together.
-    wishes = Counter(wish.prompt for wish, _ in ends)
+    clips = Counter(clip.prompt for clip, _ in ends)
     payments = Counter()
-    for wish, _ in ends:
-        payments[wish.prompt] += len(paid.get(wish.number, []))
+    for clip, _ in ends:
+        payments[clip.prompt] += len(paid.get(clip.number, []))
     judgements = []
     returned = Counter(end.job_id for _, end in ends if end.state == "success")
-    for wish, end in ends:
-        is_overpaid = payments[wish.prompt] > wishes[wish.prompt]
-        outcome, reason = _outcome(wish, end, paid.get(wish.number, []), by_id, returned, is_overpaid)
-        judgement = Judgement(wish, end, outcome, reason)
-        for index, kill in enumerate(wish.kills):
-            place = judgement.happened if wish.mark(index) in happened else judgement.unreached
+    for clip, end in ends:
+        is_overpaid = payments[clip.prompt] > clips[clip.prompt]
+        outcome, reason = _outcome(clip, end, paid.get(clip.number, []), by_id, returned, is_overpaid)
+        judgement = Judgement(clip, end, outcome, reason)
+        for index, kill in enumerate(clip.kills):
+            place = judgement.happened if clip.mark(index) in happened else judgement.unreached
             place.append(kill.point)
         judgements.append(judgement)
     return judgements
 
 
 def nobodys_jobs(submissions: Iterable[Submission], jobs: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Return the jobs that the account paid for though no submission of a wish made them."""
-    known = {submission.job_id for submission in submissions if submission.wish >= 0}
+    """Return the jobs that the account paid for though no submission of a clip made them."""
+    known = {submission.job_id for submission in submissions if submission.clip >= 0}
     return [job["job_id"] for job in jobs if not job["is_foreign"] and job["job_id"] not in known]
 
 
 def _outcome(
-    wish: Wish,
+    clip: Clip,
     end: End,
     own: list[str],
     by_id: Mapping[str, Mapping[str, Any]],
@@ -132,12 +132,12 @@ def _outcome(
         _, _, reason = end.error.rpartition("can't be found out: ")
         return Outcome.REFUSED, reason[:400] or _last_words(end.error)
     job = by_id.get(end.job_id or "")
-    if job is None or job["prompt"] != wish.prompt:
+    if job is None or job["prompt"] != clip.prompt:
         return Outcome.WRONG, f"returned {end.job_id}, which is {job and job['prompt']!r}"
     if end.video_id is not None and end.video_id != end.job_id:
         return Outcome.WRONG, f"returned {end.job_id}, but the video of {end.video_id}"
     if returned[end.job_id] > 1:
-        return Outcome.WRONG, f"returned {end.job_id}, as another wish did"
+        return Outcome.WRONG, f"returned {end.job_id}, as another clip did"
     # Of twins one may have got the job that the other paid for, as long as each got one. Another program's
     # job with this very prompt will do as well: nothing tells them apart, and the task warns with both ids.
     return Outcome.ONCE, ""
@@ -154,15 +154,15 @@ def _last_words(log: str) -> str:
 
 def table(judgements: Sequence[Judgement]) -> list[str]:
     """Return the lines of the table, a row for each point."""
-    rows = dict.fromkeys(judgement.wish.row for judgement in judgements)
-    heads = ("point", "wishes", "planned", "happened", *(str(outcome) for outcome in Outcome), "median s")
+    rows = dict.fromkeys(judgement.clip.row for judgement in judgements)
+    heads = ("point", "clips", "planned", "happened", *(str(outcome) for outcome in Outcome), "median s")
     lines = [f"{heads[0]:34}" + "".join(f"{head:>12}" for head in heads[1:])]
     for row in rows:
-        these = [judgement for judgement in judgements if judgement.wish.row == row]
+        these = [judgement for judgement in judgements if judgement.clip.row == row]
         counts = Counter(judgement.outcome for judgement in these)
         numbers = (
             len(these),
-            sum(len(judgement.wish.kills) for judgement in these),
+            sum(len(judgement.clip.kills) for judgement in these),
             sum(len(judgement.happened) for judgement in these),
             *(counts[outcome] for outcome in Outcome),
             round(median(judgement.end.seconds for judgement in these)),

@@ -139,7 +139,7 @@ def test_a_retry_whose_function_fails_defers_with_nothing_that_a_deferral_might_
     assert task.resume(task.run_trigger()) == only_job(busy_pictory)["job_id"]
 
 
-def test_a_ledger_holds_no_prompt(busy_pictory):
+def test_a_record_holds_no_prompt(busy_pictory):
     task = Table(PROMPT).task()
     task.execute()
 

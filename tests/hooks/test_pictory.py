@@ -883,7 +883,7 @@ def test_a_session_of_the_hook_sends_the_key_to_pictory_alone(serve, connect, mo
     assert [request.header("authorization") for request in other.requests] == [None, None]
 
 
-def test_a_session_loses_the_key_when_it_is_redirected_by_ones_own_wish(serve, connect):
+def test_a_session_loses_the_key_when_it_is_redirected_as_asked_for(serve, connect):
     other = serve(response(b"video"))
     server = serve(response(b"", 302, Location=f"{other.url}/a.mp4"))
     connect(server.url)

@@ -94,7 +94,7 @@ def test_every_argument_of_the_request_is_a_template(pictory_at, run_dag):
     with a_dag(params={"model": "veo3.1_fast", "conn": "pictory_default"}) as dag:
 
         @task(multiple_outputs=True)
-        def wish():
+        def ask():
             return {
                 "prompt": PROMPT,
                 "duration": 6,
@@ -103,25 +103,25 @@ def test_every_argument_of_the_request_is_a_template(pictory_at, run_dag):
                 "extra": {"seed": 7},
             }
 
-        wished = wish()
+        asked = ask()
         GenerateVideoOperator(
             task_id="text",
-            prompt="{{ ti.xcom_pull(task_ids='wish')['prompt'] }} in {{ params.model }}",
+            prompt="{{ ti.xcom_pull(task_ids='ask')['prompt'] }} in {{ params.model }}",
             model="{{ params.model }}",
             aspect_ratio="{{ '9:16' }}",
-            duration="{{ ti.xcom_pull(task_ids='wish')['duration'] }}s",
-            reference_image_urls="{{ ti.xcom_pull(task_ids='wish')['images'] }}",
-            webhook="{{ ti.xcom_pull(task_ids='wish')['hook'] }}",
+            duration="{{ ti.xcom_pull(task_ids='ask')['duration'] }}s",
+            reference_image_urls="{{ ti.xcom_pull(task_ids='ask')['images'] }}",
+            webhook="{{ ti.xcom_pull(task_ids='ask')['hook'] }}",
             extra_fields={"style": "{{ params.model }}"},
             pictory_conn_id="{{ params.conn }}",
         )
         GenerateVideoOperator(
             task_id="values",
-            prompt=wished["prompt"],
+            prompt=asked["prompt"],
             model="veo3.1_fast",
-            duration=wished["duration"],
-            reference_image_urls=wished["images"],
-            extra_fields=wished["extra"],
+            duration=asked["duration"],
+            reference_image_urls=asked["images"],
+            extra_fields=asked["extra"],
         )
         GenerateVideoOperator(
             task_id="extend", prompt=PROMPT, extend_video_url="https://example.com/{{ params.model }}.mp4"
@@ -131,7 +131,7 @@ def test_every_argument_of_the_request_is_a_template(pictory_at, run_dag):
             prompt=PROMPT,
             first_frame_image_url="https://example.com/{{ params.model }}.png",
         )
-        dag.get_task("wish") >> [dag.get_task("text"), dag.get_task("extend"), dag.get_task("first_frame")]
+        dag.get_task("ask") >> [dag.get_task("text"), dag.get_task("extend"), dag.get_task("first_frame")]
 
     run = run_dag(dag)
 

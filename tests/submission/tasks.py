@@ -53,7 +53,7 @@ class Task:
     A task whose tries a test runs one by one.
 
     :param pictory: the account.
-    :param variables: where it keeps its ledger.
+    :param variables: where it keeps its records.
     :param log: where all tries log to.
     """
 

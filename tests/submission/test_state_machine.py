@@ -1,5 +1,5 @@
 """
-One wish, one paid job: whatever crashes, between any two steps, on a service whose lists are late.
+One task, one paid job: whatever crashes, between any two steps, on a service whose lists are late.
 
 The model of the service keeps to what the package counts on, and to nothing more: a job is in its lists two
 minutes after its POST was over, at the latest.
@@ -51,8 +51,8 @@ from tests.support.task_tries import Clock, TaskInstance, Variables, kept_in, pa
 
 BASE_URL = "https://pictory.example/pictoryapis"
 PROMPTS = ("A red fox walks through fresh snow", "A blue whale sings at dawn", "A green parrot reads")
-# The first two wishes are the same.
-WISHES = (0, 0, 1, 2)
+# The first two tasks are the same.
+PROMPTS_OF_TASKS = (0, 0, 1, 2)
 SECONDS_PER_CALL = 30.0
 WINDOW = 120.0
 # Together within the window: whoever shows a job later than that can't be helped by any list.
@@ -114,7 +114,7 @@ class Job:
     visible_at: float
     ends_at: float
     end: str
-    wish: int | None
+    task: int | None
     is_video: bool = True
     cleaned_at: float | None = None
     url: str = field(init=False)
@@ -139,13 +139,13 @@ class Service:
         self.lag = lag
         self.jobs: dict[str, Job] = {}
 
-    def create(self, prompt, *, wish, posted_at, appears_after, renders, end, is_video=True):
+    def create(self, prompt, *, task, posted_at, appears_after, renders, end, is_video=True):
         job_id = f"job-{len(self.jobs) + 1:04}"
         visible_at = posted_at + min(appears_after, self.appears_after)
         self.jobs[job_id] = Job(
-            job_id, prompt, posted_at, visible_at, posted_at + renders, end, wish, is_video
+            job_id, prompt, posted_at, visible_at, posted_at + renders, end, task, is_video
         )
-        whose = "another client" if wish is None else f"wish {wish}"
+        whose = "another client" if task is None else f"task {task}"
         self.clock.note(f"{job_id} of {whose} ({prompt}) is visible in {visible_at - self.clock.now:g} s")
         self.clock.note(f"  and {end} in {posted_at + renders - self.clock.now:g} s")
         return job_id
@@ -158,9 +158,9 @@ class Service:
 class Try:
     """One try on one worker, which steps and may crash before and after each of them."""
 
-    def __init__(self, machine, wish, plan):
+    def __init__(self, machine, task, plan):
         self.machine = machine
-        self.wish = wish
+        self.task = task
         self.plan = plan
         self.steps = itertools.count()
         self.calls = itertools.count()
@@ -182,12 +182,12 @@ class Try:
 
     def info(self, message, *arguments):
         self.lines.append(message % arguments)
-        self.machine.clock.note(f"wish {self.wish.number}: {self.lines[-1]}")
+        self.machine.clock.note(f"task {self.task.number}: {self.lines[-1]}")
         if "which may pay twice" in self.lines[-1]:
-            rules = self.wish.rules
+            rules = self.task.rules
             assert rules.on_unknown_submission == "resubmit" or rules.on_clear == "new"
             # From here on, since the worker may crash before it sends anything.
-            self.wish.may_be_paid_twice = True
+            self.task.may_be_paid_twice = True
 
     warning = error = info
 
@@ -229,7 +229,7 @@ class Hook:
             try:
                 before_attempt(SECONDS_PER_CALL)
             finally:
-                # From here on an identical wish's submission may be taken for it, whatever becomes of it.
+                # From here on an identical task's submission may be taken for it, whatever becomes of it.
                 self._try.machine.note_what_is_wanted(self._try)
             try:
                 return self._try.step(lambda attempt=attempt: self._send(request, attempt))
@@ -253,7 +253,7 @@ class Hook:
         if attempt.outcome != "lost":
             job_id = self._service.create(
                 request.payload["prompt"],
-                wish=self._try.wish.number,
+                task=self._try.task.number,
                 posted_at=started_at + attempt.takes,
                 appears_after=attempt.appears_after,
                 renders=attempt.renders,
@@ -363,7 +363,7 @@ class KnownTaskInstance(TaskInstance):
         self._machine = machine
 
     def get_task_states(self, dag_id, task_ids, run_ids, map_index=None):
-        known = {wish.instance.task_id: wish.airflow_state for wish in self._machine.wishes}
+        known = {task.instance.task_id: task.airflow_state for task in self._machine.tasks}
         states = {task_id: known[task_id] for task_id in task_ids if task_id in known}
         return self._machine.variables.tries[-1].step(lambda: dict.fromkeys(run_ids, states))
 
@@ -388,12 +388,12 @@ class BusyClock(Clock):
         a_try._live_on()
 
 
-class WishState:
+class ModelTask:
     """A task, and what its person has decided."""
 
     def __init__(self, machine, number, rules):
         self.number = number
-        self.request = VideoRequest(PROMPTS[WISHES[number]])
+        self.request = VideoRequest(PROMPTS[PROMPTS_OF_TASKS[number]])
         self.rules = rules
         self.instance = KnownTaskInstance(machine, retries=1, task_id=f"film_{number}")
         self.task_state = SteppingTaskState(machine) if machine.has_task_state else None
@@ -453,12 +453,12 @@ attempts = st.builds(
 class SomeTry:
     """A try of some task."""
 
-    wish: int
+    task: int
     how: str
     plan: Plan
 
     def happen(self, machine):
-        machine.start(machine.wishes[self.wish], self.how, self.plan)
+        machine.start(machine.tasks[self.task], self.how, self.plan)
 
 
 @dataclass(frozen=True)
@@ -483,7 +483,7 @@ class SomeJobIsCleaned:
 
 crashes = st.none() | st.integers(0, 60)
 hows = st.sampled_from(["retry", "retry", "retry", "clear", "clear", "again", "made again"])
-wish_numbers = st.integers(0, len(WISHES) - 1)
+task_numbers = st.integers(0, len(PROMPTS_OF_TASKS) - 1)
 simple_plans = st.builds(
     Plan,
     crash_at=crashes,
@@ -495,7 +495,7 @@ simple_plans = st.builds(
     failing_calls=st.frozensets(st.integers(0, 12), max_size=3),
 )
 events = st.one_of(
-    st.builds(SomeTry, wish_numbers, hows, simple_plans),
+    st.builds(SomeTry, task_numbers, hows, simple_plans),
     st.builds(SomeForeignJob, foreign_jobs),
     st.builds(SomeJobIsCleaned, st.integers(0, 20)),
 )
@@ -528,7 +528,7 @@ rules_of_authors = st.builds(
 )
 
 
-class OneWishOnePaidJob(RuleBasedStateMachine):
+class OneTaskOnePaidJob(RuleBasedStateMachine):
     def __init__(self):
         super().__init__()
         self.clock = BusyClock(self)
@@ -539,7 +539,7 @@ class OneWishOnePaidJob(RuleBasedStateMachine):
 
     @initialize(
         limits=st.sampled_from(SLOWEST_SERVICE),
-        rules=st.tuples(*[rules_of_authors] * len(WISHES)),
+        rules=st.tuples(*[rules_of_authors] * len(PROMPTS_OF_TASKS)),
         is_empty=st.booleans(),
         # Airflow 3.3 has a store of task state, and Airflow 3.4 empties it with each clear.
         airflow=st.sampled_from(["3.3", "3.3", "3.4", "2.11"] if has_task_state() else ["2.11"]),
@@ -548,16 +548,16 @@ class OneWishOnePaidJob(RuleBasedStateMachine):
         self.service = Service(self.clock, **limits)
         self.has_task_state = airflow != "2.11"
         self.empties_task_state = airflow == "3.4"
-        self.wishes = [WishState(self, number, rule) for number, rule in enumerate(rules)]
+        self.tasks = [ModelTask(self, number, rule) for number, rule in enumerate(rules)]
         if not is_empty:
             self.create_foreign(Foreign())
             self.clock.now += 1000.0
 
     # What may happen
 
-    @rule(number=wish_numbers, how=hows, plan=plans)
+    @rule(number=task_numbers, how=hows, plan=plans)
     def a_try(self, number, how, plan):
-        self.start(self.wishes[number], how, plan)
+        self.start(self.tasks[number], how, plan)
 
     @rule(seconds=st.sampled_from([1.0, 60.0, 200.0, 3000.0]))
     def time_passes(self, seconds):
@@ -572,16 +572,16 @@ class OneWishOnePaidJob(RuleBasedStateMachine):
     def a_job_is_cleaned(self, position):
         self.clean(position)
 
-    @rule(number=wish_numbers, crash_at=crashes)
+    @rule(number=task_numbers, crash_at=crashes)
     def a_sensor_sees_the_end(self, number, crash_at):
         """Somebody else waits for a task's job, and deletes what nobody needs any more."""
-        wish = self.wishes[number]
-        if not wish.returned or wish.airflow_state != "success":
+        task = self.tasks[number]
+        if not task.returned or task.airflow_state != "success":
             return
-        job_id = wish.returned[-1]
+        job_id = task.returned[-1]
         if self.service.jobs[job_id].status_at(self.clock.now) == JobStatus.IN_PROGRESS:
             return
-        a_try = Try(self, wish, Plan(crash_at=crash_at))
+        a_try = Try(self, task, Plan(crash_at=crash_at))
         self.variables.tries.append(a_try)
         sensor = KnownTaskInstance(self, task_id="sensor")
 
@@ -601,7 +601,7 @@ class OneWishOnePaidJob(RuleBasedStateMachine):
         prompt = f"Something else {len(self.service.jobs)}" if job.prompt is None else PROMPTS[job.prompt]
         self.service.create(
             prompt,
-            wish=None,
+            task=None,
             posted_at=self.clock.now,
             appears_after=0.0,
             renders=job.renders,
@@ -618,77 +618,77 @@ class OneWishOnePaidJob(RuleBasedStateMachine):
             job.cleaned_at = self.clock.now
             self.clock.note(f"{job.job_id} is cleaned")
 
-    def start(self, wish, how, plan):
+    def start(self, task, how, plan):
         """Run a try to its end, and give what it ended with."""
-        if wish.is_running:
+        if task.is_running:
             return None
-        instance = wish.instance
-        if wish.airflow_state in ("success", "failed") and how in ("retry", "again"):
+        instance = task.instance
+        if task.airflow_state in ("success", "failed") and how in ("retry", "again"):
             # Then Airflow does nothing by itself.
             how = "clear"
-        if not wish.has_started:
-            wish.has_started = True
+        if not task.has_started:
+            task.has_started = True
         elif how == "clear":
             instance.clear()
-            wish.is_cleared = True
+            task.is_cleared = True
             if self.empties_task_state:
-                wish.task_state.texts.clear()
+                task.task_state.texts.clear()
         elif how == "made again":
             instance.make_again()
-            wish.is_made_again = True
+            task.is_made_again = True
             if self.has_task_state:
-                wish.task_state.texts.clear()
+                task.task_state.texts.clear()
         elif how == "retry":
             instance.retry()
         self.clock.note(
-            f"wish {wish.number}: try {instance.try_number}, max_tries {instance.max_tries} ({how})"
+            f"task {task.number}: try {instance.try_number}, max_tries {instance.max_tries} ({how})"
         )
-        wish.forgotten |= set(wish.returned) - set(self.recorded_of(wish))
-        a_try = Try(self, wish, plan)
+        task.forgotten |= set(task.returned) - set(self.recorded_of(task))
+        a_try = Try(self, task, plan)
         # Airflow 3.4 has deleted by now what it does at a clear.
-        former = self.entry_of(wish).get("state")
-        a_try.was_delivered = former == "delivered" or (not former and bool(wish.returned))
+        former = self.entry_of(task).get("state")
+        a_try.was_delivered = former == "delivered" or (not former and bool(task.returned))
         if self.has_task_state:
             # Airflow 3 tells a try what the one before it has pushed, and deletes it.
-            instance._ti_context_from_server = SimpleNamespace(xcom_keys_to_clear=sorted(wish.xcoms))
+            instance._ti_context_from_server = SimpleNamespace(xcom_keys_to_clear=sorted(task.xcoms))
             # Airflow 3.4 may have deleted all that was noted of it.
-            if wish.xcoms and self.entry_of(wish):
-                a_try.was_delivered = "return_value" in wish.xcoms
-        wish.xcoms = set()
+            if task.xcoms and self.entry_of(task):
+                a_try.was_delivered = "return_value" in task.xcoms
+        task.xcoms = set()
         self.variables.tries.append(a_try)
-        wish.is_running = True
-        wish.airflow_state = "running"
-        # Also if it never posts: what it wants may then come from an identical wish's submission.
-        wish.has_tried = True
+        task.is_running = True
+        task.airflow_state = "running"
+        # Also if it never posts: what it wants may then come from an identical task's submission.
+        task.has_tried = True
         ends_as = "up_for_retry" if instance.has_retry_left else "failed"
         try:
-            context = {"ti": instance, "task_state_store": wish.task_state}
+            context = {"ti": instance, "task_state_store": task.task_state}
             submission = Submitter(
-                context=context, hook=Hook(a_try), policy=wish.rules, log=a_try, waits=plan.waits
+                context=context, hook=Hook(a_try), policy=task.rules, log=a_try, waits=plan.waits
             )
-            submitted = submission.ensure(wish.request)
-            wish.xcoms.add("job_id")
-            wish.returned.append(submitted.job_id)
-            wish.remembered = self.history_of(wish)
+            submitted = submission.ensure(task.request)
+            task.xcoms.add("job_id")
+            task.returned.append(submitted.job_id)
+            task.remembered = self.history_of(task)
             if plan.waits:
                 self.wait(a_try, submission, submitted)
             submission.note_delivery(has_ended=plan.waits)
             if plan.ends_well:
-                wish.xcoms.add("return_value")
+                task.xcoms.add("return_value")
                 ends_as = "success"
         except (Crash, PictoryError) as end:
             if isinstance(end, AirflowFailException):
                 ends_as = "failed"
-            self.clock.note(f"wish {wish.number} ended with {end!r}")
+            self.clock.note(f"task {task.number} ended with {end!r}")
             return end
         finally:
             self.variables.tries.remove(a_try)
-            wish.is_running = False
-            wish.airflow_state = ends_as
-            wish.remembered = self.history_of(wish)
-            wish.last_entry = self.entry_of(wish) or wish.last_entry
-        wish.is_cleared = wish.is_made_again = False
-        self.clock.note(f"wish {wish.number} goes on with {submitted.job_id}")
+            task.is_running = False
+            task.airflow_state = ends_as
+            task.remembered = self.history_of(task)
+            task.last_entry = self.entry_of(task) or task.last_entry
+        task.is_cleared = task.is_made_again = False
+        self.clock.note(f"task {task.number} goes on with {submitted.job_id}")
         return submitted
 
     def wait(self, a_try, submission, submitted):
@@ -704,45 +704,47 @@ class OneWishOnePaidJob(RuleBasedStateMachine):
 
     # What must be true
 
-    def entry_of(self, wish):
+    def entry_of(self, task):
         records = [
             json.loads(text)
             for name, text in self.variables.texts.items()
-            if (read := RecordName.read(name)) is not None and read.place == wish.place
+            if (read := RecordName.read(name)) is not None and read.place == task.place
         ]
-        if self.has_task_state and STATE_KEY in wish.task_state.texts:
-            records.append(json.loads(wish.task_state.texts[STATE_KEY]))
+        if self.has_task_state and STATE_KEY in task.task_state.texts:
+            records.append(json.loads(task.task_state.texts[STATE_KEY]))
         return max(records, key=lambda record: record["revision"], default={})
 
-    def recorded_of(self, wish):
-        entry = self.entry_of(wish)
+    def recorded_of(self, task):
+        entry = self.entry_of(task)
         # What an intent names is a claim that may still be withdrawn.
         last = None if entry.get("state") == "intent" else entry.get("job_id")
         return [*(job["job_id"] for job in entry.get("earlier_jobs", ())), last]
 
-    def history_of(self, wish):
-        """The jobs of a wish, also of records that nobody needed any more."""
-        recorded = [job_id for job_id in self.recorded_of(wish) if job_id]
-        return [*(job_id for job_id in wish.remembered if job_id not in recorded), *recorded]
+    def history_of(self, task):
+        """The jobs of a task, also of records that nobody needed any more."""
+        recorded = [job_id for job_id in self.recorded_of(task) if job_id]
+        return [*(job_id for job_id in task.remembered if job_id not in recorded), *recorded]
 
     def note_what_is_wanted(self, a_try):
         """Count that somebody wants another video, when a try is about to send for it."""
-        wish = a_try.wish
-        wish.intended_at.append(self.clock.now)
+        task = a_try.task
+        task.intended_at.append(self.clock.now)
         if self.is_another_wanted(a_try):
-            wish.more_videos_wanted += 1
-            wish.is_cleared = wish.is_made_again = wish.may_be_paid_twice = False
+            task.more_videos_wanted += 1
+            task.is_cleared = task.is_made_again = task.may_be_paid_twice = False
 
     def check_payment(self, a_try):
         """Insist, in the moment of a submission, that it isn't one too many."""
-        wish = a_try.wish
-        same = [other for other in self.wishes if WISHES[other.number] == WISHES[wish.number]]
-        # Of identical wishes whose responses were lost, one may adopt what the other one submitted.
+        task = a_try.task
+        same = [
+            other for other in self.tasks if PROMPTS_OF_TASKS[other.number] == PROMPTS_OF_TASKS[task.number]
+        ]
+        # Of identical tasks whose responses were lost, one may adopt what the other one submitted.
         most = sum(other.has_tried + other.more_videos_wanted for other in same)
         ours = [
             job
             for job in self.service.jobs.values()
-            if job.wish is not None and job.prompt == wish.request.payload["prompt"]
+            if job.task is not None and job.prompt == task.request.payload["prompt"]
         ]
         recorded = {job_id for other in same for job_id in self.history_of(other)}
         paid = [job.job_id for job in ours if not self.is_beyond_help(job, same, recorded)]
@@ -754,34 +756,34 @@ class OneWishOnePaidJob(RuleBasedStateMachine):
         if status == JobStatus.FAILED:
             return True
         # A person deleted it before any task had seen it. Nothing tells its prompt then, so of two identical
-        # wishes the one that it was for takes the other one's video for its own, and the other submits again.
+        # tasks the one that it was for takes the other one's video for its own, and the other submits again.
         return status == JobStatus.CLEANED and len(same) > 1 and job.job_id not in recorded
 
     def is_another_wanted(self, a_try):
-        wish, now = a_try.wish, self.clock.now
-        if wish.may_be_paid_twice or wish.is_made_again:
+        task, now = a_try.task, self.clock.now
+        if task.may_be_paid_twice or task.is_made_again:
             return True
-        earlier = [self.service.jobs[job_id] for job_id in self.history_of(wish)]
+        earlier = [self.service.jobs[job_id] for job_id in self.history_of(task)]
         if not earlier:
             return False
         status = earlier[-1].status_at(now)
         # A video that no try has delivered is still owed to whoever clears; a failed one costs nothing.
         is_owed = status == JobStatus.COMPLETED and not a_try.was_delivered
         is_over = status == JobStatus.CLEANED or (status == JobStatus.COMPLETED and not is_owed)
-        on_clear = wish.rules.on_clear
-        return wish.is_cleared and (on_clear == "new" or (on_clear == "auto" and is_over))
+        on_clear = task.rules.on_clear
+        return task.is_cleared and (on_clear == "new" or (on_clear == "auto" and is_over))
 
     @invariant()
-    def no_two_wishes_have_the_same_job(self):
-        if not hasattr(self, "wishes"):
+    def no_two_tasks_have_the_same_job(self):
+        if not hasattr(self, "tasks"):
             return
-        for one, other in itertools.combinations(self.wishes, 2):
+        for one, other in itertools.combinations(self.tasks, 2):
             for job_id in set(self.history_of(one)) & set(self.history_of(other)):
                 assert self.may_be_shared(self.service.jobs[job_id], one, other), job_id
 
     def may_be_shared(self, job, one, other):
         """Tell a job of which no record was left that lists which lag show as if it were newer than it is."""
-        owner, borrower = (one, other) if job.wish == one.number else (other, one)
+        owner, borrower = (one, other) if job.task == one.number else (other, one)
         was_over = any(moment >= job.ends_at for moment in borrower.intended_at)
         return was_over or self.history_of(owner)[-1] != job.job_id or self.was_taken_anew(job, owner)
 
@@ -793,43 +795,43 @@ class OneWishOnePaidJob(RuleBasedStateMachine):
 
     @invariant()
     def what_a_try_returned_stays_recorded_as_long_as_it_matters(self):
-        if not hasattr(self, "wishes"):
+        if not hasattr(self, "tasks"):
             return
-        for wish in self.wishes:
-            if not wish.returned or wish.returned[-1] in {*self.recorded_of(wish), *wish.forgotten}:
+        for task in self.tasks:
+            if not task.returned or task.returned[-1] in {*self.recorded_of(task), *task.forgotten}:
                 continue
-            assert self.entry_of(wish) == {}
-            job = self.service.jobs[wish.remembered[-1]]
-            assert self.is_forgotten_rightly(wish, job), (wish.number, job.job_id, wish.airflow_state)
+            assert self.entry_of(task) == {}
+            job = self.service.jobs[task.remembered[-1]]
+            assert self.is_forgotten_rightly(task, job), (task.number, job.job_id, task.airflow_state)
 
-    def is_forgotten_rightly(self, wish, job):
-        if job.status_at(self.clock.now) == JobStatus.IN_PROGRESS or wish.rules.on_clear == "reattach":
+    def is_forgotten_rightly(self, task, job):
+        if job.status_at(self.clock.now) == JobStatus.IN_PROGRESS or task.rules.on_clear == "reattach":
             return False
         # Whoever clears a task that failed without a job to go on with wants another, as after a success.
-        was_closed = wish.last_entry["state"] == "closed"
-        return wish.airflow_state == "success" or (wish.airflow_state == "failed" and was_closed)
+        was_closed = task.last_entry["state"] == "closed"
+        return task.airflow_state == "success" or (task.airflow_state == "failed" and was_closed)
 
     def teardown(self):
         try:
-            if hasattr(self, "wishes"):
+            if hasattr(self, "tasks"):
                 self.come_to_an_end()
         finally:
             self._patches.close()
 
     def come_to_an_end(self):
         self.clock.now += LONGEST_RENDERING
-        for wish in self.wishes:
-            self.assert_good_end(wish)
-        self.no_two_wishes_have_the_same_job()
+        for task in self.tasks:
+            self.assert_good_end(task)
+        self.no_two_tasks_have_the_same_job()
         self.what_a_try_returned_stays_recorded_as_long_as_it_matters()
 
-    def assert_good_end(self, wish):
+    def assert_good_end(self, task):
         calm = Plan(lags=(self.service.lag, 0.0))
-        if wish.airflow_state == "success":
-            assert self.service.jobs[wish.returned[-1]].prompt == wish.request.payload["prompt"]
+        if task.airflow_state == "success":
+            assert self.service.jobs[task.returned[-1]].prompt == task.request.payload["prompt"]
             return
         for _ in range(5):
-            end = self.start(wish, "retry", calm)
+            end = self.start(task, "retry", calm)
             if not isinstance(end, PictorySubmissionPendingError):
                 break
             self.clock.now += LONGEST_RENDERING
@@ -842,14 +844,14 @@ class OneWishOnePaidJob(RuleBasedStateMachine):
         else:
             assert not isinstance(end, BaseException), repr(end)
         job = self.service.jobs[end.job_id]
-        assert job.prompt == wish.request.payload["prompt"]
-        assert job.job_id in self.history_of(wish)
+        assert job.prompt == task.request.payload["prompt"]
+        assert job.job_id in self.history_of(task)
 
 
-OneWishOnePaidJob.TestCase.settings = settings(
+OneTaskOnePaidJob.TestCase.settings = settings(
     max_examples=500,
     stateful_step_count=30,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
 )
-TestOneWishOnePaidJob = OneWishOnePaidJob.TestCase
+TestOneTaskOnePaidJob = OneTaskOnePaidJob.TestCase

@@ -1,5 +1,5 @@
 """
-What a try of a task submits, and what it goes on with instead: at most one paid job for one wish.
+What a try of a task submits, and what it goes on with instead: at most one paid job for one task.
 
 The hook and the Pictory are real, Airflow is a count of tries and a store of texts.
 """
@@ -187,7 +187,7 @@ def test_a_retry_keeps_the_open_job_though_the_request_has_become_invalid(task, 
     assert "asks for something else" in log.warnings[0]
 
 
-def test_new_queries_in_the_urls_of_a_request_do_not_make_another_wish(make_task, log):
+def test_new_queries_in_the_urls_of_a_request_do_not_make_another_request(make_task, log):
     def request(signature):
         return VideoRequest(
             "A red fox walks", first_frame_image_url=f"https://pictures.example/fox.png?signed={signature}"
@@ -595,10 +595,10 @@ def test_a_refusal_does_not_forget_the_jobs_before_it(task, account):
     assert task.retry().job_id == task.recorded_jobs[1]
 
 
-# The ledger
+# The record
 
 
-def test_a_ledger_that_cannot_be_read_stops_the_task_before_anything_is_paid(task, account, variables):
+def test_a_record_that_cannot_be_read_stops_the_task_before_anything_is_paid(task, account, variables):
     variables.is_readable = False
     error = task.fails(PictoryRecordError)
 
@@ -631,7 +631,7 @@ def test_a_database_that_fails_shows_no_password_of_its_own(task, variables, mon
     assert "hunter22secret" not in str(error)
 
 
-def test_a_ledger_that_cannot_be_written_stops_the_task_before_anything_is_paid(task, account, variables):
+def test_a_record_that_cannot_be_written_stops_the_task_before_anything_is_paid(task, account, variables):
     variables.unwritable = "pictory_submission"
     error = task.fails(PictoryRecordError)
 
@@ -641,7 +641,7 @@ def test_a_ledger_that_cannot_be_written_stops_the_task_before_anything_is_paid(
     assert not task.submission.is_under_way
 
 
-def test_a_ledger_that_cannot_be_written_between_two_posts_stops_the_second(task, account, variables):
+def test_a_record_that_cannot_be_written_between_two_posts_stops_the_second(task, account, variables):
     account.respond_next(POST, method="POST", status=429)
     variables.unwritable, variables.writes_left = "pictory_submission", 1
     task.fails(PictoryRecordError)
@@ -649,7 +649,7 @@ def test_a_ledger_that_cannot_be_written_between_two_posts_stops_the_second(task
     assert posts(account) == 1
 
 
-def test_a_ledger_that_cannot_be_written_after_the_response_does_not_stop_the_task(
+def test_a_record_that_cannot_be_written_after_the_response_does_not_stop_the_task(
     task, account, variables, log
 ):
     variables.unwritable, variables.writes_left = "", 1

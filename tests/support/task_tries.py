@@ -45,7 +45,7 @@ class Clock:
 
 
 class Variables:
-    """Airflow's Variables, as far as a ledger uses them."""
+    """Airflow's Variables, as far as submission records need them."""
 
     def __init__(self) -> None:
         self.texts: dict[str, str] = {}

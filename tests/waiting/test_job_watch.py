@@ -329,7 +329,7 @@ def test_once_trouble_is_over_pauses_are_as_before(watching, pauses):
     ("retry_after", "pause"),
     [(None, 10), (0, 10), (3, 10), (10.5, 10.5), (120, 120), (300, 300), (86400, 300)],
 )
-def test_pictorys_wish_to_wait_is_granted_within_bounds(watching, kind, retry_after, pause):
+def test_pictorys_retry_after_is_kept_to_within_bounds(watching, kind, retry_after, pause):
     error = kind("Not now", status_code=429, retry_after=retry_after)
 
     assert watching(poll_interval=10).pause_after(error) == pause

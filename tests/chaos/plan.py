@@ -1,4 +1,4 @@
-"""The wishes of the crash harness and what shall befall them: the table of points, and random kills."""
+"""The clips of the crash harness and what shall befall them: the table of points, and random kills."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ POINTS = (
     "in-flight-late",
     "in-flight-created",
     "after-response",
-    "after-ledger",
+    "after-record",
     "after-xcom",
     "while-deferring",
     "while-resuming",
@@ -26,7 +26,7 @@ POINTS = (
 ONLY_DEFERRED = {"while-deferring", "while-resuming"}
 # Here the gateway hurts the request, and nobody is killed by it.
 MISHAPS = {"response-dropped", "cleared-in-flight"}
-ON_A_MACHINE = ("in-flight-created", "after-response", "after-ledger", "while-deferring", "while-resuming")
+ON_A_MACHINE = ("in-flight-created", "after-response", "after-record", "while-deferring", "while-resuming")
 
 # What the harness itself does, and the modes in which there is something to do it to.
 EVENTS = {
@@ -43,7 +43,7 @@ LONGEST_PLAN = 3
 @dataclass(frozen=True)
 class Kill:
     """
-    One kill, which happens the first time that a task of the wish comes to its point.
+    One kill, which happens the first time that a task of the clip comes to its point.
 
     :param point: where.
     :param first_try: not before this try.
@@ -57,7 +57,7 @@ class Kill:
 
 
 @dataclass
-class Wish:
+class Clip:
     """
     Somebody wants one video.
 
@@ -84,20 +84,20 @@ class Order:
 
     :param mode: one of :data:`MODES`.
     :param recovery: whether somebody clears what failed, or Airflow tries again.
-    :param wishes: one, or several for a mapped task.
+    :param clips: one, or several for a mapped task.
     :param event: one of :data:`EVENTS`, or nothing.
     :param is_mapped: whether the task is a mapped one.
     """
 
     mode: str
     recovery: str
-    wishes: list[Wish]
+    clips: list[Clip]
     event: str | None = None
     is_mapped: bool = False
     run_id: str = field(init=False)
 
     def __post_init__(self) -> None:
-        self.run_id = f"wish-{self.wishes[0].number:03d}"
+        self.run_id = f"run-{self.clips[0].number:03d}"
 
     @property
     def dag_id(self) -> str:
@@ -108,48 +108,48 @@ class Order:
     def conf(self) -> dict[str, Any]:
         """What the run is started with."""
         return {
-            "wishes": [
+            "clips": [
                 {
-                    "number": wish.number,
-                    "prompt": wish.prompt,
-                    "kills": [asdict(kill) for kill in wish.kills],
+                    "number": clip.number,
+                    "prompt": clip.prompt,
+                    "kills": [asdict(kill) for kill in clip.kills],
                 }
-                for wish in self.wishes
+                for clip in self.clips
             ]
         }
 
-    def map_index(self, wish: Wish) -> int:
-        """Return the map index of a wish's task instance."""
-        return self.wishes.index(wish) if self.is_mapped else -1
+    def map_index(self, clip: Clip) -> int:
+        """Return the map index of a clip's task instance."""
+        return self.clips.index(clip) if self.is_mapped else -1
 
 
 class Plan:
-    """Numbers the wishes and keeps their orders."""
+    """Numbers the clips and keeps their orders."""
 
     def __init__(self) -> None:
         self.orders: list[Order] = []
         self._count = 0
 
     @property
-    def wishes(self) -> list[Wish]:
-        """All wishes of all orders."""
-        return [wish for order in self.orders for wish in order.wishes]
+    def clips(self) -> list[Clip]:
+        """All clips of all orders."""
+        return [clip for order in self.orders for clip in order.clips]
 
-    def wish(self, row: str, kills: tuple[Kill, ...] = (), prompt: str | None = None) -> Wish:
-        """Make a wish; without a prompt it gets one that no other has."""
+    def clip(self, row: str, kills: tuple[Kill, ...] = (), prompt: str | None = None) -> Clip:
+        """Make a clip; without a prompt it gets one that no other has."""
         self._count += 1
-        return Wish(self._count, row, prompt or f"A paper boat with the number {self._count}", kills)
+        return Clip(self._count, row, prompt or f"A paper boat with the number {self._count}", kills)
 
     def at_point(self, point: str, mode: str, recovery: str, *, is_of_machine: bool = False) -> None:
-        """Order one wish with one kill."""
+        """Order one clip with one kill."""
         row = f"{point}, whole machine" if is_of_machine else point
         kill = Kill(point, is_of_machine=is_of_machine)
-        self.orders.append(Order(mode, recovery, [self.wish(row, (kill,))]))
+        self.orders.append(Order(mode, recovery, [self.clip(row, (kill,))]))
 
     def with_event(self, event: str, mode: str, recovery: str) -> None:
-        """Order one wish to which the harness does something."""
+        """Order one clip to which the harness does something."""
         kills = (Kill(event),) if event in MISHAPS else ()
-        self.orders.append(Order(mode, recovery, [self.wish(event, kills)], event))
+        self.orders.append(Order(mode, recovery, [self.clip(event, kills)], event))
 
 
 def short_plan() -> Plan:
@@ -163,7 +163,7 @@ def short_plan() -> Plan:
         ("in-flight-created", "deferred", "retry"),
         ("after-response", "worker", "retry"),
         ("after-response", "deferred", "clear"),
-        ("after-ledger", "submit", "retry"),
+        ("after-record", "submit", "retry"),
         ("while-deferring", "deferred", "retry"),
         ("while-resuming", "deferred", "clear"),
         ("response-dropped", "deferred", "clear"),
@@ -193,32 +193,32 @@ def table_plan() -> Plan:
     return plan
 
 
-def add_random_wishes(plan: Plan, count: int, seed: int) -> list[Order]:
+def add_random_clips(plan: Plan, count: int, seed: int) -> list[Order]:
     """
-    Draw wishes with up to three kills each at random points and tries.
+    Draw clips with up to three kills each at random points and tries.
 
     :param plan: what they are added to.
-    :param count: how many wishes at least.
+    :param count: how many clips at least.
     :param seed: draws the same again.
     :return: their orders alone.
     """
     chance = random.Random(seed)
-    wanted = len(plan.wishes) + count
+    wanted = len(plan.clips) + count
     orders: list[Order] = []
     shared_prompt = 0
-    while len(plan.wishes) < wanted:
+    while len(plan.clips) < wanted:
         mode = chance.choice(MODES)
         is_mapped = chance.random() < 0.15
         prompt = None
         if chance.random() < 0.12:
             shared_prompt += 1
-            # Twins: two wishes, or a mapped task's three, that nothing in Pictory's lists tells apart.
+            # Twins: two clips, or a mapped task's three, that nothing in Pictory's lists tells apart.
             prompt = f"A lighthouse that several people want, number {shared_prompt}"
-        wishes = [
-            plan.wish("random" if prompt is None else "random, twins", _draw(chance, mode), prompt)
+        clips = [
+            plan.clip("random" if prompt is None else "random, twins", _draw(chance, mode), prompt)
             for _ in range(3 if is_mapped else 2 if prompt else 1)
         ]
-        groups = [wishes] if is_mapped else [[wish] for wish in wishes]
+        groups = [clips] if is_mapped else [[clip] for clip in clips]
         orders += [Order(mode, chance.choice(RECOVERIES), group, None, is_mapped) for group in groups]
         plan.orders += orders[-len(groups) :]
     return orders

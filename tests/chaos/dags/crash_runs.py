@@ -24,10 +24,10 @@ WAIT = {"poke_interval": 1, "priority_weight": 100}
 
 
 class Prompts(BaseOperator):
-    """Return the prompts of all wishes of a run, to map over."""
+    """Return the prompts of all clips of a run, to map over."""
 
     def execute(self, context):
-        return [wish["prompt"] for wish in context["dag_run"].conf["wishes"]]
+        return [clip["prompt"] for clip in context["dag_run"].conf["clips"]]
 
 
 def dag(dag_id, retries):
@@ -47,7 +47,7 @@ for mode, arguments in MODES.items():
     for recovery, retries in RETRIES.items():
         with dag(f"crashes_{mode}_{recovery}", retries) as single:
             generate = GenerateVideoOperator(
-                task_id="generate", prompt="{{ dag_run.conf['wishes'][0]['prompt'] }}", **TIME, **arguments
+                task_id="generate", prompt="{{ dag_run.conf['clips'][0]['prompt'] }}", **TIME, **arguments
             )
             if mode == "submit":
                 VideoJobSensor(task_id="wait", job_id=generate.output, **WAIT)
