@@ -7,20 +7,20 @@ Loaded whenever a DAG file is parsed, so whatever only a running task needs is i
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
-from airflow.providers.common.compat.sdk import BaseOperator, conf
+from airflow.providers.common.compat.sdk import conf
 
 from airflow_provider_pictory.arguments import refuse_wrong_rules, switch, switches, time_span
 from airflow_provider_pictory.links.pictory import OPERATOR_EXTRA_LINKS, push_links
-from airflow_provider_pictory.literals import is_mapped_over, is_of_a_file, literals
+from airflow_provider_pictory.literals import is_of_a_file, literals
 from airflow_provider_pictory.request_arguments import (
     REQUEST_ARGUMENTS,
     checked_request,
     known_fields,
     refuse_wrong_request,
 )
+from airflow_provider_pictory.submission.operator import SubmittingOperator
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_pictory.api import VideoJob, VideoModel, VideoRequest
-    from airflow_provider_pictory.hooks.pictory import PictoryHook
     from airflow_provider_pictory.submission.submitter import Submitter
     from airflow_provider_pictory.waiting.limits import WaitLimit
 
@@ -40,7 +39,7 @@ SWITCHES = ("wait_for_completion", "deferrable", "check_quota", "resubmit_failed
 RULES = ("on_clear", "on_unknown_submission", "max_credits")
 
 
-class GenerateVideoOperator(BaseOperator):
+class GenerateVideoOperator(SubmittingOperator):
     """
     Generate a video from a prompt.
 
@@ -120,8 +119,6 @@ class GenerateVideoOperator(BaseOperator):
     template_fields_renderers: ClassVar[dict[str, str]] = {"prompt": "md", "extra_fields": "json"}
     operator_extra_links = OPERATOR_EXTRA_LINKS
     ui_color = "#d8cdf9"
-    _max_credits: float | str | None = None
-    _has_limit = False
 
     def __init__(
         self,
@@ -174,28 +171,8 @@ class GenerateVideoOperator(BaseOperator):
         self.resubmit_failed = resubmit_failed
         self.reconcile_timeout = reconcile_timeout
         self.video_url: str | None = None
-        self._submission: Submitter | None = None
-        self._is_being_killed = False
         if is_of_a_file(self, GenerateVideoOperator):
             self._refuse_wrong_literals()
-
-    @property
-    def max_credits(self) -> float | str | None:
-        """The most AI credits that the video may cost."""
-        return self._max_credits
-
-    @max_credits.setter
-    def max_credits(self, value: float | str | None) -> None:
-        self._max_credits = value
-        # Kept, since a template or the output of a task can be None once it is rendered.
-        self._has_limit = self._has_limit or value is not None
-
-    @cached_property
-    def hook(self) -> PictoryHook:
-        """The hook of this operator's connection."""
-        from airflow_provider_pictory.hooks.pictory import PictoryHook
-
-        return PictoryHook(self.pictory_conn_id)
 
     def execute(self, context: Context) -> str:
         """Submit the video unless there is one already and, if asked to, wait for it."""
@@ -212,7 +189,7 @@ class GenerateVideoOperator(BaseOperator):
         self._refuse_multiple_outputs()
         poll_interval = time_span(self.poll_interval, "poll_interval")
         timeout = time_span(self.timeout, "timeout") or DEFAULT_TIMEOUT
-        submission = self._open_submission(context)
+        submission = self._open_submission(context, waits=self.wait_for_completion)
         submitted = submission.ensure(self._request_or_error())
         self._use_connection(submitted.pictory_conn_id)
         try:
@@ -273,7 +250,7 @@ class GenerateVideoOperator(BaseOperator):
             self.log.info("This try was resumed with an event of try %s, so it starts anew", wait.try_number)
             return self.execute(context)
         self._use_connection(wait.pictory_conn_id or self.pictory_conn_id)
-        submission = self._open_submission(context)
+        submission = self._open_submission(context, waits=self.wait_for_completion)
         submission.job_id = job_id = wait.job_id or context["ti"].xcom_pull(
             task_ids=self.task_id, key="job_id", map_indexes=context["ti"].map_index
         )
@@ -299,50 +276,6 @@ class GenerateVideoOperator(BaseOperator):
             # Airflow hands nothing through then, and Airflow 3.0 begins a retry with it once more.
             arguments["try_number"] = try_that_submitted(context)
         return self.execute_complete(context, **arguments)
-
-    def on_kill(self) -> None:
-        """Say what a killed task leaves behind, since there is no way to cancel it."""
-        from airflow_provider_pictory.submission.advice import after_kill
-
-        submission = self._submission
-        if submission is None:
-            # Airflow 3 lets the task run on for seconds after the signal, through the imports for instance.
-            self._is_being_killed = True
-            return
-        submission.stop()
-        after_kill(submission, self.log)
-
-    def _use_connection(self, pictory_conn_id: str) -> None:
-        """Go on over the connection that the job was submitted over, were another one set since."""
-        if pictory_conn_id != self.pictory_conn_id:
-            self.pictory_conn_id = pictory_conn_id
-            self.__dict__.pop("hook", None)
-
-    def _open_submission(self, context: Context) -> Submitter:
-        from airflow_provider_pictory.submission.policy import SubmissionPolicy
-        from airflow_provider_pictory.submission.submitter import Submitter
-
-        policy = SubmissionPolicy.read(
-            on_clear=self.on_clear,
-            on_unknown_submission=self.on_unknown_submission,
-            resubmit_failed=self.resubmit_failed,
-            reconcile_timeout=self.reconcile_timeout,
-            max_credits=self.max_credits,
-            max_credits_was_given=self._has_limit or is_mapped_over(self, "max_credits"),
-            check_quota=self.check_quota,
-        )
-        self._submission = Submitter(
-            context=context,
-            hook=self.hook,
-            policy=policy,
-            log=self.log,
-            pushes_result=self.do_xcom_push,
-            waits=self.wait_for_completion,
-        )
-        # In this order, since the signal may strike in between.
-        if self._is_being_killed:
-            self._submission.stop()
-        return self._submission
 
     def _request_or_error(self) -> VideoRequest | Exception:
         """Make the request; the error is raised only where a video is to be submitted."""
@@ -370,15 +303,6 @@ class GenerateVideoOperator(BaseOperator):
 
     def _refuse_wrong_request(self, known: dict[str, Any]) -> None:
         refuse_wrong_request(known)
-
-    def _refuse_multiple_outputs(self) -> None:
-        if self.multiple_outputs and self.do_xcom_push:
-            from airflow_provider_pictory.exceptions import PictoryInvalidRequestError
-
-            raise PictoryInvalidRequestError(
-                "Nothing was submitted: multiple_outputs: got True, but this task returns a job id, which "
-                "can't be split; leave it out, also of the DAG's default_args"
-            )
 
     def _advice(self, limit: WaitLimit) -> str:
         from airflow_provider_pictory.submission.advice import after_wait
@@ -422,8 +346,3 @@ class GenerateVideoOperator(BaseOperator):
         )
         submission.note_delivery(has_ended=True)
         return job.job_id
-
-    def _say_what_goes_on(self, error: Exception) -> None:
-        from airflow_provider_pictory.submission.advice import after_error
-
-        after_error(error, self._submission.job_id if self._submission else None, self.on_clear, self.log)
