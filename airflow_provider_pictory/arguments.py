@@ -224,8 +224,7 @@ def _require_an_id_alone(job_id: object) -> None:
             "job_id=generate.output of a task that has waited. Does that task run before this one and return "
             "it?",
         )
-    given = _from_text(job_id) if isinstance(job_id, str) and job_id.lstrip().startswith("{") else job_id
-    if isinstance(given, Mapping) and "job_id" in given:
+    if _is_a_result(job_id):
         _refuse(
             job_id,
             "job_id",
@@ -294,6 +293,6 @@ def checked_job_id(value: object) -> str:
 
 def _is_a_result(job_id: object) -> bool:
     """Tell whether a whole result was given in the place of an id, as such or as a template's text."""
-    return (isinstance(job_id, dict) and "job_id" in job_id) or (
+    return (isinstance(job_id, Mapping) and "job_id" in job_id) or (
         isinstance(job_id, str) and job_id.lstrip().startswith("{") and "job_id" in job_id
     )
