@@ -17,7 +17,7 @@ RECORD_PREFIX = "pictory_submission_"
 PENDING = "pending"
 NO_JOB = "none"
 # What the last part of a name may say, if there is one.
-CLAIMED = "claimed"
+CLAIMING = "claiming"
 LOST = "lost"
 
 
@@ -30,7 +30,7 @@ class RecordName:
     :param written_at: microseconds since the epoch of the intent, by the worker's clock.
     :param prompt: digest of the prompt.
     :param job: digest of the job id; empty while nobody knows whether there is a job.
-    :param is_claimed: whether the job was found in the account's lists, and not in a response.
+    :param is_being_claimed: whether the job was found in the account's lists, and may be another's yet.
     :param has_lost: whether a submission before it was taken for never arrived, whose job may still show up.
     """
 
@@ -38,7 +38,7 @@ class RecordName:
     written_at: int
     prompt: str
     job: str = ""
-    is_claimed: bool = False
+    is_being_claimed: bool = False
     has_lost: bool = False
 
     @classmethod
@@ -50,7 +50,7 @@ class RecordName:
             int(record.intended_at.timestamp() * 1_000_000),
             short_prompt(record),
             job_digest(record.job_id) if record.job_id else job,
-            record.is_claimed,
+            record.state is RecordState.INTENT and record.job_id is not None,
             bool(record.lost),
         )
 
@@ -66,10 +66,11 @@ class RecordName:
             moment = int(written_at, 16)
         except ValueError:
             return None
-        return cls(place, moment, prompt, "" if job == PENDING else job, CLAIMED in more, LOST in more)
+        return cls(place, moment, prompt, "" if job == PENDING else job, CLAIMING in more, LOST in more)
 
     def __str__(self) -> str:
-        more = [word for word, applies in ((CLAIMED, self.is_claimed), (LOST, self.has_lost)) if applies]
+        words = ((CLAIMING, self.is_being_claimed), (LOST, self.has_lost))
+        more = [word for word, applies in words if applies]
         parts = [self.place, f"{self.written_at:x}", self.prompt, self.job or PENDING, "-".join(more)]
         return RECORD_PREFIX + "_".join(part for part in parts if part)
 
@@ -109,7 +110,11 @@ class Claims:
 
     def undecided(self, prompt: str) -> set[str]:
         """Return the places that may still have to tell jobs with this prompt from each other."""
-        late = {name.place for name in self.names if name.prompt == prompt and name.has_lost}
+        late = {
+            name.place
+            for name in self.names
+            if name.prompt == prompt and (name.has_lost or name.is_being_claimed)
+        }
         return self.pending(prompt) | late
 
 

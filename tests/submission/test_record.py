@@ -229,7 +229,9 @@ def test_the_name_of_a_variable_says_all_that_others_ask(record):
     assert str(name).isascii()
     assert name.place == record.place.digest
     assert bool(name.job) is (record.job_id is not None or record.state is not RecordState.INTENT)
-    assert (name.is_claimed, name.has_lost) == (record.is_claimed, bool(record.lost))
+    is_intent = record.state is RecordState.INTENT
+    assert name.is_being_claimed is (is_intent and record.job_id is not None)
+    assert name.has_lost is bool(record.lost)
 
 
 @pytest.mark.parametrize("number", range(64))

@@ -408,6 +408,8 @@ class ModelTask:
         self.is_made_again = False
         self.may_be_paid_twice = False
         self.more_videos_wanted = 0
+        # What it had when it wanted another one.
+        self.given_up: set[str] = set()
         self.returned: list[str] = []
         # What its last try has pushed.
         self.xcoms: set[str] = set()
@@ -731,6 +733,7 @@ class OneTaskOnePaidJob(RuleBasedStateMachine):
         task.intended_at.append(self.clock.now)
         if self.is_another_wanted(a_try):
             task.more_videos_wanted += 1
+            task.given_up |= set(self.history_of(task))
             task.is_cleared = task.is_made_again = task.may_be_paid_twice = False
 
     def check_payment(self, a_try):
@@ -785,7 +788,7 @@ class OneTaskOnePaidJob(RuleBasedStateMachine):
         """Tell a job of which no record was left that lists which lag show as if it were newer than it is."""
         owner, borrower = (one, other) if job.task == one.number else (other, one)
         was_over = any(moment >= job.ends_at for moment in borrower.intended_at)
-        return was_over or self.history_of(owner)[-1] != job.job_id or self.was_taken_anew(job, owner)
+        return was_over or job.job_id in owner.given_up or self.was_taken_anew(job, owner)
 
     def was_taken_anew(self, job, owner):
         """Tell a job that its own task found once more, for a submission after the job's end."""

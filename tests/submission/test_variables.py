@@ -173,6 +173,17 @@ def test_an_earlier_job_stays_known_while_an_identical_task_is_undecided(listed)
     assert owners(JOB_ID) == set()
 
 
+def test_a_task_that_is_about_to_claim_a_job_stays_undecided(listed):
+    """It may crash there and take another job in the end, so that the records of others are still needed."""
+    claim = accepted(is_claimed=True)
+    write(claim.but(state=RecordState.INTENT))
+
+    assert claims().owners(JOB_ID) == claims().undecided(PROMPT) == {PLACE.digest}
+    write(claim)
+    assert claims().undecided(PROMPT) == set()
+    assert len(listed.texts) == 1
+
+
 def test_a_task_with_a_submission_taken_for_lost_stays_undecided(listed):
     lost = an_intent(now=NOW).closed(CloseReason.NOT_SUBMITTED).lost_so_far
     write(accepted(lost=lost))
