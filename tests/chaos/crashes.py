@@ -246,8 +246,8 @@ class Harness:
         for order in orders:
             self._airflow.trigger(order.dag_id, order.conf, order.run_id)
             self._runs[order.run_id] = Progress(order)
-            # The requests of the first runs are in flight before the last ones have started.
-            self._clear_in_flight()
+            # The first runs are over before the last ones have started.
+            self._do_due_events()
         deadline = time.monotonic() + self._times.limit
         said_at = time.monotonic()
         while (open_runs := self._open_runs()) and time.monotonic() < deadline:
@@ -378,17 +378,15 @@ class Harness:
         return {run_id: progress for run_id, progress in self._runs.items() if not progress.has_ended}
 
     def _step(self, open_runs: dict[str, Progress]) -> None:
+        self._do_due_events()
         tasks = self._tasks()
         states = dict(self._airflow.query("SELECT run_id, state FROM dag_run"))
         for run_id, progress in open_runs.items():
-            generating = tasks.get(run_id, {})
-            if progress.order.event and not progress.event_done:
-                self._do_event(progress, generating)
             if states.get(run_id) == "success":
                 progress.has_ended = True
             elif states.get(run_id) == "failed":
-                self._recover(progress, generating)
-        self._kill_triggerer_when_due(open_runs)
+                self._recover(progress, tasks.get(run_id, {}))
+                self._do_due_events()
 
     def _tasks(self) -> dict[str, dict[int, tuple[str | None, int]]]:
         """Return state and try number of all generating tasks, by run and map index."""
@@ -436,10 +434,12 @@ class Harness:
             return
         else:
             is_due = has_job and state == event.partition("-")[2]
-        # What was seen at the beginning of this step is seconds old on a busy machine, and a clear after the
-        # task's success asks for another video.
+        if not is_due:
+            return
+        # What was seen before is seconds old on a busy machine, and a clear after the task's success asks for
+        # another video.
         state, try_number = self._tasks()[order.run_id][-1]
-        if not is_due or state not in ("running", "deferred"):
+        if state not in ("running", "deferred"):
             return
         if event == "cleared-in-flight" and try_number > 1:
             # The request that was in flight has been given up, and this try may end well at any moment.
@@ -452,10 +452,15 @@ class Harness:
         if event == "cleared-in-flight":
             (self._folder / "cleared" / clip.mark(0)).touch()
 
-    def _clear_in_flight(self) -> None:
-        for progress in self._runs.values():
-            if progress.order.event == "cleared-in-flight" and not progress.event_done:
-                self._do_event(progress, self._tasks().get(progress.order.run_id, {}))
+    def _do_due_events(self) -> None:
+        """Do what is due to runs, each of which is in the state that it takes for a few seconds only."""
+        pending = {
+            run_id: run for run_id, run in self._runs.items() if run.order.event and not run.event_done
+        }
+        tasks = self._tasks() if pending else {}
+        for run_id, progress in pending.items():
+            self._do_event(progress, tasks.get(run_id, {}))
+        self._kill_triggerer_when_due(pending)
 
     def _kill_triggerer_when_due(self, open_runs: dict[str, Progress]) -> None:
         """Kill the triggerer as soon as one that it shall be killed for waits, and start another."""
