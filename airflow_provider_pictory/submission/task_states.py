@@ -13,8 +13,10 @@ if TYPE_CHECKING:
     from airflow_provider_pictory.task_log import Logger
 
 GONE = "gone"
-RUNNING = "running"
 RESTARTING = "restarting"
+# In which a task that still runs is only because somebody else has ended it. A run of ``dag.test()`` on
+# Airflow 2 stays scheduled throughout.
+ENDED_BY_OTHERS = ("failed", "success", "skipped", "removed", "up_for_retry")
 
 
 def find_task_state(context: Context, place: TaskPlace) -> str | None:
@@ -65,9 +67,9 @@ def why_success_is_lost(context: Context, place: TaskPlace, log: Logger) -> str 
     except Exception as error:  # noqa: BLE001  (the task ends well whether or not this is known)
         log.info("Whether Airflow still wants this task to run isn't known: %s", clean(repr(error)))
         return None
-    if state in (None, RUNNING, GONE):
-        return None
-    return "it was cleared while it ran" if state == RESTARTING else f"it was set to {state} while it ran"
+    if state == RESTARTING:
+        return "it was cleared while it ran"
+    return f"it was set to {state} while it ran" if state in ENDED_BY_OTHERS else None
 
 
 def _text(state: object) -> str | None:
