@@ -256,6 +256,7 @@ def test_an_intent_needs_its_variable_since_that_is_how_others_know_of_it(variab
     assert STATE_KEY not in state.texts
 
 
+@with_task_state
 @any_record
 def test_one_store_is_enough_for_what_is_true_already(variables, state, record):
     state.error = None

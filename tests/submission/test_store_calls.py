@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_pictory.operators.pictory import GenerateVideoOperator
-from airflow_provider_pictory.submission import forgetting, submitter, task_states, tidying, variables
+from airflow_provider_pictory.submission import forgetting, task_states, tidying, variables
 from tests.support.dag_runs import a_dag
 
 MOST_CALLS = 8
@@ -52,7 +52,7 @@ def _calls_to_the_database(monkeypatch):
         monkeypatch.setattr(variables.Variable, name, noted(name, getattr(variables.Variable, name)))
     monkeypatch.setattr(variables, "list_names", noted("list", variables.list_names))
     find = noted("state", task_states.find_task_state)
-    for module in (submitter, tidying, forgetting):
+    for module in (task_states, tidying, forgetting):
         monkeypatch.setattr(module, "find_task_state", find)
     return made
 
