@@ -722,6 +722,19 @@ def test_a_try_whose_success_airflow_will_not_take_has_delivered_nothing(task, a
     assert posts(account) == 1
 
 
+def test_what_airflow_says_where_it_cannot_be_asked_is_logged_without_its_secrets(task, log, monkeypatch):
+    def refuse(**place):
+        raise RuntimeError("no response from postgresql://airflow:hunter2@database/airflow")
+
+    monkeypatch.setattr(task.instance, "get_task_states", refuse)
+    job_id = task.run().job_id
+
+    (line,) = (line for line in log.infos if "still wants this task to run isn't known" in line)
+    assert "RuntimeError" in line
+    assert "hunter2" not in "".join(log.lines)
+    assert task.recorded_jobs == [job_id]
+
+
 def test_a_task_that_runs_on_while_it_is_killed_has_delivered_nothing(task, account):
     """Airflow 3 sends a signal, and a kill only some seconds later."""
     task.delivers = False
