@@ -9,7 +9,7 @@ PEERS := apache-airflow-providers-dbt-cloud apache-airflow-providers-databricks 
 TESTS_WITHOUT_AIRFLOW := tests/api tests/sandbox
 UNIT_TESTS := tests/client tests/hooks tests/submission tests/test_*.py
 TASK_TESTS := tests/operators tests/sensors tests/triggers tests/transfers tests/links tests/decorators \
-	tests/example_dags tests/saving tests/waiting tests/failure_modes
+	tests/example_dags tests/saving tests/stored tests/waiting tests/failure_modes
 END_TO_END_TESTS := tests/e2e tests/chaos/test_crashes.py
 
 # Python keeps what it has compiled, whatever the environment says: else each process of each Airflow compiles
