@@ -6,6 +6,7 @@ import itertools
 import json
 import time
 from collections import Counter, deque
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -74,9 +75,9 @@ XCOM_BACKEND = "airflow.providers.common.io.xcom.backend.XComObjectStorageBacken
 SECRETS_BACKEND = "airflow.secrets.local_filesystem.LocalFilesystemBackend"
 
 STATES = "SELECT run_id, task_id, map_index, state, try_number FROM task_instance"
-# What Airflow's own time limits explain, in seconds: an outage that the harness makes, and the time until
-# Airflow notices and acts. A task that is scheduled waits for a slot.
-OUTAGE = 60.0
+# What Airflow's own time limits explain, in seconds: until it notices that somebody is gone, and an outage of
+# up to all components, until they have started again on a busy machine. A scheduled one waits for a slot.
+OUTAGE = 120.0
 LONGEST_IN_STATE = {
     "queued": QUEUED_TIMEOUT + SECONDS_BETWEEN_CHECKS + OUTAGE,
     "running": 90.0 + OUTAGE,
@@ -313,8 +314,10 @@ class DistributedHarness(Harness):
     def _read_xcom(self, value: Any) -> Any:
         value = read_json(value)
         if isinstance(value, str) and value.startswith("file://"):
-            self._from_object_store += 1
-            value = read_json(Path(unquote(urlsplit(value).path)).read_text())
+            # Of a task that was just cleared the file is gone; that of a task that ended well is missed.
+            with suppress(FileNotFoundError):
+                value = read_json(Path(unquote(urlsplit(value).path)).read_text())
+                self._from_object_store += 1
         return value
 
     def report(self, plan: Plan, seconds: float) -> DistributedReport:

@@ -22,7 +22,7 @@ import psycopg2
 
 from tests.e2e.real_airflow import free_port
 
-SECONDS_TO_START = 30
+SECONDS_TO_START = 120
 UNPRIVILEGED = ("postgres", "nobody")
 PACKAGES = {"initdb": "postgresql", "redis-server": "redis-server"}
 
