@@ -279,9 +279,12 @@ class DistributedHarness(Harness):
         count = len(waiting)
         while (waiting or self._open_runs()) and time.monotonic() < started + self._times.limit:
             self._slow_down(time.monotonic() - started)
-            # The last ones begin with the last kills, so that all kills meet something.
+            # The last ones begin with the last kills, so that all kills meet something. Whatever is killed
+            # has to start again, for which a busy machine takes the time that the runs need as well.
             share = (killer.happened.total() + 1) / (killer.planned + 1)
             may_start = min(count, max(self._size.head_start, round(share * count)))
+            ended = len(self._runs) - len(self._open_runs())
+            killer.allowed = round(killer.planned * (ended + self._size.head_start) / count)
             try:
                 while waiting and len(self._runs) < may_start:
                     order = waiting[0]

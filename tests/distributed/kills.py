@@ -76,8 +76,10 @@ class Killer:
     :param airflow: whom it happens to.
     :param servers: those besides, by the kinds that mean them.
     :param plan: how often each kind happens.
-    :param interval: seconds between two.
+    :param interval: seconds between two at least.
     :param seed: decides about the order, about whom and for how long.
+
+    ``allowed`` is how many may have happened by now.
     """
 
     def __init__(
@@ -97,7 +99,7 @@ class Killer:
         self._due: list[tuple[float, Callable[[], object]]] = []
         self._ending = Event()
         self._thread = Thread(target=self._run, name="killer", daemon=True)
-        self.planned = len(self._kinds)
+        self.planned = self.allowed = len(self._kinds)
         self.happened: Counter[Kind] = Counter()
 
     def __enter__(self) -> Killer:
@@ -119,8 +121,8 @@ class Killer:
                 self._due.remove(due)
                 due[1]()
             # Not while nobody can do anything for want of an API server.
-            is_due = self._kinds and now >= next_at and self._airflow.responds()
-            if is_due and self._happens(self._kinds[-1]):
+            is_due = self._kinds and now >= next_at and self.happened.total() < self.allowed
+            if is_due and self._airflow.responds() and self._happens(self._kinds[-1]):
                 kind = self._kinds.pop()
                 self.happened[kind] += 1
                 say(f"{self.happened.total()} of {self.planned}: {kind}")
