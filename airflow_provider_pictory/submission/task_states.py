@@ -17,6 +17,8 @@ RESTARTING = "restarting"
 # In which a task that still runs is only because somebody else has ended it. A run of ``dag.test()`` on
 # Airflow 2 stays scheduled throughout.
 ENDED_BY_OTHERS = ("failed", "success", "skipped", "removed", "up_for_retry")
+# Of the next try of one that Airflow 3 has given up, since it couldn't hear of it.
+NEXT_TRY_WAITS = ("scheduled", "queued")
 
 
 def find_task_state(context: Context, place: TaskPlace) -> str | None:
@@ -69,6 +71,8 @@ def why_success_is_lost(context: Context, place: TaskPlace, log: Logger) -> str 
         return None
     if state == RESTARTING:
         return "it was cleared while it ran"
+    if state in NEXT_TRY_WAITS and hasattr(context["ti"], "get_task_states"):
+        return f"Airflow has given it up and its next try is {state}"
     return f"it was set to {state} while it ran" if state in ENDED_BY_OTHERS else None
 
 

@@ -705,6 +705,8 @@ def test_an_end_that_cannot_be_noted_does_not_stop_the_task(task, account, varia
         ("failed", "it was set to failed while it ran"),
         ("success", "it was set to success while it ran"),
         ("up_for_retry", "it was set to up_for_retry while it ran"),
+        ("scheduled", "Airflow has given it up and its next try is scheduled"),
+        ("queued", "Airflow has given it up and its next try is queued"),
     ],
 )
 def test_a_try_whose_success_airflow_will_not_take_has_delivered_nothing(task, account, state, words):
