@@ -5,11 +5,14 @@ PYTHON ?= python3
 OLDEST := .environments/airflow-2.11
 # What is measured against, and what draws the picture; aiofiles is what the Databricks provider forgets to ask for.
 PEERS := apache-airflow-providers-dbt-cloud apache-airflow-providers-databricks aiofiles matplotlib
+# What a distributed Airflow needs besides.
+DISTRIBUTED_PACKAGES := apache-airflow-providers-celery apache-airflow-providers-postgres redis psutil cryptography
+SERVERS_ARE_THERE := { command -v redis-server && ls /usr/lib/postgresql/*/bin/initdb; } >/dev/null 2>&1
 # What knows no Airflow, and uses the same libraries whatever the version of Airflow.
 TESTS_WITHOUT_AIRFLOW := tests/api tests/sandbox
 UNIT_TESTS := tests/client tests/hooks tests/submission tests/test_*.py
 TASK_TESTS := tests/operators tests/sensors tests/triggers tests/transfers tests/links tests/decorators \
-	tests/example_dags tests/saving tests/waiting tests/failure_modes
+	tests/example_dags tests/saving tests/stored tests/waiting tests/failure_modes
 END_TO_END_TESTS := tests/e2e tests/chaos/test_crashes.py
 
 # Python keeps what it has compiled, whatever the environment says: else each process of each Airflow compiles
@@ -24,7 +27,7 @@ UV := .environments/uv/bin/uv
 UV_NEEDED := .environments/uv/.installed
 endif
 
-.PHONY: help demo ui test test-unit test-tasks test-end-to-end test-oldest coverage soak chaos chaos-oldest show bench check format constraints clean
+.PHONY: help demo ui test test-unit test-tasks test-end-to-end test-oldest coverage soak chaos chaos-oldest distributed show bench check format constraints clean
 .DELETE_ON_ERROR:
 
 help: ## Say what there is
@@ -67,6 +70,12 @@ chaos: .venv/.installed ## Kill tasks wherever it could hurt, for a quarter of a
 chaos-oldest: $(OLDEST)/.installed ## The kills around the paid POST on the oldest Airflow supported
 	$(OLDEST)/bin/python -m tests.chaos.crashes_on_oldest
 
+distributed: .environments/distributed/.installed ## Videos on a distributed Airflow under kills, for half an hour (DISTRIBUTED=--short: 4 minutes)
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! $(SERVERS_ARE_THERE); then \
+		apt-get update -qq; DEBIAN_FRONTEND=noninteractive \
+		apt-get install -qq --no-install-recommends postgresql redis-server >/dev/null; fi
+	.environments/distributed/bin/python -m tests.distributed $(DISTRIBUTED)
+
 show: .venv/.installed ## Show a fault on the real Airflow that it is about (SHOW=M9; a list without it)
 	.venv/bin/python -m tests.e2e.shows $(SHOW)
 
@@ -103,6 +112,12 @@ constraints: $(UV_NEEDED) ## Choose today's versions of all dependencies anew
 		--extra sandbox --constraint constraints/airflow-3.3.txt \
 		--output-file constraints/benchmarks.txt pyproject.toml -
 
+	# The Celery provider 3.26.0 doesn't work with celery 5.7.0, which kombu 5.7 belongs to.
+	printf '%s\n' $(DISTRIBUTED_PACKAGES) 'celery<5.7' 'kombu<5.7' | \
+	$(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --no-header --no-annotate \
+		--extra sandbox --constraint constraints/airflow-3.3.txt \
+		--output-file constraints/distributed.txt pyproject.toml -
+
 clean: ## Remove everything that these targets made
 	rm -rf .venv .environments demo-output chaos-reports dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
@@ -130,6 +145,12 @@ $(OLDEST)/.installed: pyproject.toml constraints/airflow-2.11.txt $(UV_NEEDED)
 	$(UV) venv --quiet --allow-existing --python '>=3.11,<3.14' $(@D)
 	$(UV) pip install --quiet --python $(@D) --constraint constraints/airflow-3.3.txt \
 		--editable '.[sandbox]' --group test --group coverage
+	@touch $@
+
+.environments/distributed/.installed: pyproject.toml constraints/distributed.txt $(UV_NEEDED)
+	$(UV) venv --quiet --allow-existing --python '>=3.11,<3.14' $(@D)
+	$(UV) pip install --quiet --python $(@D) --constraint constraints/distributed.txt \
+		--editable '.[sandbox]' $(DISTRIBUTED_PACKAGES)
 	@touch $@
 
 # Airflows that some shows are about; by hand, such as `make .environments/airflow-3.4/.installed`.

@@ -85,11 +85,11 @@ class Intents:
         Write the intent of an attempt that follows at once.
 
         :param time_limit: seconds after which that attempt is over however it goes.
-        :raises PictoryRecordError: it can't be written, so nothing may be sent.
+        :raises PictoryRecordError: it can't be written or read again, so nothing may be sent.
         """
         intent = self._draft.but(intended_at=self._clock.now(), time_limit=time_limit)
         if intent.server_time is not None:
             # Refusals may have been waited out since, for minutes, and the window begins with this POST.
             since = timedelta(seconds=self._clock.monotonic() - self._read_at)
             intent = intent.but(server_time=intent.server_time + since)
-        self.written.append(self._store.write(intent))
+        self.written.append(self._store.write_intent(intent))

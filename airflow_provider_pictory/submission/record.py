@@ -210,8 +210,11 @@ def read_record(text: str) -> SubmissionRecord:
     try:
         return SubmissionRecord.model_validate_json(text)
     except ValidationError as error:
-        faults = "; ".join(f"{_path(fault['loc'])}: {fault['msg']}" for fault in error.errors()[:3])
-        raise ValueError(faults) from None
+        faults = error.errors()
+        words = [f"{_path(fault['loc'])}: {fault['msg']}" for fault in faults[:3]]
+        if any(fault["type"] == "extra_forbidden" or fault["loc"] == ("version",) for fault in faults):
+            words.append("a newer version of this provider may have written it, which is needed here as well")
+        raise ValueError("; ".join(words)) from None
 
 
 def digest_of(*parts: object) -> str:

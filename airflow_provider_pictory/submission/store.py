@@ -8,14 +8,13 @@ person may delete the former.
 
 from __future__ import annotations
 
-import json
-import secrets
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
 from airflow_provider_pictory.api.redaction import clean
 from airflow_provider_pictory.exceptions import PictoryRecordError
-from airflow_provider_pictory.submission.record import RecordState, TaskPlace, read_record
+from airflow_provider_pictory.submission.record import CloseReason, RecordState, TaskPlace, read_record
+from airflow_provider_pictory.submission.task_state_record import STATE_KEY, read_task_state, write_task_state
 from airflow_provider_pictory.submission.variables import open_variables
 
 if TYPE_CHECKING:
@@ -27,11 +26,7 @@ if TYPE_CHECKING:
     from airflow_provider_pictory.clock import Clock
     from airflow_provider_pictory.submission.names import Claims, RecordName
     from airflow_provider_pictory.submission.record import SubmissionRecord
-    from airflow_provider_pictory.submission.variables import RecordVariables
-
-# Under these keys in Airflow's store of task state.
-STATE_KEY = "pictory_submission"
-PROBE_KEY = "pictory_probe"
+    from airflow_provider_pictory.submission.record_variables import RecordVariables
 
 
 class RecordStore:
@@ -70,7 +65,7 @@ class RecordStore:
         try:
             found = self._variables.find(self.place.digest)
             texts = [text for _, text in found]
-            kept = self._read_task_state(is_expected=self._has_earlier_tries and not texts)
+            kept = read_task_state(self._task_state, is_expected=self._has_earlier_tries and not texts)
         except Exception as error:
             raise PictoryRecordError(
                 f"The record of what this task has submitted ({self}) can't be read ({_words(error)}), so "
@@ -104,6 +99,24 @@ class RecordStore:
             with suppress(PictoryRecordError):
                 self._write_task_state(record)
         return record
+
+    def write_intent(self, intent: SubmissionRecord) -> SubmissionRecord:
+        """
+        Write what is about to be submitted, and insist on reading it as the next try would.
+
+        Airflow asks a secrets backend before its own database, and writes to the latter alone.
+
+        :return: the record as it was written.
+        :raises PictoryRecordError: it can't be written or is read as something else, so nothing may be sent.
+        """
+        intent = self.write(intent)
+        try:
+            shown = self._variables.shown(intent)
+        except Exception as error:
+            raise self._hidden(intent, f"can't be read ({_words(error)})") from error
+        if shown != intent.as_json():
+            raise self._hidden(intent, "can't be read" if shown is None else "is read as something else")
+        return intent
 
     def retire(self, record: SubmissionRecord, *, is_needed: bool) -> None:
         """
@@ -264,25 +277,9 @@ class RecordStore:
         except Exception as error:
             raise self._unwritable(error) from error
 
-    def _read_task_state(self, *, is_expected: bool) -> str | None:
-        if self._task_state is None:
-            return None
-        value = self._task_state.get(STATE_KEY)
-        if value is None and is_expected:
-            # Whatever is in front of Airflow's API may respond with 404, which Airflow takes for no such key.
-            token = secrets.token_hex(8)
-            self._task_state.set(PROBE_KEY, token)
-            if self._task_state.get(PROBE_KEY) != token:
-                raise PictoryRecordError("task state that was just written can't be read")
-            value = self._task_state.get(STATE_KEY)
-        return value if value is None or isinstance(value, str) else json.dumps(value)
-
     def _write_task_state(self, record: SubmissionRecord) -> None:
-        from airflow.sdk.execution_time.context import NEVER_EXPIRE
-
         try:
-            # As an object, so that whoever reads it in the UI can.
-            self._task_state.set(STATE_KEY, json.loads(record.as_json()), retention=NEVER_EXPIRE)
+            write_task_state(self._task_state, record)
         except Exception as error:
             raise self._unwritable(error) from error
 
@@ -295,6 +292,16 @@ class RecordStore:
                 "nothing was submitted: it might be paid for twice. Look up in Pictory whether the video is "
                 "there; delete the record to submit again."
             ) from None
+
+    def _hidden(self, intent: SubmissionRecord, how: str) -> PictoryRecordError:
+        with suppress(PictoryRecordError):
+            # Else the next try would look for what was never sent.
+            self.close(intent.closed(CloseReason.REFUSED))
+        return PictoryRecordError(
+            f"The record of what this task is about to submit ({self}) was written and {how}, so nothing was "
+            "submitted: the next try couldn't tell what was paid for. A secrets backend in front of "
+            "Airflow's Variables has to leave those that begin with 'pictory_' to Airflow's database"
+        )
 
     def _unwritable(self, error: BaseException) -> PictoryRecordError:
         return PictoryRecordError(

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import secrets
-from abc import ABC, abstractmethod
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
 
@@ -18,6 +17,7 @@ from airflow.providers.common.compat.sdk import Variable
 from airflow_provider_pictory.exceptions import PictoryRecordError
 from airflow_provider_pictory.submission.names import NO_JOB, RECORD_PREFIX, Claims, RecordName, job_digest
 from airflow_provider_pictory.submission.record import digest_of
+from airflow_provider_pictory.submission.record_variables import RecordVariables
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,66 +33,6 @@ KEPT_WITHOUT_LISTING = timedelta(days=7)
 
 # Two who claim a job in the same moment both find their own name, unless they look again a little later.
 PAUSE_BEFORE_CLAIM_COUNTS = 2.0
-
-
-class RecordVariables(ABC):
-    """The Variables that hold records. Every failure of Airflow's passes through as it is."""
-
-    @abstractmethod
-    def find(self, place: str) -> list[tuple[str, str]]:
-        """
-        Return names and texts of a task instance's records, usually one or none.
-
-        Nothing is returned only where it is certain that there is none.
-        """
-
-    @abstractmethod
-    def read(self, name: RecordName) -> str | None:
-        """Return the text of another task instance's record, ``None`` where it is gone."""
-
-    @abstractmethod
-    def claims_when_found(self) -> Claims:
-        """Return who had which job when :meth:`find` was called last, as far as that shows it."""
-
-    @abstractmethod
-    def version(self, place: str) -> object:
-        """Return what changes whenever another try writes a record of this task instance."""
-
-    @abstractmethod
-    def known_version(self, place: str) -> object:
-        """Return the version that this process read or wrote last."""
-
-    @abstractmethod
-    def write(self, record: SubmissionRecord, description: str) -> None:
-        """Replace the record of a task instance."""
-
-    @abstractmethod
-    def withdraw(self, claimed: SubmissionRecord, intent: SubmissionRecord, description: str) -> None:
-        """Take back a claim, and write its task instance's record without it."""
-
-    @abstractmethod
-    def remove(self, record: SubmissionRecord) -> None:
-        """Delete a record, if it is there."""
-
-    @abstractmethod
-    def remove_all(self, record: SubmissionRecord) -> None:
-        """Delete a record and all earlier ones of its task instance that this process knows of."""
-
-    @abstractmethod
-    def claims(self, job_ids: Iterable[str]) -> Claims:
-        """Return who has which of these jobs, read once."""
-
-    @abstractmethod
-    def find_by_job(self, job_id: str) -> list[tuple[str, str]]:
-        """Return names and texts of the records of a job."""
-
-    @abstractmethod
-    def tidy(self, record: SubmissionRecord, now: datetime) -> None:
-        """Delete what is too old to be asked about, where it can't be listed."""
-
-    @abstractmethod
-    def pause_before_claim_counts(self) -> float:
-        """Return the seconds after which two who claimed a job at once know of each other."""
 
 
 class ListedVariables(RecordVariables):
@@ -144,6 +84,10 @@ class ListedVariables(RecordVariables):
                 Variable.delete(text)
                 known.discard(text)
         known.add(str(name))
+
+    def shown(self, record: SubmissionRecord) -> str | None:
+        """Return the text under the record's name."""
+        return self.read(RecordName.of(record))
 
     def _is_awaited(self, name: RecordName) -> bool:
         return bool(Claims(self.names()).undecided(name.prompt) - {name.place})
@@ -217,6 +161,10 @@ class NamedVariables(RecordVariables):
         text = record.as_json()
         Variable.set(f"{RECORD_PREFIX}{place}", text, description)
         self._known[place] = text
+
+    def shown(self, record: SubmissionRecord) -> str | None:
+        """Return the text of the task instance's one record."""
+        return cast("str | None", Variable.get(f"{RECORD_PREFIX}{record.place.digest}", None))
 
     def withdraw(self, claimed: SubmissionRecord, intent: SubmissionRecord, description: str) -> None:
         """Delete the claim before the record forgets it, unless another task has written its own there."""

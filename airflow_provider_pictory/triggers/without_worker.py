@@ -207,11 +207,8 @@ class VideoJobTaskTrigger(BaseTrigger):
         if not (self._context or {})["ti"].task.do_xcom_push:
             return True
         try:
-            from airflow.sdk.execution_time.xcom import XCom
-
+            await _in_thread(partial(self._push_result, job))
             async with asyncio.timeout(LONGEST_EXCHANGE):
-                await XCom.aset(XCom.XCOM_RETURN_KEY, job.result, **self._own_xcoms())
-                await XCom.aset("job_id", job.job_id, **self._own_xcoms())
                 await self._push_links(job.url)
         except Exception as error:  # noqa: BLE001  (also of somebody's XCom backend)
             self.log.warning(
@@ -219,6 +216,13 @@ class VideoJobTaskTrigger(BaseTrigger):
             )
             return False
         return True
+
+    def _push_result(self, job: VideoJob) -> None:
+        """Push, not in the loop: somebody's XCom backend may write to an object store and block meanwhile."""
+        from airflow.sdk.execution_time.xcom import XCom
+
+        XCom.set(XCom.XCOM_RETURN_KEY, job.result, **self._own_xcoms())
+        XCom.set("job_id", job.job_id, **self._own_xcoms())
 
 
 class _PullsFromUnmappedTasks:

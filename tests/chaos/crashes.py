@@ -43,6 +43,8 @@ from tests.e2e.real_airflow import RealAirflow
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tests.chaos.gateway import Submission
+
 HERE = Path(__file__).parent
 DAG_FILES = [HERE / "crash_points.py", HERE / "dags/crash_runs.py", HERE / "dags/.airflowignore"]
 
@@ -188,11 +190,31 @@ class Harness:
         self._airflow_class = airflow_class
         self._stack = ExitStack()
         self._runs: dict[str, Progress] = {}
+        self._more_clears = MORE_CLEARS
         self.deaths = 0
 
     def __enter__(self) -> Harness:
         for name in ("claimed", "happened", "signals", "cleared"):
             (self._folder / name).mkdir(parents=True)
+        times = self._times
+        enter = self._stack.enter_context
+        try:
+            self._pictory = enter(
+                PictorySandbox(
+                    render_seconds=times.render, credits=10**7, faults=self._faults(), seed=self._seed
+                )
+            )
+            self._gateway = enter(Gateway(self._pictory.url, self._folder, times.late))
+            self._airflow = enter(self._make_airflow())
+        except BaseException:
+            self._stack.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def _faults(self) -> list[str]:
         times = self._times
         faults = [
             f"foreign-jobs:per-second=0.2,same-prompt=no,seconds={times.render}",
@@ -200,25 +222,20 @@ class Harness:
         ]
         if self._twin_rate:
             faults.append(f"foreign-jobs:rate={self._twin_rate},seconds={times.render}")
-        enter = self._stack.enter_context
-        self._pictory = enter(
-            PictorySandbox(render_seconds=times.render, credits=10**7, faults=faults, seed=self._seed)
-        )
-        self._gateway = enter(Gateway(self._pictory.url, self._folder, times.late))
-        self._airflow = enter(
-            self._airflow_class(self._home / "airflow", DAG_FILES, self._environment(), is_busy=True)
-        )
-        return self
+        return faults
 
-    def __exit__(self, *_: object) -> None:
-        self._stack.close()
+    def _make_airflow(self) -> RealAirflow:
+        connection = {"AIRFLOW_CONN_PICTORY_DEFAULT": json.dumps(self._connection(self._gateway.url))}
+        return self._airflow_class(
+            self._home / "airflow", DAG_FILES, self._environment() | connection, is_busy=True
+        )
+
+    def _connection(self, host: str) -> dict[str, Any]:
+        extra = {"timeout": self._times.call, "submission_window": self._times.settling}
+        return {**json.loads(self._pictory.connection_json), "host": host, "extra": extra}
 
     def _environment(self) -> dict[str, str]:
-        connection = json.loads(self._pictory.connection_json)
-        extra = {"timeout": self._times.call, "submission_window": self._times.settling}
-        connection |= {"host": self._gateway.url, "extra": extra}
         return {
-            "AIRFLOW_CONN_PICTORY_DEFAULT": json.dumps(connection),
             "CRASHES_FOLDER": str(self._folder),
             "CRASHES_SETTLING_TIME": str(self._times.settling),
             "AIRFLOW__CORE__PARALLELISM": "10",
@@ -281,7 +298,8 @@ class Harness:
             if run.order.event and not run.event_done
         ]
         jobs = self._pictory.jobs()
-        judgements = judge(ends, self._gateway.submissions, jobs, happened)
+        submissions = self._submissions()
+        judgements = judge(ends, submissions, jobs, happened)
         claimed = {path.name for path in (self._folder / "claimed").iterdir()}
         problems += [f"kill {mark} was due but did not happen" for mark in sorted(claimed - happened)]
         problems += [
@@ -290,7 +308,7 @@ class Harness:
             if judgement.unreached and not judgement.clip.row.startswith("random")
         ]
         kills = sum(mark.split(".")[2] not in MISHAPS for mark in happened) + self.deaths
-        nobodys = nobodys_jobs(self._gateway.submissions, jobs)
+        nobodys = nobodys_jobs(submissions, jobs)
         return Report(judgements, nobodys, problems, kills, seconds)
 
     def keep(self, report: Report, run_report: RunReport) -> None:
@@ -332,7 +350,7 @@ class Harness:
                 f"{name}/account.json",
                 {
                     "order": asdict(order),
-                    "submissions": [asdict(it) for it in self._gateway.submissions if it.clip in numbers],
+                    "submissions": [asdict(it) for it in self._submissions() if it.clip in numbers],
                     "jobs": own_jobs,
                     "records": [
                         it
@@ -359,15 +377,18 @@ class Harness:
                     text = fernet.decrypt(str(value).encode()).decode()
                 except InvalidToken:
                     text = "can't be decrypted"
-            records.append({"variable": key, "value": _read(text), "description": description})
-        if self._airflow.query("SELECT 1 FROM sqlite_master WHERE name = 'task_state_store'"):
+            records.append({"variable": key, "value": read_json(text), "description": description})
+        if self._airflow.has_table("task_state_store"):
             records += [
-                {"task_state": key, "run_id": run_id, "map_index": map_index, "value": _read(value)}
+                {"task_state": key, "run_id": run_id, "map_index": map_index, "value": read_json(value)}
                 for key, run_id, map_index, value in self._airflow.query(
                     "SELECT key, run_id, map_index, value FROM task_state_store"
                 )
             ]
         return records
+
+    def _submissions(self) -> list[Submission]:
+        return self._gateway.submissions
 
     def _happened(self) -> set[str]:
         marks = {path.name for path in (self._folder / "happened").iterdir()}
@@ -404,19 +425,23 @@ class Harness:
         for clip in order.clips:
             index = order.map_index(clip)
             state, try_number = generating.get(index, (None, 0))
-            if state == "success" or progress.clears[clip.number] >= len(clip.kills) + MORE_CLEARS:
+            if state == "success" or progress.clears[clip.number] >= len(clip.kills) + self._more_clears:
                 continue
             if REFUSAL in self._log_of(order, index, try_number):
                 continue
             progress.clears[clip.number] += 1
             to_clear.append(["generate", index] if order.is_mapped else "generate")
+        if order.is_mapped and not any(index >= 0 for index in generating):
+            # What is mapped over has failed itself.
+            progress.clears[0] += 1
+            to_clear = ["prompts"] if progress.clears[0] <= self._more_clears else []
         waiting_failed = self._airflow.query(
             f"SELECT 1 FROM task_instance WHERE run_id = '{order.run_id}' AND task_id != 'generate' "
             "AND state IN ('failed', 'upstream_failed')"
         )
         if waiting_failed and not to_clear and all(state == "success" for state, _ in generating.values()):
             progress.clears[0] += 1
-            to_clear = ["wait"] if progress.clears[0] <= MORE_CLEARS else []
+            to_clear = ["wait"] if progress.clears[0] <= self._more_clears else []
         if to_clear:
             self._airflow.clear(order.dag_id, order.run_id, to_clear)
         else:
@@ -426,7 +451,7 @@ class Harness:
         order = progress.order
         clip = order.clips[0]
         state, _ = generating.get(-1, (None, 0))
-        has_job = any(it.clip == clip.number and it.job_id for it in self._gateway.submissions)
+        has_job = any(it.clip == clip.number and it.job_id for it in self._submissions())
         event = str(order.event)
         if event == "cleared-in-flight":
             is_due = (self._folder / "signals" / clip.mark(0)).exists()
@@ -509,7 +534,7 @@ class Harness:
             # and takes the task out of the state that its run has ended well with.
             state = "success"
         xcoms = {
-            (task_id, key): _read(value)
+            (task_id, key): self._read_xcom(value)
             for task_id, key, value in self._airflow.query(
                 "SELECT task_id, key, value FROM xcom "
                 f"WHERE run_id = '{order.run_id}' AND map_index = {index}"
@@ -526,20 +551,23 @@ class Harness:
             seconds=self._seconds_of(order),
         )
 
+    def _read_xcom(self, value: Any) -> Any:
+        return read_json(value)
+
     def _seconds_of(self, order: Order) -> float:
         """Return the seconds from when a run's first try started, however long it was queued, to its end."""
         ((first, last),) = self._airflow.query(
             "SELECT MIN(start_date), MAX(end_date) FROM ("
             "SELECT run_id, start_date, end_date FROM task_instance UNION ALL "
             "SELECT run_id, start_date, end_date FROM task_instance_history"
-            f") WHERE run_id = '{order.run_id}'"
+            f") AS tries WHERE run_id = '{order.run_id}'"
         )
         if first is None or last is None:
             return 0.0
         return (datetime.fromisoformat(last) - datetime.fromisoformat(first)).total_seconds()
 
 
-def _read(value: Any) -> Any:
+def read_json(value: Any) -> Any:
     """Read an XCom as the database has it, which is JSON once or twice."""
     while isinstance(value, str | bytes):
         try:

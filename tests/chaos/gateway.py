@@ -95,6 +95,12 @@ class Gateway:
             response = await self._response(request)
             status = response.status
             return response
+        except aiohttp.ClientError as error:
+            # What the service does to a connection is done to the client's.
+            status = type(error).__name__
+            if request.transport is not None:
+                request.transport.abort()
+            return web.Response(status=502)
         finally:
             moment = datetime.fromtimestamp(began, UTC).isoformat(timespec="milliseconds")
             self.requests.append(f"{moment} {status} {time.time() - began:.3f}s {words}".rstrip())

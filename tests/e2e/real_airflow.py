@@ -127,6 +127,21 @@ class RealAirflow:
 
     def start(self, name: str) -> None:
         """Start a component, without waiting for it to be healthy."""
+        self._started[name] = datetime.now(UTC)
+        with self._output(name).open("ab") as output, self._starting:
+            assert not self._has_ended, "Airflow was ended"
+            self._processes[name] = subprocess.Popen(
+                [self._python, "-m", "airflow", *self._command(name)],
+                cwd=self.home,
+                env=self._environment_of(name),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                # A process group of its own, so that it can be ended with its children.
+                start_new_session=True,
+            )
+
+    def _command(self, name: str) -> list[str]:
         is_busy = self._execution_port != self._port
         local = ["--host", "127.0.0.1", "--workers", "1", "--port"]
         commands = {
@@ -136,19 +151,14 @@ class RealAirflow:
             "dag-processor": ["dag-processor"],
             "triggerer": ["triggerer", "--skip-serve-logs"],
         }
-        self._started[name] = datetime.now(UTC)
-        with self._output(name).open("ab") as output, self._starting:
-            assert not self._has_ended, "Airflow was ended"
-            self._processes[name] = subprocess.Popen(
-                [self._python, "-m", "airflow", *commands[name]],
-                cwd=self.home,
-                env=self._environment,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                # A process group of its own, so that it can be ended with its children.
-                start_new_session=True,
-            )
+        return commands[name]
+
+    def _environment_of(self, name: str) -> dict[str, str]:
+        return self._environment
+
+    def processes_of(self, name: str) -> list[psutil.Process]:
+        """Return a component's process, which comes first, and all that descend from it."""
+        return _family(self._processes[name])
 
     def stop(self, name: str) -> None:
         """End a component in an orderly way, as a deployment would, and by force if it takes too long."""
@@ -381,6 +391,10 @@ class RealAirflow:
         with closing(sqlite3.connect(f"file:{self.database}?mode=ro", uri=True, timeout=30)) as connection:
             return connection.execute(sql).fetchall()
 
+    def has_table(self, name: str) -> bool:
+        """Tell whether this Airflow's database has a table."""
+        return bool(self.query(f"SELECT 1 FROM sqlite_master WHERE name = '{name}'"))
+
     def log_files(self, pattern: str = "**/*") -> dict[str, str]:
         """
         Return everything that was logged, of components, DAG files and tasks, by the name of the file.
@@ -441,9 +455,7 @@ class RealAirflow:
         }
 
     def _make_database(self) -> None:
-        # In this mode, which the file keeps, those who read don't wait for those who write.
-        with closing(sqlite3.connect(self.database)) as connection:
-            connection.execute("PRAGMA journal_mode=WAL")
+        self._create_database()
         with self._output("db-migrate").open("ab") as output:
             migration = subprocess.run(
                 [self._python, "-m", "airflow", "db", "migrate"],
@@ -455,6 +467,11 @@ class RealAirflow:
                 check=False,
             )
         assert migration.returncode == 0, "airflow db migrate failed"
+
+    def _create_database(self) -> None:
+        # In this mode, which the file keeps, those who read don't wait for those who write.
+        with closing(sqlite3.connect(self.database)) as connection:
+            connection.execute("PRAGMA journal_mode=WAL")
 
     def _output(self, name: str) -> Path:
         return self.home / "logs" / f"{name}.out"

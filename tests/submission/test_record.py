@@ -201,6 +201,27 @@ def test_the_message_names_what_is_wrong():
         read_record(document(state="odd", job_id=7, fingerprint=fingerprint))
 
 
+@pytest.mark.parametrize(
+    "newer",
+    [
+        document(version=2),
+        document(second_job_id=JOB_ID),
+        document(lost=[{"intended_at": "2026-01-01T00:00:00Z", "region": "eu"}]),
+    ],
+    ids=["another version", "an unknown field", "an unknown field within"],
+)
+def test_a_record_of_a_newer_version_is_refused_with_what_to_do(newer):
+    with pytest.raises(
+        ValueError, match="a newer version of this provider may have written it, which is nee"
+    ):
+        read_record(newer)
+
+
+def test_what_is_merely_broken_is_not_said_to_be_newer():
+    with pytest.raises(ValueError, match=r"^job_id: [^;]*$"):
+        read_record(document(job_id=7))
+
+
 @given(json_values.map(json.dumps) | texts)
 def test_anything_else_is_refused_and_nothing_else_raised(text):
     with pytest.raises(ValueError, match=r"."):

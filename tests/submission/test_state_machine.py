@@ -44,8 +44,8 @@ from airflow_provider_pictory.submission.late import report_late_jobs
 from airflow_provider_pictory.submission.names import RecordName
 from airflow_provider_pictory.submission.policy import SubmissionPolicy
 from airflow_provider_pictory.submission.record import TaskPlace
-from airflow_provider_pictory.submission.store import STATE_KEY
 from airflow_provider_pictory.submission.submitter import Submitter
+from airflow_provider_pictory.submission.task_state_record import STATE_KEY
 from tests.support.bare_tasks import TaskState, has_task_state
 from tests.support.task_tries import Clock, TaskInstance, Variables, kept_in, passing
 

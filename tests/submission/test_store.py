@@ -12,7 +12,8 @@ from airflow_provider_pictory.clock import Clock
 from airflow_provider_pictory.exceptions import PictoryRecordError, PictorySubmissionPendingError
 from airflow_provider_pictory.submission.names import RECORD_PREFIX
 from airflow_provider_pictory.submission.record import CloseReason, RecordState
-from airflow_provider_pictory.submission.store import STATE_KEY, RecordStore
+from airflow_provider_pictory.submission.store import RecordStore
+from airflow_provider_pictory.submission.task_state_record import STATE_KEY
 from airflow_provider_pictory.submission.variables import (
     PAUSE_BEFORE_CLAIM_COUNTS,
     ListedVariables,
@@ -278,6 +279,57 @@ def test_a_job_is_recorded_in_task_state_alone_if_need_be(variables, state, monk
     store.write(intent.accepted(JOB_ID, NOW))
 
     assert store_of(state).read().job_id == JOB_ID
+
+
+# What hides what was written
+
+
+class BehindSecrets(Variables):
+    """Variables as they are read behind a secrets backend, which Airflow asks first and never writes to."""
+
+    def __init__(self, answer):
+        super().__init__()
+        self.answer = answer
+
+    def get(self, key, default):
+        return self.answer(super().get(key, default))
+
+
+def deny(text):
+    raise PermissionError("this role may not read it")
+
+
+HIDING = {
+    "nothing": (lambda text: None, "was written and can't be read, so nothing was submitted"),
+    "an empty text": (lambda text: "", "was written and is read as something else"),
+    "something else": (lambda text: "{}", "was written and is read as something else"),
+    "a refusal": (deny, r"was written and can't be read \(PermissionError: this role may not read it\)"),
+}
+
+
+@pytest.mark.parametrize(("answer", "message"), HIDING.values(), ids=HIDING)
+@pytest.mark.parametrize("with_state", [pytest.param(True, marks=with_task_state), False])
+def test_a_secrets_backend_that_hides_the_record_stops_the_task_before_anything_is_paid(
+    state, answer, message, with_state
+):
+    state = state if with_state else None
+    hidden = BehindSecrets(answer)
+    with kept_in(hidden):
+        for _ in range(2):
+            store = store_of(state)
+            last = store.read()
+            intent = an_intent(now=NOW, revision=last.revision if last else 0)
+            with pytest.raises(PictoryRecordError, match=message) as raised:
+                store.write_intent(intent)
+            assert "leave those that begin with 'pictory_'" in str(raised.value)
+            assert not isinstance(raised.value, AirflowFailException)
+            assert hidden.texts == {}, "else the next try would look for a job that was never submitted"
+
+
+def test_a_record_that_is_read_as_it_was_written_may_be_followed_by_the_post(variables, state):
+    intent = store_of(state).write_intent(an_intent(now=NOW))
+
+    assert store_of(state).read() == intent
 
 
 def test_what_cannot_become_json_is_not_written(variables):

@@ -8,8 +8,8 @@ from airflow_provider_pictory.operators.pictory import GenerateVideoOperator
 from airflow_provider_pictory.submission import forgetting, task_states, tidying, variables
 from tests.support.dag_runs import a_dag
 
-MOST_CALLS = 8
-MOST_CALLS_IN_DATABASE = 10
+MOST_CALLS = 9
+MOST_CALLS_IN_DATABASE = 11
 
 
 @pytest.fixture

@@ -537,7 +537,7 @@ def test_a_database_out_of_order_is_never_taken_for_nothing(in_a_task, act):
 
 @in_airflow
 def test_in_the_store_of_task_state_it_is_an_object_for_ever(in_a_task):
-    from airflow_provider_pictory.submission.store import STATE_KEY
+    from airflow_provider_pictory.submission.task_state_record import STATE_KEY
 
     def write(context):
         if context.get("task_state_store") is None:

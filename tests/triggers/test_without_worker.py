@@ -310,6 +310,45 @@ def test_its_buttons_are_there_while_it_waits(busy_pictory, monkeypatch):
     }
 
 
+def test_an_xcom_backend_that_takes_its_time_keeps_no_other_trigger_waiting(pictory, monkeypatch):
+    pushed, rounds = {}, []
+
+    class ObjectStore:
+        XCOM_RETURN_KEY = "return_value"
+
+        @classmethod
+        def set(cls, key, value, **of):
+            before = len(rounds)
+            time.sleep(0.5)
+            pushed[key] = (value, of["task_id"], len(rounds) - before)
+
+    async def push(key, value, **of):
+        pass
+
+    monkeypatch.setattr("airflow.sdk.bases.xcom.BaseXCom.aset", push)
+    monkeypatch.setattr("airflow.sdk.execution_time.xcom.XCom", ObjectStore)
+    job_id = submit()
+    trigger = a_trigger(job_id, task=a_task(do_xcom_push=True))
+    ti = trigger._context["ti"]
+    ti.dag_id, ti.task_id, ti.run_id, ti.map_index = "films", "wait", "today", None
+
+    async def run():
+        async def others():
+            while True:
+                rounds.append(time.monotonic())
+                await asyncio.sleep(0.01)
+
+        running = asyncio.create_task(others())
+        async for event in trigger.run():
+            running.cancel()
+            return event
+
+    assert isinstance(asyncio.run(run()), TaskSuccessEvent)
+    assert pushed["job_id"][:2] == (job_id, "wait")
+    assert pushed["return_value"][0]["job_id"] == job_id
+    assert all(others >= 5 for _, _, others in pushed.values()), "the loop went on"
+
+
 def test_the_first_poll_of_a_first_try_is_late(busy_pictory):
     trigger = a_trigger(submit(), try_number=1)
     trigger.timeout_after = datetime.now(UTC) + timedelta(seconds=360)

@@ -65,7 +65,13 @@ class Front:
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()
         began = time.time()
-        response = await self.respond(request, body)
+        try:
+            response = await self.respond(request, body)
+        except aiohttp.ClientError:
+            # What the target does to a connection is done to the client's.
+            if request.transport is not None:
+                request.transport.abort()
+            response = web.Response(status=502)
         taken = time.time() - began
         self.requests.append(f"{began:.3f} {response.status} {taken:.3f}s {request.method} {request.path_qs}")
         return response
@@ -84,11 +90,11 @@ class Front:
             headers=headers,
             allow_redirects=False,
         ) as response:
-            response = web.Response(status=response.status, body=await response.read())
+            passed_on = web.Response(status=response.status, body=await response.read())
             for name, value in response.headers.items():
                 if name.lower() not in DROPPED_HEADERS:
-                    response.headers[name] = value
-            return response
+                    passed_on.headers[name] = value
+            return passed_on
 
 
 class ServiceFront(Front):

@@ -1,0 +1,77 @@
+"""What submission records need of Airflow's Variables, however those can be used."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from airflow_provider_pictory.submission.names import Claims, RecordName
+    from airflow_provider_pictory.submission.record import SubmissionRecord
+
+
+class RecordVariables(ABC):
+    """The Variables that hold records. Every failure of Airflow's passes through as it is."""
+
+    @abstractmethod
+    def find(self, place: str) -> list[tuple[str, str]]:
+        """
+        Return names and texts of a task instance's records, usually one or none.
+
+        Nothing is returned only where it is certain that there is none.
+        """
+
+    @abstractmethod
+    def read(self, name: RecordName) -> str | None:
+        """Return the text of another task instance's record, ``None`` where it is gone."""
+
+    @abstractmethod
+    def claims_when_found(self) -> Claims:
+        """Return who had which job when :meth:`find` was called last, as far as that shows it."""
+
+    @abstractmethod
+    def version(self, place: str) -> object:
+        """Return what changes whenever another try writes a record of this task instance."""
+
+    @abstractmethod
+    def known_version(self, place: str) -> object:
+        """Return the version that this process read or wrote last."""
+
+    @abstractmethod
+    def write(self, record: SubmissionRecord, description: str) -> None:
+        """Replace the record of a task instance."""
+
+    @abstractmethod
+    def shown(self, record: SubmissionRecord) -> str | None:
+        """Return what the next try would read in place of a record that was just written."""
+
+    @abstractmethod
+    def withdraw(self, claimed: SubmissionRecord, intent: SubmissionRecord, description: str) -> None:
+        """Take back a claim, and write its task instance's record without it."""
+
+    @abstractmethod
+    def remove(self, record: SubmissionRecord) -> None:
+        """Delete a record, if it is there."""
+
+    @abstractmethod
+    def remove_all(self, record: SubmissionRecord) -> None:
+        """Delete a record and all earlier ones of its task instance that this process knows of."""
+
+    @abstractmethod
+    def claims(self, job_ids: Iterable[str]) -> Claims:
+        """Return who has which of these jobs, read once."""
+
+    @abstractmethod
+    def find_by_job(self, job_id: str) -> list[tuple[str, str]]:
+        """Return names and texts of the records of a job."""
+
+    @abstractmethod
+    def tidy(self, record: SubmissionRecord, now: datetime) -> None:
+        """Delete what is too old to be asked about, where it can't be listed."""
+
+    @abstractmethod
+    def pause_before_claim_counts(self) -> float:
+        """Return the seconds after which two who claimed a job at once know of each other."""

@@ -1,0 +1,1 @@
+"""A distributed Airflow under kills; ``make distributed`` runs it."""
