@@ -13,10 +13,9 @@ from airflow_provider_pictory.exceptions import PictoryRecordError
 from airflow_provider_pictory.submission.names import RECORD_PREFIX, short_prompt
 from airflow_provider_pictory.submission.record import CloseReason, RecordState
 from airflow_provider_pictory.submission.store import RecordStore, open_store
+from airflow_provider_pictory.submission.variable_index import INDEX_PREFIX, KEPT_WITHOUT_LISTING
 from airflow_provider_pictory.submission.variables import (
     CLAIM_PREFIX,
-    INDEX_PREFIX,
-    KEPT_WITHOUT_LISTING,
     ListedVariables,
     NamedVariables,
     open_variables,
@@ -274,7 +273,7 @@ def make_older(variables, age):
 def submit(place, job_id=JOB_ID):
     record = accepted(job_id, place=place)
     write(record)
-    open_variables().tidy(record, datetime.now(UTC))
+    open_variables().tidy(record, datetime.now(UTC), lambda: False)
 
 
 def runs(number):
@@ -500,7 +499,7 @@ def test_names_of_variables_hide_nothing_from_logs(in_a_task, kind):
     def act(context):
         variables = kind()
         variables.write(accepted(is_claimed=True), "")
-        variables.tidy(accepted(), NOW)
+        variables.tidy(accepted(), NOW, lambda: False)
 
     in_a_task(act)
 
