@@ -1,4 +1,4 @@
-"""Which Variables a task has written over all its runs, where Airflow can't list them, to delete them by age."""
+"""Which Variables a task has written in all its runs, where Airflow lists none, to delete them by age."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from airflow.providers.common.compat.sdk import Variable, task
+from airflow.providers.common.compat.sdk import task
 
 from airflow_provider_pictory.exceptions import PictoryRecordError
 from airflow_provider_pictory.submission.names import RECORD_PREFIX, short_prompt
@@ -21,7 +21,7 @@ from airflow_provider_pictory.submission.variables import (
     open_variables,
 )
 from tests.submission.records import OTHER_PLACE, PLACE, a_fingerprint, an_intent
-from tests.support.bare_tasks import has_task_state
+from tests.support import airflow_versions
 from tests.support.dag_runs import a_dag, forget_submissions
 from tests.support.task_tries import Variables, VariablesWithoutNames, kept_in
 
@@ -465,7 +465,7 @@ def test_this_airflow_lists_names_or_has_no_way_to(in_a_task):
 @in_airflow
 @both_kinds
 def test_variables_of_a_real_airflow_keep_records_and_claims(in_a_task, kind):
-    if kind is ListedVariables and not has_task_state() and not hasattr(Variable, "__tablename__"):
+    if kind is ListedVariables and not airflow_versions.LISTS_VARIABLES:
         pytest.skip("this Airflow can't list the names of Variables")
 
     def act(context):
@@ -491,11 +491,6 @@ def test_variables_of_a_real_airflow_keep_records_and_claims(in_a_task, kind):
 @in_airflow
 @both_kinds
 def test_names_of_variables_hide_nothing_from_logs(in_a_task, kind):
-    try:
-        from airflow.sdk.log import redact
-    except ImportError:
-        from airflow.utils.log.secrets_masker import redact
-
     def act(context):
         variables = kind()
         variables.write(accepted(is_claimed=True), "")
@@ -503,8 +498,10 @@ def test_names_of_variables_hide_nothing_from_logs(in_a_task, kind):
 
     in_a_task(act)
 
-    assert redact("visible", "pictory_password") == "***"
-    assert [redact("visible", name) for name in in_database()] == ["visible"] * len(in_database())
+    assert airflow_versions.redact("visible", "pictory_password") == "***"
+    assert [airflow_versions.redact("visible", name) for name in in_database()] == ["visible"] * len(
+        in_database()
+    )
 
 
 @in_airflow
