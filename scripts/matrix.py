@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 import xml.etree.ElementTree as ElementTree
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +24,8 @@ from pathlib import Path
 from cells import CELLS, PROJECT, Cell, NoPythonError, cell, find_python, in_rotation
 
 PAGE = PROJECT / "docs/compatibility.md"
+# Nothing that is well takes so many seconds.
+LONGEST = 45 * 60
 BEGIN, END = "<!-- measured by make matrix -->\n", "<!-- end of what was measured -->\n"
 SCENARIOS = (
     "first example",
@@ -102,7 +107,16 @@ def test(one: Cell, *, with_tests: bool) -> Outcome:
 
 def _make(*words: str) -> int:
     print(f"== make {' '.join(words[:2])}", flush=True)
-    return subprocess.run(["make", "--no-print-directory", *words], cwd=PROJECT, check=False).returncode
+    process = subprocess.Popen(["make", "--no-print-directory", *words], cwd=PROJECT, start_new_session=True)
+    try:
+        return process.wait(timeout=LONGEST)
+    except subprocess.TimeoutExpired:
+        print(f"== make {words[0]} took more than {LONGEST / 60:.0f} min", flush=True)
+        return 1
+    finally:
+        # With all that it has started, were that ctrl-C's doing or a test's that hangs.
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 def _count(report: Path) -> str:
