@@ -27,7 +27,7 @@ UV := .environments/uv/bin/uv
 UV_NEEDED := .environments/uv/.installed
 endif
 
-.PHONY: help demo ui test test-unit test-tasks test-end-to-end test-oldest coverage soak chaos chaos-oldest distributed show bench check format constraints clean
+.PHONY: help demo ui test test-unit test-tasks test-end-to-end test-oldest matrix test-cell scenarios coverage soak chaos chaos-oldest distributed show bench check format constraints clean
 .DELETE_ON_ERROR:
 
 help: ## Say what there is
@@ -54,6 +54,18 @@ test-end-to-end: .venv/.installed ## Run the tests that start a whole Airflow
 
 test-oldest: $(OLDEST)/.installed ## Run what depends on Airflow's version on the oldest one supported, but no whole Airflow
 	$(OLDEST)/bin/python -m pytest --numprocesses 2 $(UNIT_TESTS) $(TASK_TESTS) tests/sandbox/test_connection.py
+
+# The cells are those of scripts/cells.py.
+matrix: $(UV_NEEDED) ## Test on each supported Airflow and Python, and write docs/compatibility.md (CELL=3.1: on one)
+	$(PYTHON) scripts/matrix.py --uv $(UV) $(CELL)
+
+test-cell: .environments/airflow-$(CELL)/.installed ## Run the unit tests and those of tasks on one cell (CELL=3.1)
+	.environments/airflow-$(CELL)/bin/python -m pytest --numprocesses 2 --quiet -m "not end_to_end" \
+		$(if $(filter all,$(TESTS)),tests,$(UNIT_TESTS) $(TASK_TESTS) tests/sandbox/test_connection.py) \
+		$(if $(REPORT),--junitxml=$(REPORT))
+
+scenarios: .environments/airflow-$(CELL)/.installed ## Play five scenarios on a whole Airflow of one cell (CELL=3.1)
+	.environments/airflow-$(CELL)/bin/python -m tests.e2e.matrix $(if $(RESULTS),--results $(RESULTS))
 
 coverage: .environments/coverage/.installed ## Say which lines and branches of the package, but the sandbox, no test runs
 	.environments/coverage/bin/coverage erase
@@ -98,20 +110,11 @@ format: .venv/.installed ## Format the code
 	.venv/bin/ruff format
 
 constraints: $(UV_NEEDED) ## Choose today's versions of all dependencies anew
-	printf '%s\n' 'apache-airflow==3.3.*' | \
-	$(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --no-header --no-annotate \
-		--extra sandbox --group test --group check --group browser --group coverage --constraint /dev/stdin \
-		--output-file constraints/airflow-3.3.txt pyproject.toml
-	printf '%s\n' 'apache-airflow==2.11.*' 'apache-airflow-providers-common-compat==1.12.0' \
-		'apache-airflow-providers-http==5.6.0' | \
-	$(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --no-header --no-annotate \
-		--extra sandbox --group test --constraint /dev/stdin \
-		--output-file constraints/airflow-2.11.txt pyproject.toml
+	$(PYTHON) scripts/cells.py constraints $(UV)
 	printf '%s\n' $(PEERS) | \
 	$(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --no-header --no-annotate \
 		--extra sandbox --constraint constraints/airflow-3.3.txt \
 		--output-file constraints/benchmarks.txt pyproject.toml -
-
 	# The Celery provider 3.26.0 doesn't work with celery 5.7.0, which kombu 5.7 belongs to.
 	printf '%s\n' $(DISTRIBUTED_PACKAGES) 'celery<5.7' 'kombu<5.7' | \
 	$(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --no-header --no-annotate \
@@ -135,12 +138,6 @@ clean: ## Remove everything that these targets made
 		--editable '.[sandbox]' --group test --group check --group browser
 	@touch $@
 
-$(OLDEST)/.installed: pyproject.toml constraints/airflow-2.11.txt $(UV_NEEDED)
-	$(UV) venv --quiet --allow-existing --python '>=3.11,<3.13' $(OLDEST)
-	$(UV) pip install --quiet --python $(OLDEST) --constraint constraints/airflow-2.11.txt \
-		--editable '.[sandbox]' --group test
-	@touch $@
-
 .environments/coverage/.installed: pyproject.toml constraints/airflow-3.3.txt $(UV_NEEDED)
 	$(UV) venv --quiet --allow-existing --python '>=3.11,<3.14' $(@D)
 	$(UV) pip install --quiet --python $(@D) --constraint constraints/airflow-3.3.txt \
@@ -153,11 +150,9 @@ $(OLDEST)/.installed: pyproject.toml constraints/airflow-2.11.txt $(UV_NEEDED)
 		--editable '.[sandbox]' $(DISTRIBUTED_PACKAGES)
 	@touch $@
 
-# Airflows that some shows are about; by hand, such as `make .environments/airflow-3.4/.installed`.
-.environments/airflow-3.%/.installed: pyproject.toml constraints/airflow-3.%.txt $(UV_NEEDED)
-	$(UV) venv --quiet --allow-existing --python '>=3.11,<3.13' $(@D)
-	$(UV) pip install --quiet --python $(@D) --prerelease allow --constraint constraints/airflow-3.$*.txt \
-		--editable .
+# The environments of the matrix, the oldest Airflow's and those of some shows among them.
+.environments/airflow-%/.installed: pyproject.toml constraints/airflow-%.txt scripts/cells.py $(UV_NEEDED)
+	$(PYTHON) scripts/cells.py install $(UV) $*
 	@touch $@
 
 # Without Python 3.13, for which pandas would have to be compiled in the version that Databricks' client asks for.

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import inspect
 from datetime import timedelta
 
 import pendulum
-from airflow.providers.common.compat.sdk import DAG, Param
-from airflow.providers.standard.operators.hitl import ApprovalOperator
+from airflow.providers.common.compat.sdk import DAG, AirflowOptionalProviderFeatureException, Param
 
 from airflow_provider_pictory.operators.pictory import GenerateVideoOperator
 from airflow_provider_pictory.sensors.pictory import VideoJobSensor
 from airflow_provider_pictory.transfers.pictory_to_object_storage import PictoryToObjectStorageOperator
+
+try:
+    from airflow.providers.standard.operators.hitl import ApprovalOperator, HITLOperator
+except (ImportError, AirflowOptionalProviderFeatureException):
+    raise ImportError(
+        "This example needs the ApprovalOperator: Airflow 3.1 or later with apache-airflow-providers-standard"
+    ) from None
+
+# Pictory keeps the video, but nobody should wait for ever. The operator of Airflow 3.1.8's own constraints
+# (`standard` 1.12.1) calls that the execution_timeout.
+NAMES = inspect.signature(HITLOperator).parameters
+TIME_TO_RESPOND = "response_timeout" if "response_timeout" in NAMES else "execution_timeout"
 
 # Whoever starts a run types a folder, and ".." would lead out of it.
 FOLDER = r"^(?!.*(\.\.|::))[\w/:@.= -]*\w(?!\n)$"
@@ -33,8 +45,7 @@ with DAG(
         task_id="approve",
         subject="Shall this video be published?",
         body="[Play it]({{ ti.xcom_pull('wait')['url'] }}): {{ params.prompt }}",
-        # Pictory keeps the video, but nobody should wait for ever.
-        response_timeout=timedelta(days=3),
+        **{TIME_TO_RESPOND: timedelta(days=3)},
     )
     # Skipped unless it is approved. It asks for the file's address anew, were the first one expired by then.
     publish = PictoryToObjectStorageOperator(

@@ -127,8 +127,9 @@ def airflow_database() -> Path:
     from airflow.utils.db import initdb
     from sqlalchemy import event
 
-    from tests.support import dag_runs
+    from tests.support import airflow_versions, dag_runs
 
+    airflow_versions.give_callbacks_the_exception()
     # Nobody needs it after a crash: a commit need not wait for the disk.
     event.listen(settings.engine, "connect", lambda made, _: made.execute("PRAGMA synchronous=OFF"))
 

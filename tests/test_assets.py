@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import itertools
-from importlib.util import find_spec
 from types import SimpleNamespace
 
 import pytest
 from airflow.providers.common.compat.sdk import Asset, AssetAlias
-from airflow.utils.session import create_session
 
 from airflow_provider_pictory.assets import describe_video
 from airflow_provider_pictory.operators.pictory import GenerateVideoOperator
 from airflow_provider_pictory.sensors.pictory import VideoJobSensor
+from tests.support.airflow_versions import asset_events, needs_references_to_assets, tell_of_assets
 from tests.support.dag_runs import a_dag
 from tests.support.pictory_words import only_job
 
 PROMPT = "A paper boat on a rainy street"
-IS_AIRFLOW_3 = find_spec("airflow.sdk") is not None
 
 _numbers = itertools.count(1)
 
@@ -27,9 +25,7 @@ def run_dag(run_dag):
     """Run a DAG to its end, whose assets Airflow knows."""
 
     def run(dag):
-        if not IS_AIRFLOW_3:
-            # Its dag.test() makes events of datasets only once a DAG processor has seen them.
-            dag.bulk_write_to_db([dag])
+        tell_of_assets(dag)
         return run_dag(dag)
 
     return run
@@ -41,16 +37,7 @@ def an_asset():
 
 def events_of(asset):
     """Return what Airflow has stored about an asset: which task made each event, and its extra."""
-    if IS_AIRFLOW_3:
-        from airflow.models.asset import AssetEvent, AssetModel
-    else:
-        from airflow.models.dataset import DatasetEvent as AssetEvent
-        from airflow.models.dataset import DatasetModel as AssetModel
-    with create_session() as session:
-        asset_id = session.query(AssetModel).filter_by(uri=asset.uri).one().id
-        key = "asset_id" if IS_AIRFLOW_3 else "dataset_id"
-        events = session.query(AssetEvent).filter_by(**{key: asset_id}).order_by(AssetEvent.id)
-        return [(event.source_task_id, event.extra) for event in events]
+    return [(event.source_task_id, event.extra) for event in asset_events(asset)]
 
 
 @pytest.mark.parametrize("deferrable", [False, True], ids=["on the worker", "deferred"])
@@ -123,7 +110,7 @@ def test_what_the_author_of_the_dag_adds_is_kept(pictory, run_dag):
     assert (extra["campaign"], extra["job_id"]) == ("spring", only_job(pictory)["job_id"])
 
 
-@pytest.mark.skipif(not IS_AIRFLOW_3, reason="this Airflow has no references to assets")
+@needs_references_to_assets
 def test_a_reference_to_an_asset_is_as_good_as_the_asset(pictory, run_dag):
     asset = an_asset()
     with a_dag() as dag:
@@ -136,7 +123,7 @@ def test_a_reference_to_an_asset_is_as_good_as_the_asset(pictory, run_dag):
     assert [extra["job_id"] for _, extra in events_of(asset)] == [run.xcom("first"), run.xcom("second")]
 
 
-@pytest.mark.skipif(not IS_AIRFLOW_3, reason="this Airflow has no references to assets")
+@needs_references_to_assets
 def test_a_reference_to_an_asset_that_is_not_there_costs_no_video(pictory, run_dag, caplog):
     with a_dag() as dag:
         GenerateVideoOperator(task_id="generate", prompt=PROMPT, outlets=[Asset.ref(name="nobody_made_it")])

@@ -19,6 +19,7 @@ from airflow_provider_pictory.literals import is_plain_job_id, is_plain_request
 from airflow_provider_pictory.operators.pictory import REQUEST_ARGUMENTS, GenerateVideoOperator
 from airflow_provider_pictory.sensors.pictory import VideoJobSensor
 from airflow_provider_pictory.transfers.pictory_to_object_storage import PictoryToObjectStorageOperator
+from tests.support.airflow_versions import read_dags
 from tests.support.bare_tasks import BareTask
 from tests.support.dag_runs import a_dag
 from tests.support.pictory_words import POST, count, only_job
@@ -100,12 +101,7 @@ def test_a_dag_file_with_such_a_literal_is_an_import_error_with_our_words(tmp_pa
         "with DAG('films', schedule=None) as dag:\n"
         "    GenerateVideoOperator(task_id='generate', prompt='A red fox', duration=7)\n"
     )
-    try:
-        from airflow.dag_processing.dagbag import DagBag
-    except ImportError:
-        from airflow.models.dagbag import DagBag
-
-    bag = DagBag(str(tmp_path))
+    bag = read_dags(tmp_path)
 
     (error,) = bag.import_errors.values()
     assert "Nothing was submitted: duration: got 7, but model pixverse5.5 makes 5, 8 or 10 seconds" in error

@@ -17,22 +17,15 @@ from airflow_provider_pictory.exceptions import (
     PictorySubmissionPendingError,
 )
 from airflow_provider_pictory.operators.pictory import GenerateVideoOperator
+from tests.support.airflow_versions import RetryAction, needs_no_retry_policies, needs_retry_policies
 from tests.support.dag_runs import a_dag
 from tests.support.pictory_words import POST, count, only_job
-
-try:
-    from airflow.sdk.definitions.retry_policy import RetryAction
-except ImportError:
-    RetryAction = None
-
-since_3_3 = pytest.mark.skipif(RetryAction is None, reason="this Airflow has no retry policies")
-before_3_3 = pytest.mark.skipif(RetryAction is not None, reason="this Airflow has retry policies")
 
 PROMPT = "A paper boat on a rainy street"
 DAY = timedelta(days=1)
 
 
-@since_3_3
+@needs_retry_policies
 @pytest.mark.parametrize(
     ("error", "delay"),
     [
@@ -51,7 +44,7 @@ def test_it_waits_for_what_the_error_says(error, delay):
     assert type(error).__name__ in decision.reason
 
 
-@since_3_3
+@needs_retry_policies
 @pytest.mark.parametrize(
     "error",
     [
@@ -71,7 +64,7 @@ def test_all_else_is_as_airflow_would_have_it(error):
     assert (decision.action, decision.retry_delay) == (RetryAction.DEFAULT, None)
 
 
-@since_3_3
+@needs_retry_policies
 def test_airflow_asks_it_about_each_failed_try(pictory, run_dag, monkeypatch):
     from airflow_provider_pictory.retry_policy import PictoryRetryPolicy
 
@@ -92,7 +85,7 @@ def test_airflow_asks_it_about_each_failed_try(pictory, run_dag, monkeypatch):
     assert count(pictory, POST) == 1
 
 
-@before_3_3
+@needs_no_retry_policies
 def test_an_airflow_without_retry_policies_says_what_to_do():
     with pytest.raises(
         AirflowOptionalProviderFeatureException, match=r"needs Airflow 3\.3 or later"
@@ -101,7 +94,7 @@ def test_an_airflow_without_retry_policies_says_what_to_do():
     assert "use retries and retry_delay" in str(caught.value)
 
 
-@since_3_3
+@needs_retry_policies
 def test_it_loads_no_http_client():
     program = "import sys, airflow_provider_pictory.retry_policy; print('aiohttp' in sys.modules)"
     finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
+from airflow_provider_pictory.api.json_text import DEEPEST, is_too_deep, read_json
 from airflow_provider_pictory.api.models import DEFAULT_MODEL, ModelLimits, VideoModel
 from airflow_provider_pictory.api.validation_errors import (
     FieldError,
@@ -197,7 +198,7 @@ def reference_image_urls(value: object) -> tuple[str, ...]:
 def _list_from_text(text: str) -> object:
     if not text.lstrip().startswith(("[", "(")):
         return [text]
-    for read in (json.loads, ast.literal_eval):
+    for read in (read_json, ast.literal_eval):
         try:
             return read(text.strip())
         except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
@@ -219,9 +220,11 @@ def extra_fields(value: object, wire_names: Mapping[str, str]) -> dict[str, Any]
             )
     if "prompt" in fields:
         _check_extra_prompt(fields["prompt"])
+    if is_too_deep(fields):
+        raise RefusedValueError(f"it must have at most {DEEPEST} levels of lists and dicts")
     try:
         json.dumps(fields, allow_nan=False)
-    except (TypeError, ValueError, RecursionError) as error:
+    except (TypeError, ValueError) as error:
         raise RefusedValueError(f"it must hold only what JSON can carry ({error})") from None
     return fields
 

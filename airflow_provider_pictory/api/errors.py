@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from enum import StrEnum
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow_provider_pictory.api.headers import read_retry_after
 from airflow_provider_pictory.api.jobs import read_text
+from airflow_provider_pictory.api.json_text import read_json
 from airflow_provider_pictory.api.redaction import LONGEST_TEXT
 from airflow_provider_pictory.api.validation_errors import shown
 
@@ -168,8 +168,8 @@ def cleaned(response: Response, text: str | None, longest: int = LONGEST_TEXT) -
 
 def _document(response: Response) -> Mapping[str, Any]:
     try:
-        document = json.loads(response.body)
-    except (ValueError, RecursionError):
+        document = read_json(response.body)
+    except ValueError:
         return {}
     return document if isinstance(document, Mapping) else {}
 

@@ -163,10 +163,7 @@ def _next_page_key(response: Response, document: Mapping[str, Any]) -> str | Non
     # The service may hand out more than it documents; only what is certainly no key ends the list.
     if key is None or key is False or key in ([], {}):
         return None
-    try:
-        return json.dumps(key)
-    except RecursionError:
-        raise_unreadable(response, "its nextPageKey is nested too deeply")
+    return json.dumps(key)
 
 
 def _listed_job(item: object) -> ListedJob:

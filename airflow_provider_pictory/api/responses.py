@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,7 @@ from airflow_provider_pictory.api.errors import (
     read_data,
 )
 from airflow_provider_pictory.api.jobs import UnreadableJobError, VideoJob, read_number
+from airflow_provider_pictory.api.json_text import read_json
 from airflow_provider_pictory.api.redaction import clean
 from airflow_provider_pictory.api.validation_errors import shown
 
@@ -141,8 +141,8 @@ def read_success(response: Response, statuses: tuple[int, ...] = (200,)) -> Mapp
     """
     if response.status_code in statuses:
         try:
-            document = json.loads(response.body)
-        except (ValueError, RecursionError):
+            document = read_json(response.body)
+        except ValueError:
             raise_unreadable(response, "it is not JSON")
         if not isinstance(document, Mapping):
             raise_unreadable(response, "it is not a JSON object")

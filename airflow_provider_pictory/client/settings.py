@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Mapping
@@ -10,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from airflow_provider_pictory.api.json_text import read_json
 from airflow_provider_pictory.api.redaction import LONGEST_TEXT, clean
 from airflow_provider_pictory.api.secret_search import environment_proxies, secrets_of
 from airflow_provider_pictory.api.validation_errors import shown
@@ -120,8 +120,8 @@ class ConnectionSettings:
 def _extra(name: str, text: str | None) -> dict[str, Any]:
     # Not extra_dejson, which in a triggerer of some Airflow versions waits for the supervisor and stalls.
     try:
-        extra = json.loads(text) if text and text.strip() else {}
-    except (ValueError, RecursionError):
+        extra = read_json(text) if text and text.strip() else {}
+    except ValueError:
         extra = None
     if not isinstance(extra, dict):
         raise PictoryConfigurationError(f'{name}: the extra must be a JSON object, such as {{"timeout": 30}}')
@@ -136,8 +136,8 @@ def _without_quotes(value: object) -> object:
     text = value.strip()
     if text.startswith(("{", "[")) or text == "null":
         try:
-            return json.loads(text)
-        except (ValueError, RecursionError):
+            return read_json(text)
+        except ValueError:
             return text
     return None if text == "None" else text
 

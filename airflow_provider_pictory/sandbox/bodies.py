@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from pydantic import BaseModel, ValidationError
+
+from airflow_provider_pictory.api import json_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -57,8 +58,8 @@ def read_json(content: bytes) -> Any:
     :raises InvalidBodyError: when it is none.
     """
     try:
-        return json.loads(content, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError):
+        return json_text.read_json(content, _refuse_constant)
+    except ValueError:
         raise InvalidBodyError("The request body is not valid JSON.") from None
 
 

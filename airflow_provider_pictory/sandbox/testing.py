@@ -18,7 +18,14 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Concatenate, ParamSpec
 
-import pytest
+try:
+    import pytest
+except ModuleNotFoundError:
+    raise ModuleNotFoundError(
+        "The fixtures of airflow_provider_pictory.sandbox.testing need pytest: "
+        "pip install pytest 'airflow-provider-pictory[sandbox]'",
+        name="pytest",
+    ) from None
 
 from airflow_provider_pictory.sandbox.background import PictorySandbox
 

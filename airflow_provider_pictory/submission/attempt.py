@@ -59,6 +59,11 @@ class Attempt:
         )
 
     @property
+    def is_first(self) -> bool:
+        """Whether it is certain that no try of this DAG run has come before; Airflow 2 doesn't say."""
+        return self.try_number == 1 and bool(self.task_instance_id)
+
+    @property
     def has_retry_left(self) -> bool:
         """Whether Airflow runs another try by itself if this one fails."""
         return self.try_number <= self.max_tries

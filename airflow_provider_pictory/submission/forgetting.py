@@ -41,9 +41,11 @@ def forget_job(job_id: str, context: Any, log: Logger, *, report_late: LateRepor
     """
     try:
         variables = open_variables()
+        if not isinstance(variables, ListedVariables):
+            return
         for _, text in variables.find_by_job(job_id):
             record = read_record(text)
-            if record.job_id != job_id or record.is_kept or not isinstance(variables, ListedVariables):
+            if record.job_id != job_id or record.is_kept:
                 continue
             if record.state is not RecordState.DELIVERED and not record.is_over_when_accepted:
                 continue

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from datetime import datetime
 
     from airflow_provider_pictory.submission.names import Claims, RecordName
@@ -17,11 +17,13 @@ class RecordVariables(ABC):
     """The Variables that hold records. Every failure of Airflow's passes through as it is."""
 
     @abstractmethod
-    def find(self, place: str) -> list[tuple[str, str]]:
+    def find(self, place: str, *, is_new: bool = False) -> list[tuple[str, str]]:
         """
         Return names and texts of a task instance's records, usually one or none.
 
         Nothing is returned only where it is certain that there is none.
+
+        :param is_new: whether this is the task instance's first try, which has recorded nothing yet.
         """
 
     @abstractmethod
@@ -69,8 +71,14 @@ class RecordVariables(ABC):
         """Return names and texts of the records of a job."""
 
     @abstractmethod
-    def tidy(self, record: SubmissionRecord, now: datetime) -> None:
-        """Delete what is too old to be asked about, where it can't be listed."""
+    def tidy(self, record: SubmissionRecord, now: datetime, is_only_run: Callable[[], bool]) -> None:
+        """
+        Delete what is too old to be asked about, where it can't be listed.
+
+        :param record: of the running task.
+        :param now: this moment.
+        :param is_only_run: tells whether the DAG has had no other run.
+        """
 
     @abstractmethod
     def pause_before_claim_counts(self) -> float:

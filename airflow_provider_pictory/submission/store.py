@@ -18,7 +18,7 @@ from airflow_provider_pictory.submission.task_state_record import STATE_KEY, rea
 from airflow_provider_pictory.submission.variables import open_variables
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from datetime import datetime
 
     from airflow.providers.common.compat.sdk import Context
@@ -56,14 +56,15 @@ class RecordStore:
         also = f" and task state {STATE_KEY!r}" if self.outlives_variables else ""
         return f"Variables pictory_submission_{self.place.digest}*{also} for {self.place}"
 
-    def read(self) -> SubmissionRecord | None:
+    def read(self, *, is_first_try: bool = False) -> SubmissionRecord | None:
         """
         Return what was written last, or ``None`` where it is certain that nothing was.
 
+        :param is_first_try: whether the task instance's first try asks, before it has written anything.
         :raises PictoryRecordError: it can't be read or understood.
         """
         try:
-            found = self._variables.find(self.place.digest)
+            found = self._variables.find(self.place.digest, is_new=is_first_try)
             texts = [text for _, text in found]
             kept = read_task_state(self._task_state, is_expected=self._has_earlier_tries and not texts)
         except Exception as error:
@@ -183,9 +184,9 @@ class RecordStore:
         except ValueError:
             return None
 
-    def tidy(self, record: SubmissionRecord, now: datetime) -> None:
+    def tidy(self, record: SubmissionRecord, now: datetime, is_only_run: Callable[[], bool]) -> None:
         """Delete Variables that are too old to be asked about, where Airflow can't list them."""
-        self._variables.tidy(record, now)
+        self._variables.tidy(record, now, is_only_run)
 
     def claims(self, job_ids: Iterable[str]) -> Claims:
         """

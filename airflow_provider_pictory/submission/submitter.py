@@ -119,7 +119,7 @@ class Submitter:
         :raises PictorySpendingLimitError: a video would cost more than it may.
         :raises PictoryError: as :meth:`PictoryHook.submit_video`.
         """
-        record = self._store.read()
+        record = self._store.read(is_first_try=self._attempt.is_first)
         self._read_at = self._clock.moment()
         fingerprint = self._fingerprint(request) if record is not None else None
         polled = poll_for_decision(

@@ -1,4 +1,4 @@
-"""In which state Airflow says that a task instance is."""
+"""What Airflow says about other task instances and other runs."""
 
 from __future__ import annotations
 
@@ -74,6 +74,14 @@ def why_success_is_lost(context: Context, place: TaskPlace, log: Logger) -> str 
     if state in NEXT_TRY_WAITS and hasattr(context["ti"], "get_task_states"):
         return f"Airflow has given it up and its next try is {state}"
     return f"it was set to {state} while it ran" if state in ENDED_BY_OTHERS else None
+
+
+def is_only_run(context: Context) -> bool:
+    """Tell whether the running task's DAG has had no other run, for certain."""
+    task_instance: Any = context["ti"]
+    if not hasattr(task_instance, "get_dr_count"):
+        return False
+    return bool(task_instance.get_dr_count(task_instance.dag_id) == 1)
 
 
 def _text(state: object) -> str | None:

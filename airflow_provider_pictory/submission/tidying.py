@@ -19,7 +19,7 @@ from airflow_provider_pictory.submission.forgetting import is_awaited
 from airflow_provider_pictory.submission.late import report_late_jobs
 from airflow_provider_pictory.submission.names import RecordName
 from airflow_provider_pictory.submission.record import RecordState
-from airflow_provider_pictory.submission.task_states import GONE, find_task_state
+from airflow_provider_pictory.submission.task_states import GONE, find_task_state, is_only_run
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -106,7 +106,7 @@ class Tidier:
     def _tidy_up(self, own: SubmissionRecord, claims: Claims) -> None:
         """Delete a few Variables that are over; nothing that goes wrong here matters to the task."""
         try:
-            self._store.tidy(own, self._clock.now())
+            self._store.tidy(own, self._clock.now(), lambda: is_only_run(self._context))
             for name in self._worth_inspecting(claims):
                 record = self._store.read_other(name)
                 if record is not None and self._is_over(record, claims):

@@ -7,29 +7,24 @@ names says who has which job. Airflow 3.0 to 3.2 can't list them; there a second
 
 from __future__ import annotations
 
-import json
 import secrets
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
 
 from airflow.providers.common.compat.sdk import Variable
 
 from airflow_provider_pictory.exceptions import PictoryRecordError
 from airflow_provider_pictory.submission.names import NO_JOB, RECORD_PREFIX, Claims, RecordName, job_digest
-from airflow_provider_pictory.submission.record import digest_of
 from airflow_provider_pictory.submission.record_variables import RecordVariables
+from airflow_provider_pictory.submission.variable_index import index_name, with_names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
+    from datetime import datetime
 
     from airflow_provider_pictory.submission.record import SubmissionRecord
 
-INDEX_PREFIX = "pictory_index_"
 CLAIM_PREFIX = "pictory_job_claim_"
 PROBE_PREFIX = "pictory_probe_"
-
-# Longer than any pause before a retry; a clear after it finds the job ended, which means a new video.
-KEPT_WITHOUT_LISTING = timedelta(days=7)
 
 # Two who claim a job in the same moment both find their own name, unless they look again a little later.
 PAUSE_BEFORE_CLAIM_COUNTS = 2.0
@@ -46,7 +41,7 @@ class ListedVariables(RecordVariables):
         """Return the names of all records."""
         return [name for text in list_names(RECORD_PREFIX) if (name := RecordName.read(text)) is not None]
 
-    def find(self, place: str) -> list[tuple[str, str]]:
+    def find(self, place: str, *, is_new: bool = False) -> list[tuple[str, str]]:
         """Return the records of a task instance; two where a crash came between writing and deleting."""
         self._names_when_found = self.names()
         texts = [str(name) for name in self._names_when_found if name.place == place]
@@ -112,7 +107,7 @@ class ListedVariables(RecordVariables):
         """Return who has which job, from one listing."""
         return Claims(self.names())
 
-    def tidy(self, record: SubmissionRecord, now: datetime) -> None:
+    def tidy(self, record: SubmissionRecord, now: datetime, is_only_run: Callable[[], bool]) -> None:
         """Leave it to those who see the names of all records."""
 
     def find_by_job(self, job_id: str) -> list[tuple[str, str]]:
@@ -126,13 +121,22 @@ class ListedVariables(RecordVariables):
 
 
 class NamedVariables(RecordVariables):
-    """Where Airflow can't list names (3.0 to 3.2): a record by its task instance, and a claim by its job."""
+    """
+    Where Airflow can't list names (3.0 to 3.2): a record by its task instance, and a claim by its job.
+
+    Airflow logs an error for each Variable that isn't there, so none is asked for that can't be there.
+    """
 
     def __init__(self) -> None:
         self._known: dict[str, str | None] = {}
+        self._is_new = False
 
-    def find(self, place: str) -> list[tuple[str, str]]:
+    def find(self, place: str, *, is_new: bool = False) -> list[tuple[str, str]]:
         """Return the record of a task instance."""
+        self._is_new = is_new
+        if is_new:
+            self._known[place] = None
+            return []
         name = f"{RECORD_PREFIX}{place}"
         text = self._known[place] = _read_for_certain(name)
         return [] if text is None else [(name, text)]
@@ -201,25 +205,22 @@ class NamedVariables(RecordVariables):
         place = Variable.get(_claim_name(job_id), None)
         return self.find(str(place)) if place else []
 
-    def tidy(self, record: SubmissionRecord, now: datetime) -> None:
+    def tidy(self, record: SubmissionRecord, now: datetime, is_only_run: Callable[[], bool]) -> None:
         """
         Note which Variables belong to a record, and delete those of this task's that are too old.
 
         Two runs that write the index at once may drop a line, so that a Variable stays.
         """
-        index = f"{INDEX_PREFIX}{digest_of(record.dag_id, record.task_id, record.map_index)}"
-        lines = _index_lines(Variable.get(index, None))
-        lines[f"{RECORD_PREFIX}{record.place.digest}"] = now
+        index = index_name(record)
+        names = [f"{RECORD_PREFIX}{record.place.digest}"]
         if record.job_id is not None:
-            lines[_claim_name(record.job_id)] = now
-        for name, moment in tuple(lines.items()):
-            if now - moment > KEPT_WITHOUT_LISTING:
-                del lines[name]
-                Variable.delete(name)
-        kept = {name: moment.isoformat(timespec="seconds") for name, moment in lines.items()}
-        Variable.set(
-            index, json.dumps(kept), f"Variables of {record.dag_id}.{record.task_id}, to be deleted by age"
-        )
+            names.append(_claim_name(record.job_id))
+        is_there = not (self._is_new and is_only_run())
+        text, old = with_names(Variable.get(index, None) if is_there else None, names, now)
+        for name in old:
+            Variable.delete(name)
+        Variable.set(index, text, f"Variables of {record.dag_id}.{record.task_id}, to be deleted by age")
+        self._is_new = False
 
     def pause_before_claim_counts(self) -> float:
         """Return the seconds after which the later of two claims under one name is certain."""
@@ -246,16 +247,6 @@ def list_names(prefix: str) -> list[str]:
     with create_session() as session:
         model: Any = Variable
         return list(session.scalars(select(model.key).where(model.key.startswith(prefix, autoescape=True))))
-
-
-def _index_lines(text: str | None) -> dict[str, datetime]:
-    try:
-        document = json.loads(text or "{}")
-        return {
-            str(name): datetime.fromisoformat(moment).astimezone(UTC) for name, moment in document.items()
-        }
-    except (ValueError, TypeError, AttributeError):
-        return {}
 
 
 def _is_in_database() -> bool:

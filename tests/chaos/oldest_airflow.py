@@ -53,9 +53,14 @@ class OldestAirflow(RealAirflow):
 
         # A DAG has one run for each moment here.
         moment = datetime.now(UTC) - timedelta(days=1)
-        run = trigger_dag(
-            dag_id, run_id=run_id, conf=dict(conf or {}), execution_date=moment, replace_microseconds=False
-        )
+        with self.writing:
+            run = trigger_dag(
+                dag_id,
+                run_id=run_id,
+                conf=dict(conf or {}),
+                execution_date=moment,
+                replace_microseconds=False,
+            )
         return str(run.run_id)
 
     def clear(
@@ -71,7 +76,7 @@ class OldestAirflow(RealAirflow):
         chosen = None if task_ids is None else [tuple(it) if isinstance(it, list) else it for it in task_ids]
         if chosen is not None and "wait" in dag.task_dict:
             chosen.append("wait")
-        with create_session() as session:
+        with self.writing, create_session() as session:
             instances = [
                 it
                 for it in session.query(TaskInstance).filter_by(dag_id=dag_id, run_id=run_id)

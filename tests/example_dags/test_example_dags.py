@@ -7,9 +7,8 @@ import json
 import os
 import subprocess
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,14 +16,18 @@ import av
 import pytest
 from PIL import ImageChops, ImageStat
 
+from tests.support.airflow_versions import HAS_APPROVALS, NO_LOGICAL_DATE, needs_approvals, read_dags
 from tests.support.pictory_words import POST, count, only_job
 
-IS_AIRFLOW_3 = find_spec("airflow.sdk") is not None
-
 FOLDER = Path(__file__).parents[2] / "example_dags"
-ON_AIRFLOW_3_1 = {"example_pictory_approval"}
-HAS_APPROVALS = IS_AIRFLOW_3 and find_spec("airflow.providers.standard.operators.hitl") is not None
-FILES = [path for path in sorted(FOLDER.glob("*.py")) if HAS_APPROVALS or path.stem not in ON_AIRFLOW_3_1]
+WITH_APPROVALS = {"example_pictory_approval"}
+ALL_FILES = sorted(FOLDER.glob("*.py"))
+FILES = [path for path in ALL_FILES if HAS_APPROVALS or path.stem not in WITH_APPROVALS]
+# Those that this Airflow can't read are skipped with the reason.
+EACH = [
+    pytest.param(path, id=path.stem, marks=[needs_approvals] if path.stem in WITH_APPROVALS else [])
+    for path in ALL_FILES
+]
 
 # Runs in a process of its own, where nothing is imported yet and what is done can be watched from the start.
 READ_WATCHED = """
@@ -68,12 +71,9 @@ def read(path):
 
 
 def load(path):
-    from airflow.models.dagbag import DagBag
-
-    bag = DagBag(dag_folder=str(path))
-    assert set(bag.import_errors) <= {
-        str(FOLDER / f"{stem}.py") for stem in ON_AIRFLOW_3_1 if not HAS_APPROVALS
-    }
+    bag = read_dags(path)
+    unread = set() if HAS_APPROVALS else WITH_APPROVALS
+    assert {Path(file).stem for file in bag.import_errors} <= unread
     return bag
 
 
@@ -86,10 +86,6 @@ def frames(content):
 def difference(one, other):
     """The mean difference of two pictures, from 0 to 255."""
     return max(ImageStat.Stat(ImageChops.difference(one, other)).mean)
-
-
-# Airflow 3 gives a run no logical date that an asset, the API or the command line starts.
-NO_LOGICAL_DATE = {"logical_date": None} if IS_AIRFLOW_3 else {}
 
 
 @pytest.fixture
@@ -131,13 +127,30 @@ def test_airflow_finds_no_fault_in_any(airflow_database):
     assert sorted(bag.dags) == [path.stem for path in FILES]
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+@pytest.mark.skipif(HAS_APPROVALS, reason="this Airflow has the ApprovalOperator")
+def test_where_there_are_no_approvals_the_example_says_in_one_line_what_it_needs():
+    (error,) = read_dags(FOLDER / "example_pictory_approval.py").import_errors.values()
+
+    assert error.splitlines()[-1] == (
+        "ImportError: This example needs the ApprovalOperator: Airflow 3.1 or later with "
+        "apache-airflow-providers-standard"
+    )
+
+
+@needs_approvals
+def test_the_time_to_approve_ends_as_each_release_of_the_operator_calls_it():
+    approve = read(FOLDER / "example_pictory_approval.py").get_task("approve")
+
+    assert timedelta(days=3) in (getattr(approve, "response_timeout", None), approve.execution_timeout)
+
+
+@pytest.mark.parametrize("path", EACH)
 def test_each_has_a_docstring_and_tags_to_be_found_by(path):
     assert path.read_text().startswith('"""')
     assert {"example", "pictory"} <= set(read(path).tags)
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", EACH)
 def test_each_is_short_and_tries_again_what_may_pass(path):
     assert len(path.read_text().splitlines()) < 60
     assert all(task.retries == 3 for task in read(path).tasks)
@@ -302,11 +315,11 @@ BAD_FOLDERS = [
 ]
 
 
-@pytest.mark.parametrize("stem", [path.stem for path in FILES])
-def test_what_a_person_types_can_be_saved_to_and_leads_out_of_no_folder(stem):
+@pytest.mark.parametrize("path", EACH)
+def test_what_a_person_types_can_be_saved_to_and_leads_out_of_no_folder(path):
     from airflow.exceptions import ParamValidationError
 
-    dag = read(FOLDER / f"{stem}.py")
+    dag = read(path)
     for name in {"folder", "bucket"} & set(dag.params):
         param = dag.params.get_param(name)
         assert [param.resolve(folder) for folder in GOOD_FOLDERS] == GOOD_FOLDERS

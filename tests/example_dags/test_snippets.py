@@ -7,10 +7,11 @@ import re
 import shutil
 import subprocess
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+
+from tests.support.airflow_versions import needs_airflow_3, needs_approvals, read_dags
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -18,7 +19,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 TESTS = {"# conftest.py", "# test_my_dags.py"}
 NOBODY_APPROVES = {"approved_lighthouse"}
 
-pytestmark = pytest.mark.skipif(find_spec("airflow.sdk") is None, reason="they are written for Airflow 3")
+pytestmark = needs_airflow_3
 
 
 def snippets(page):
@@ -27,7 +28,7 @@ def snippets(page):
 
 ALL = [(page.stem, text) for page in PAGES for text in snippets(page)]
 DAGS = [
-    pytest.param(text, id=f"{stem}-{number}")
+    pytest.param(text, id=f"{stem}-{number}", marks=[needs_approvals] if "ApprovalOperator" in text else [])
     for number, (stem, text) in enumerate(ALL)
     if text.split("\n")[0] not in TESTS
 ]
@@ -71,10 +72,8 @@ def tidy():
 
 @pytest.mark.parametrize("text", DAGS)
 def test_each_dag_is_read_and_runs_without_a_logical_date(pictory, run_dag, clips, tidy, tmp_path, text):
-    from airflow.dag_processing.dagbag import DagBag
-
     (tmp_path / "snippet.py").write_text(text)
-    bag = DagBag(dag_folder=str(tmp_path / "snippet.py"))
+    bag = read_dags(tmp_path / "snippet.py")
 
     assert bag.import_errors == {}
     assert bag.dags

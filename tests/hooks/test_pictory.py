@@ -8,7 +8,6 @@ import json
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import quote
 
@@ -32,6 +31,7 @@ from airflow_provider_pictory.exceptions import (
 )
 from airflow_provider_pictory.hooks import pictory as module
 from airflow_provider_pictory.hooks.pictory import PictoryHook
+from tests.support.airflow_versions import needs_old_connection_form
 from tests.support.clients import (
     IN_PROGRESS,
     JOB_ID,
@@ -922,10 +922,7 @@ def test_the_connection_form_is_one_that_airflow_accepts():
     jsonschema.validate(PictoryHook.get_ui_field_behaviour(), json.loads(schema))
 
 
-@pytest.mark.skipif(
-    find_spec("flask_appbuilder") is None,
-    reason="this Airflow has no Flask AppBuilder, which the form is for",
-)
+@needs_old_connection_form
 def test_the_old_connection_form_has_a_field_for_the_timeout():
     from flask import Flask
     from flask_babel import Babel

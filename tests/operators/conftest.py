@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
 import socket
 import threading
 from datetime import timedelta
 
 import pytest
+
+from tests.support import airflow_versions
 
 
 @pytest.fixture(autouse=True)
@@ -31,8 +32,6 @@ def clear_during_run(monkeypatch):
     The clear is Airflow's own. It is made between two rounds of ``dag.test()``, which itself knows no clears.
     """
     from airflow.models.dagrun import DagRun
-    from airflow.models.taskinstance import clear_task_instances
-    from airflow.utils.state import DagRunState
 
     def clear_during_run(dag, task_id, meanwhile=lambda: None):
         cleared = []
@@ -43,19 +42,13 @@ def clear_during_run(monkeypatch):
             if not cleared and str(instance.state) in ("success", "failed"):
                 cleared.append(instance)
                 meanwhile()
-                # Airflow 3 finds the DAG by itself.
-                of_dag = {} if "run_on_latest_version" in _arguments(clear_task_instances) else {"dag": dag}
-                clear_task_instances([instance], session, dag_run_state=DagRunState.RUNNING, **of_dag)
+                airflow_versions.clear(instance, dag, session)
                 session.commit()
             return update_state(dag_run, *args, session=session, **arguments)
 
         monkeypatch.setattr(DagRun, "update_state", update_after_clear)
 
     return clear_during_run
-
-
-def _arguments(function):
-    return inspect.signature(function).parameters
 
 
 @pytest.fixture

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
-
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowTaskTimeout, task
 
@@ -22,15 +20,11 @@ from airflow_provider_pictory.exceptions import (
 from airflow_provider_pictory.operators.pictory import GenerateVideoOperator
 from airflow_provider_pictory.sensors.pictory import VideoJobSensor
 from tests.conftest import RENDER_SECONDS
+from tests.support.airflow_versions import needs_timeouts_in_dag_test
 from tests.support.dag_runs import a_dag
 from tests.support.pictory_words import JOB, POST, RESULT_KEYS, count, only_job
 
 PROMPT = "A paper boat on a rainy street"
-
-# Airflow 2's dag.test() ends with the task's timeout, which no scheduler does.
-in_tasks_of_airflow_3 = pytest.mark.skipif(
-    find_spec("airflow.sdk") is None, reason="this Airflow's dag.test() doesn't survive a task's timeout"
-)
 
 
 def test_it_submits_exactly_one_video_and_ends_with_the_job_id(busy_pictory, run_dag):
@@ -510,7 +504,7 @@ def test_a_timeout_says_how_to_go_on_without_paying_again(busy_pictory, run_dag)
     assert "Clear this task to go on waiting for it" in str(error)
 
 
-@in_tasks_of_airflow_3
+@needs_timeouts_in_dag_test
 def test_an_execution_timeout_after_the_acceptance_is_retried_with_the_same_job(
     busy_pictory, run_dag, execution_timeout
 ):
@@ -529,7 +523,7 @@ def test_an_execution_timeout_after_the_acceptance_is_retried_with_the_same_job(
     assert count(busy_pictory, POST) == 1
 
 
-@in_tasks_of_airflow_3
+@needs_timeouts_in_dag_test
 def test_an_execution_timeout_while_pictory_responses_is_retried_and_finds_the_job(
     pictory, run_dag, execution_timeout
 ):

@@ -17,11 +17,7 @@ from airflow_provider_pictory.exceptions import (
 from airflow_provider_pictory.saving.local_file import LocalFile
 from airflow_provider_pictory.saving.object_store import StoredObject
 from airflow_provider_pictory.saving.path import find_destination
-
-try:
-    from airflow.sdk.io.fs import _register_filesystems
-except ImportError:
-    from airflow.io import _register_filesystems
+from tests.support.airflow_versions import register_filesystems
 
 
 def name(path, conn_id=None):
@@ -155,7 +151,7 @@ def test_a_store_that_cannot_be_reached_without_a_connection_is_not_called_unkno
     def get_fs(conn_id, options):
         raise ValueError("Must provide either a connection_string or account_name with credentials!!")
 
-    monkeypatch.setitem(_register_filesystems(), "abfs", get_fs)
+    monkeypatch.setitem(register_filesystems(), "abfs", get_fs)
 
     with pytest.raises(PictoryConfigurationError) as caught:
         find_destination("abfs://videos/film.mp4", None, "")

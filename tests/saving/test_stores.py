@@ -11,16 +11,10 @@ from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from airflow_provider_pictory.exceptions import PictoryInvalidRequestError
 from airflow_provider_pictory.saving.path import find_destination
+from tests.support.airflow_versions import STORE_CACHE, register_filesystems
 from tests.support.azure_server import AzureServer
 from tests.support.file_hosts import content_of, film, gives
 from tests.support.google_server import UNIT, GoogleServer
-
-try:
-    from airflow.sdk.io.fs import _register_filesystems
-    from airflow.sdk.io.store import _STORE_CACHE
-except ImportError:
-    from airflow.io import _register_filesystems
-    from airflow.io.store import _STORE_CACHE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,13 +41,13 @@ def lead_to(monkeypatch):
 
     def lead(file_system, *schemes):
         for scheme in schemes:
-            monkeypatch.setitem(_register_filesystems(), scheme, lambda conn_id, options: file_system)
+            monkeypatch.setitem(register_filesystems(), scheme, lambda conn_id, options: file_system)
         led.extend(schemes)
 
     yield lead
     # Airflow keeps what a scheme once led to.
     for scheme in led:
-        _STORE_CACHE.pop(scheme, None)
+        STORE_CACHE.pop(scheme, None)
 
 
 @pytest.fixture

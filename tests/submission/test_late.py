@@ -12,13 +12,13 @@ from airflow_provider_pictory.submission.forgetting import forget_job
 from airflow_provider_pictory.submission.late import LATEST, LATEST_END, report_late_jobs_of_another
 from airflow_provider_pictory.submission.names import RECORD_PREFIX
 from tests.submission.tasks import FOX, WHALE
-from tests.submission.test_store import with_task_state
+from tests.support.airflow_versions import needs_task_state
 from tests.support.bare_tasks import TaskState
 
 POST = "/v1/aistudio/videos"
 
 
-@pytest.fixture(params=[False, pytest.param(True, marks=with_task_state)], ids=["Variables", "task state"])
+@pytest.fixture(params=[False, pytest.param(True, marks=needs_task_state)], ids=["Variables", "task state"])
 def make_our_task(request, make_task):
     def make(**arguments):
         task = make_task(**{"retries": 2, **arguments})

@@ -46,7 +46,8 @@ from airflow_provider_pictory.submission.policy import SubmissionPolicy
 from airflow_provider_pictory.submission.record import TaskPlace
 from airflow_provider_pictory.submission.submitter import Submitter
 from airflow_provider_pictory.submission.task_state_record import STATE_KEY
-from tests.support.bare_tasks import TaskState, has_task_state
+from tests.support.airflow_versions import HAS_TASK_STATE
+from tests.support.bare_tasks import TaskState
 from tests.support.task_tries import Clock, TaskInstance, Variables, kept_in, passing
 
 BASE_URL = "https://pictory.example/pictoryapis"
@@ -544,7 +545,7 @@ class OneTaskOnePaidJob(RuleBasedStateMachine):
         rules=st.tuples(*[rules_of_authors] * len(PROMPTS_OF_TASKS)),
         is_empty=st.booleans(),
         # Airflow 3.3 has a store of task state, and Airflow 3.4 empties it with each clear.
-        airflow=st.sampled_from(["3.3", "3.3", "3.4", "2.11"] if has_task_state() else ["2.11"]),
+        airflow=st.sampled_from(["3.3", "3.3", "3.4", "2.11"] if HAS_TASK_STATE else ["2.11"]),
     )
     def begin(self, limits, rules, is_empty, airflow):
         self.service = Service(self.clock, **limits)

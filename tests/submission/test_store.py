@@ -20,15 +20,14 @@ from airflow_provider_pictory.submission.variables import (
     open_variables,
 )
 from tests.submission.records import OTHER_PLACE, PLACE, an_intent
-from tests.support.bare_tasks import TaskState, has_task_state
+from tests.support.airflow_versions import HAS_TASK_STATE, needs_task_state
+from tests.support.bare_tasks import TaskState
 from tests.support.pictory_words import POST, count
 from tests.support.task_tries import Variables, kept_in
 
 JOB_ID = "4a09edf9-d071-4847-bda5-8dea913d80fe"
 NOW = datetime.now(UTC)
 HTML = "<html><body>404 Not Found</body></html>"
-
-with_task_state = pytest.mark.skipif(not has_task_state(), reason="this Airflow has no store of task state")
 
 
 class FragileState(TaskState):
@@ -96,7 +95,7 @@ def test_nothing_written_is_nothing_read(variables, state):
 
 
 @any_record
-@with_task_state
+@needs_task_state
 @pytest.mark.parametrize("emptied", ["none", "variables", "task state"])
 def test_either_store_may_be_emptied(variables, state, record, emptied):
     record = written(state, record)
@@ -106,7 +105,7 @@ def test_either_store_may_be_emptied(variables, state, record, emptied):
     assert store_of(state).read() == record
 
 
-@with_task_state
+@needs_task_state
 @pytest.mark.parametrize("later", ["variables", "task state"])
 def test_of_two_stores_the_later_write_is_believed(variables, state, later):
     written(state, an_intent(now=NOW))
@@ -119,7 +118,7 @@ def test_of_two_stores_the_later_write_is_believed(variables, state, later):
     assert store_of(state).read() == last
 
 
-@with_task_state
+@needs_task_state
 def test_a_record_that_was_kept_in_one_place_and_one_in_two_are_the_same(variables, state):
     assert written(state, accepted()) == written(None, accepted())
 
@@ -127,7 +126,7 @@ def test_a_record_that_was_kept_in_one_place_and_one_in_two_are_the_same(variabl
 # What can't be read
 
 
-@with_task_state
+@needs_task_state
 @any_record
 @pytest.mark.parametrize("hidden", [1, 2, 3])
 def test_task_state_that_hides_something_for_a_while_is_not_taken_for_nothing(
@@ -141,7 +140,7 @@ def test_task_state_that_hides_something_for_a_while_is_not_taken_for_nothing(
         assert store_of(state).read() == record
 
 
-@with_task_state
+@needs_task_state
 def test_task_state_that_hides_everything_is_trouble(variables, state):
     state.hidden = 1000
 
@@ -248,7 +247,7 @@ def refuse(*arguments):
     raise OSError("the disk is full")
 
 
-@with_task_state
+@needs_task_state
 def test_an_intent_needs_its_variable_since_that_is_how_others_know_of_it(variables, state, monkeypatch):
     monkeypatch.setattr(variables, "set", refuse)
 
@@ -270,7 +269,7 @@ def test_one_store_is_enough_for_what_is_true_already(variables, state, record):
     assert store_of(None).read() == last
 
 
-@with_task_state
+@needs_task_state
 def test_a_job_is_recorded_in_task_state_alone_if_need_be(variables, state, monkeypatch):
     store = store_of(state)
     store.read()
@@ -341,7 +340,7 @@ def test_what_cannot_become_json_is_not_written(variables):
 
 
 @pytest.mark.parametrize("is_needed", [True, False])
-@pytest.mark.parametrize("with_state", [pytest.param(True, marks=with_task_state), False])
+@pytest.mark.parametrize("with_state", [pytest.param(True, marks=needs_task_state), False])
 def test_a_record_whose_outcome_is_known_keeps_its_variable_only_where_it_must(
     variables, state, is_needed, with_state
 ):
@@ -357,7 +356,7 @@ def test_a_record_whose_outcome_is_known_keeps_its_variable_only_where_it_must(
     store.insist_on_no_other_try()
 
 
-@with_task_state
+@needs_task_state
 def test_a_record_that_cannot_be_kept_elsewhere_keeps_its_variable(variables, state):
     store = store_of(state)
     store.read()
@@ -369,7 +368,7 @@ def test_a_record_that_cannot_be_kept_elsewhere_keeps_its_variable(variables, st
     assert len(variables.texts) == 1
 
 
-@pytest.mark.parametrize("with_state", [pytest.param(True, marks=with_task_state), False])
+@pytest.mark.parametrize("with_state", [pytest.param(True, marks=needs_task_state), False])
 def test_of_a_refused_submission_nothing_stays_undecided(variables, state, with_state):
     state = state if with_state else None
     store = store_of(state)
@@ -505,7 +504,7 @@ def test_records_of_those_who_found_their_job_in_the_lists_can_be_read(any_varia
 @pytest.fixture
 def task(make_task):
     task = make_task(retries=2)
-    task.state = FragileState() if has_task_state() else None
+    task.state = FragileState() if HAS_TASK_STATE else None
     return task
 
 
@@ -518,10 +517,10 @@ def empty(task, which):
     (task.variables if which == "variables" else task.state).texts.clear()
 
 
-either = pytest.mark.parametrize("which", ["variables", pytest.param("task state", marks=with_task_state)])
+either = pytest.mark.parametrize("which", ["variables", pytest.param("task state", marks=needs_task_state)])
 
 
-@with_task_state
+@needs_task_state
 @either
 @pytest.mark.parametrize("go_on", ["retry", "clear"])
 def test_a_running_job_is_gone_on_with_whichever_store_was_emptied(task, which, go_on, day_long_pictory):
@@ -534,7 +533,7 @@ def test_a_running_job_is_gone_on_with_whichever_store_was_emptied(task, which, 
     assert count(day_long_pictory, POST) == 1
 
 
-@with_task_state
+@needs_task_state
 @either
 def test_a_lost_response_is_found_out_whichever_store_was_emptied(task, which, day_long_pictory):
     day_long_pictory.respond_next("/v1/aistudio/videos", method="POST", status=502, is_processed=True)
@@ -547,7 +546,7 @@ def test_a_lost_response_is_found_out_whichever_store_was_emptied(task, which, d
     assert count(day_long_pictory, POST) == 1
 
 
-@with_task_state
+@needs_task_state
 @pytest.mark.parametrize("hidden", [1, 2, 1000])
 def test_a_404_of_a_proxy_pays_nothing(task, hidden, day_long_pictory):
     job_id = task.run().job_id
@@ -576,7 +575,7 @@ def test_variables_out_of_reach_pay_nothing(task, trouble, day_long_pictory, mon
     assert count(day_long_pictory, POST) == 1
 
 
-@with_task_state
+@needs_task_state
 def test_a_refused_submission_leaves_no_doubt_in_either_store(task, day_long_pictory, clock):
     day_long_pictory.respond_next("/v1/aistudio/videos", method="POST", status=403)
     with pytest.raises(Exception, match="nothing is paid"):

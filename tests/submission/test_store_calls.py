@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_pictory.operators.pictory import GenerateVideoOperator
-from airflow_provider_pictory.submission import forgetting, task_states, tidying, variables
+from airflow_provider_pictory.submission import forgetting, submitter, task_states, tidying, variables
+from tests.support.airflow_versions import note_calls_of_tasks
 from tests.support.dag_runs import a_dag
 
 MOST_CALLS = 9
@@ -15,19 +16,14 @@ MOST_CALLS_IN_DATABASE = 11
 @pytest.fixture
 def calls(monkeypatch):
     """Note the calls of a task's to Airflow's stores by name, on Airflow 3 at its one way out."""
-    try:
-        from airflow.sdk.execution_time.supervisor import InProcessSupervisorComms
-    except ImportError:
-        return _calls_to_the_database(monkeypatch)
     made = []
-    send = InProcessSupervisorComms.send
 
-    def note(comms, msg):
-        if any(store in type(msg).__name__ for store in ("Variable", "TaskState")):
-            made.append(type(msg).__name__)
-        return send(comms, msg)
+    def note(message):
+        if any(store in type(message).__name__ for store in ("Variable", "TaskState")):
+            made.append(type(message).__name__)
 
-    monkeypatch.setattr(InProcessSupervisorComms, "send", note)
+    if not note_calls_of_tasks(monkeypatch, note):
+        return _calls_to_the_database(monkeypatch)
     return made
 
 

@@ -23,7 +23,7 @@ from airflow_provider_pictory.submission.task_states import GONE, find_task_stat
 from airflow_provider_pictory.submission.tidying import OLDEST
 from tests.submission.accounts import Log
 from tests.submission.records import OTHER_PLACE, PLACE, a_fingerprint, an_intent
-from tests.submission.test_store import with_task_state
+from tests.support.airflow_versions import needs_task_state
 from tests.support.bare_tasks import TaskState
 from tests.support.dag_runs import a_dag
 from tests.support.pictory_words import POST, count
@@ -144,7 +144,7 @@ def world_of():
 
 
 on_both = pytest.mark.parametrize(
-    "with_state", [pytest.param(True, marks=with_task_state), False], ids=["task state", "no task state"]
+    "with_state", [pytest.param(True, marks=needs_task_state), False], ids=["task state", "no task state"]
 )
 
 
@@ -173,7 +173,7 @@ def run_many(world, number, *, waits, sensors=False, every=5.0, stuck=0):
     return most
 
 
-@with_task_state
+@needs_task_state
 def test_of_500_tasks_that_waited_nothing_is_left_and_there_is_one_variable_for_each_in_flight(world_of):
     world = world_of(with_state=True)
 
@@ -345,7 +345,7 @@ def test_of_two_submissions_of_a_task_the_last_is_deleted_last(world_of):
     assert second != started[2]
 
 
-@with_task_state
+@needs_task_state
 def test_a_record_that_cannot_be_read_stops_no_other(world_of):
     world = world_of(with_state=True)
     world.variables.texts[f"{RECORD_PREFIX}{PLACE.digest}_1_ab_none"] = "<html>"
@@ -428,7 +428,7 @@ def test_failed_tasks_whose_jobs_failed_leave_nothing(world_of):
 # With a real Pictory
 
 
-@with_task_state
+@needs_task_state
 @pytest.mark.parametrize("waits", [True, False])
 @pytest.mark.parametrize("tidied_by", ["nobody", "another task", "a sensor"])
 def test_a_crash_between_the_delivery_and_airflows_success_pays_nothing_at_the_retry(

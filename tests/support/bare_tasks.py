@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import TaskDeferred
 
+from tests.support.airflow_versions import HAS_TASK_STATE
 from tests.support.task_tries import TaskInstance, Variables, kept_in
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ class BareTaskInstance(TaskInstance):
     """The little of Airflow's task instance that a task uses: what it is called, its tries and its XComs."""
 
     def __init__(self, retries: int = 0, **arguments: Any) -> None:
-        super().__init__(retries=retries, has_id=has_task_state(), **arguments)
+        super().__init__(retries=retries, has_id=HAS_TASK_STATE, **arguments)
         self.xcoms: dict[str, Any] = {}
 
     def xcom_push(self, key: str, value: Any) -> None:
@@ -124,7 +125,7 @@ class BareTask:
         self.deferral = None
         self.operator = self._make()
         context: dict[str, Any] = {"ti": self.instance}
-        if has_task_state():
+        if HAS_TASK_STATE:
             context["task_state_store"] = self.state
         try:
             with kept_in(self.variables):
@@ -132,15 +133,6 @@ class BareTask:
         except TaskDeferred as deferral:
             self.deferral = deferral
             return None
-
-
-def has_task_state() -> bool:
-    """Tell whether this Airflow has a store of task state; else, Variables are all there is."""
-    try:
-        from airflow.sdk.execution_time.context import NEVER_EXPIRE  # noqa: F401
-    except ImportError:
-        return False
-    return True
 
 
 def until(trigger: VideoJobTrigger) -> dict[str, Any]:

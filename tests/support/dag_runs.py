@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import DAG
 
+from tests.support.airflow_versions import without_debug_lines
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -126,7 +128,7 @@ def run(dag: DAG, capture: Any, conf: dict[str, Any] | None = None, **arguments:
         DAG_TO_RUN.clear()
         task_log.removeHandler(handler)
         task_log.propagate = propagate
-        log = handler.stream.getvalue() + "".join(capture.readouterr())
+        log = without_debug_lines(handler.stream.getvalue() + "".join(capture.readouterr()))
         # For pytest to show when the test fails.
         sys.stdout.write(log)
     return FinishedRun(dag_run, log, list(_failures))

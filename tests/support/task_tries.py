@@ -66,12 +66,22 @@ class Variables:
 
 
 class VariablesWithoutNames:
-    """Variables of Airflow 3.0 to 3.2, whose names no task can list."""
+    """
+    Variables of Airflow 3.0 to 3.2, whose names no task can list.
+
+    ``missed`` are the names that were asked for and weren't there: Airflow logs an error for each.
+    """
 
     def __init__(self) -> None:
         self._variables = Variables()
         self.texts = self._variables.texts
-        self.get, self.set, self.delete = self._variables.get, self._variables.set, self._variables.delete
+        self.set, self.delete = self._variables.set, self._variables.delete
+        self.missed: list[str] = []
+
+    def get(self, key: str, default: str | None) -> str | None:
+        if key not in self.texts:
+            self.missed.append(key)
+        return self._variables.get(key, default)
 
 
 class TaskInstance:
@@ -83,6 +93,8 @@ class TaskInstance:
     """
 
     dag_id = "films"
+    # Of the DAG, deleted ones aside.
+    number_of_runs = 2
 
     def __init__(
         self,
@@ -114,6 +126,10 @@ class TaskInstance:
             }
             for run_id in run_ids
         }
+
+    def get_dr_count(self, dag_id: str) -> int:
+        """Say as Airflow does how many runs a DAG has had."""
+        return self.number_of_runs
 
     @property
     def has_retry_left(self) -> bool:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
-from airflow.triggers.base import BaseTrigger, TaskSuccessEvent
+from airflow.triggers.base import TaskSuccessEvent
 
 from airflow_provider_pictory.exceptions import PictoryInvalidRequestError
 from airflow_provider_pictory.operators.pictory import GenerateVideoOperator
@@ -17,13 +17,11 @@ from airflow_provider_pictory.sensors.pictory import VideoJobSensor
 from airflow_provider_pictory.triggers import without_worker
 from airflow_provider_pictory.triggers.without_worker import VideoJobTaskTrigger
 from tests.conftest import API_KEY
+from tests.support.airflow_versions import needs_templates_in_triggers
 from tests.support.dag_runs import a_dag
 from tests.support.pictory_words import submit
 
-pytestmark = pytest.mark.skipif(
-    not hasattr(BaseTrigger, "render_template_fields"),
-    reason="this Airflow starts no templates in a triggerer",
-)
+pytestmark = needs_templates_in_triggers
 
 
 def a_task(**changes):
