@@ -24,7 +24,7 @@ from tests.stored.__main__ import FOLDER
 from tests.stored.samples import BASE_URL, JOB_ID, PROMPT, samples, tasks
 from tests.submission.accounts import Log
 from tests.submission.tasks import Task
-from tests.support.bare_tasks import has_task_state
+from tests.support.airflow_versions import HAS_TASK_STATE
 from tests.support.pictory_words import POST, count, submit
 from tests.support.task_tries import Variables, VariablesWithoutNames, kept_in
 
@@ -104,7 +104,7 @@ STORES = {
 @each("records")
 @pytest.mark.parametrize("store", STORES)
 def test_a_retry_goes_on_with_a_record(pictory, version, kind, store):
-    if store == "task state" and not has_task_state():
+    if store == "task state" and not HAS_TASK_STATE:
         pytest.skip("this Airflow has no store of task state")
     job_id = submit(PROMPT)
     variables, state = STORES[store](), {}

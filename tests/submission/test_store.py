@@ -256,7 +256,7 @@ def test_an_intent_needs_its_variable_since_that_is_how_others_know_of_it(variab
     assert STATE_KEY not in state.texts
 
 
-@with_task_state
+@needs_task_state
 @any_record
 def test_one_store_is_enough_for_what_is_true_already(variables, state, record):
     state.error = None
@@ -307,7 +307,7 @@ HIDING = {
 
 
 @pytest.mark.parametrize(("answer", "message"), HIDING.values(), ids=HIDING)
-@pytest.mark.parametrize("with_state", [pytest.param(True, marks=with_task_state), False])
+@pytest.mark.parametrize("with_state", [pytest.param(True, marks=needs_task_state), False])
 def test_a_secrets_backend_that_hides_the_record_stops_the_task_before_anything_is_paid(
     state, answer, message, with_state
 ):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_pictory.operators.pictory import GenerateVideoOperator
-from airflow_provider_pictory.submission import forgetting, submitter, task_states, tidying, variables
+from airflow_provider_pictory.submission import forgetting, task_states, tidying, variables
 from tests.support.airflow_versions import note_calls_of_tasks
 from tests.support.dag_runs import a_dag
 

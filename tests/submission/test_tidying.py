@@ -384,7 +384,7 @@ def test_in_a_triggerer_nobody_knows_states_and_all_that_was_delivered_and_is_ov
     assert names_of(world, running), "its task hasn't delivered it"
 
 
-@with_task_state
+@needs_task_state
 @pytest.mark.parametrize(
     ("airflow_state", "stays"), [("success", False), ("gone", False), ("failed", True), ("running", True)]
 )
@@ -403,7 +403,7 @@ def test_a_task_that_returns_at_once_leaves_a_record_like_a_delivered_one(world_
     assert bool(names_of(world, one)) is bool(names_of(world, another)) is stays
 
 
-@with_task_state
+@needs_task_state
 def test_in_a_triggerer_the_record_of_a_task_that_returns_at_once_goes_once_its_job_has_ended(world_of):
     world = world_of(with_state=True)
     started = world.start("it", returns_at_once=True)
