@@ -45,7 +45,7 @@ from airflow_provider_pictory.submission.names import RecordName
 from airflow_provider_pictory.submission.policy import SubmissionPolicy
 from airflow_provider_pictory.submission.record import TaskPlace
 from airflow_provider_pictory.submission.store import STATE_KEY
-from airflow_provider_pictory.submission.submitter import Submitter
+from airflow_provider_pictory.submission.task_submitter import TaskSubmitter
 from tests.support.bare_tasks import TaskState, has_task_state
 from tests.support.task_tries import Clock, TaskInstance, Variables, kept_in, passing
 
@@ -665,7 +665,7 @@ class OneTaskOnePaidJob(RuleBasedStateMachine):
         ends_as = "up_for_retry" if instance.has_retry_left else "failed"
         try:
             context = {"ti": instance, "task_state_store": task.task_state}
-            submission = Submitter(
+            submission = TaskSubmitter(
                 context=context, hook=Hook(a_try), policy=task.rules, log=a_try, waits=plan.waits
             )
             submitted = submission.ensure(task.request)
