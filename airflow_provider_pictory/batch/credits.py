@@ -26,16 +26,14 @@ def guard_limits(
     :param max_credits_per_video: the most that each may cost.
     :raises PictorySpendingLimitError: they would cost more, or what they cost can't be estimated.
     """
-    if max_credits_per_video is not None:
-        dear = [
-            item for item in items if not _is_within(item.request.estimated_credits, max_credits_per_video)
-        ]
+    if (most := max_credits_per_video) is not None:
+        dear = [item for item in items if not _is_within(item.request.estimated_credits, most)]
         if dear:
             named = ", ".join(f"{item} ({item.request})" for item in dear[:MOST_NAMED])
             more = f" and {len(dear) - MOST_NAMED} more" if len(dear) > MOST_NAMED else ""
             raise PictorySpendingLimitError(
-                f"max_credits_per_video: {named}{more} would cost more than {max_credits_per_video:g} AI credits, "
-                "or an amount that can't be estimated. Nothing was submitted; choose a shorter duration or a "
+                f"max_credits_per_video: {named}{more} would cost more than {most:g} AI credits, or an "
+                "amount that can't be estimated. Nothing was submitted; choose a shorter duration or a "
                 "cheaper model, or raise max_credits_per_video"
             )
     if max_credits is None:
@@ -43,11 +41,13 @@ def guard_limits(
     unknown = [item for item in items if item.request.estimated_credits is None]
     total = _sum(items)
     if unknown or total > max_credits:
-        cost = f"what {unknown[0]} costs can't be estimated" if unknown else f"about {total:g} AI credits"
+        cost = f"about {total:g} AI credits"
+        if unknown:
+            cost = f"an unknown amount, since what {unknown[0]} costs can't be estimated"
         raise PictorySpendingLimitError(
-            f"max_credits: these {len(items)} videos would cost {'an unknown amount: ' if unknown else ''}{cost}, "
-            f"and at most {max_credits:g} AI credits may be spent on the batch. Nothing was submitted; make fewer "
-            "or cheaper videos, or raise max_credits"
+            f"max_credits: these {len(items)} videos would cost {cost}, and at most {max_credits:g} AI "
+            "credits may be spent on the batch. Nothing was submitted; make fewer or cheaper videos, or "
+            "raise max_credits"
         )
 
 
@@ -65,9 +65,9 @@ def guard_quota(items: Sequence[BatchItem], hook: PictoryHook) -> None:
     quota, needed = hook.get_quota(), _sum(items)
     if quota.ai_credits_left < needed or not quota.ai_credits_left:
         raise PictoryInsufficientCreditsError(
-            f"Nothing was submitted: {quota.ai_credits_used:,.12g} of {quota.ai_credits_limit:,.12g} AI credits "
-            f"are used, so {quota.ai_credits_left:,.12g} are left, and these {len(items)} videos need about "
-            f"{needed:g}"
+            f"Nothing was submitted: {quota.ai_credits_used:,.12g} of {quota.ai_credits_limit:,.12g} AI "
+            f"credits are used, so {quota.ai_credits_left:,.12g} are left, and these {len(items)} videos "
+            f"need about {needed:g}"
         )
 
 

@@ -21,8 +21,8 @@ class DeferredBatch:
 
     :param try_number: of the try that deferred.
     :param began: the moment when that try began.
-    :param limits: what ends the waits for the jobs in flight, by their items' keys: the argument, what it is set
-        to in seconds, and the moment.
+    :param limits: what ends the waits for the jobs in flight, by their items' keys: the argument, what it is
+        set to in seconds, and the moment.
     :param inconclusive: how many events there were in a row that told nothing.
     """
 

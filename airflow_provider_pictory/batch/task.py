@@ -11,7 +11,6 @@ from airflow_provider_pictory.arguments import OnItemFailure, choice, credit_lim
 from airflow_provider_pictory.batch.credits import guard_limits, guard_quota
 from airflow_provider_pictory.batch.deferred_batch import DeferredBatch
 from airflow_provider_pictory.batch.manifest import failures_in_words, manifest_of, summary_of, write_manifest
-from airflow_provider_pictory.batch.plan import ItemState
 from airflow_provider_pictory.batch.run import BatchRun
 from airflow_provider_pictory.batch.store import open_batch_store
 from airflow_provider_pictory.batch_requests import read_batch
@@ -32,8 +31,6 @@ from airflow_provider_pictory.waiting.limits import WaitLimit, wait_limit
 from airflow_provider_pictory.waiting.starting import backstop_after
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_pictory.batch.run import Awaited
@@ -115,8 +112,8 @@ class BatchTask:
         """Submit nothing from now on, and say what the task leaves behind."""
         self._run.stop()
         self._log.warning(
-            "This task is being killed. Pictory has no way to cancel a job: the %d that are in flight go on and "
-            "are paid for. Clearing this task goes on with them",
+            "This task is being killed. Pictory has no way to cancel a job: the %d that are in flight go on "
+            "and are paid for. Clearing this task goes on with them",
             len(self._run.jobs_in_flight()),
         )
 
@@ -195,12 +192,13 @@ class BatchTask:
         manifest = manifest_of(self._items, self._run.entries, states)
         summary = summary_of(manifest)
         self._log.info(
-            "Batch: %d of %d videos are completed, %d are missing; about %g AI credits by our estimate, %g used as "
-            "far as Pictory says",
-            *(
-                summary[name]
-                for name in ("completed", "total", "failed", "estimated_credits", "used_credits")
-            ),
+            "Batch: %d of %d videos are completed, %d are missing; about %g AI credits by our estimate, %g "
+            "used as far as Pictory says",
+            summary["completed"],
+            summary["total"],
+            summary["failed"],
+            summary["estimated_credits"],
+            summary["used_credits"],
         )
         context["ti"].xcom_push(key="summary", value=summary)
         path = None
@@ -211,17 +209,15 @@ class BatchTask:
         if self._run.trouble is not None:
             raise self._run.trouble
         if summary["failed"] and self._on_item_failure is OnItemFailure.FAIL:
-            raise self._failure(failures_in_words(manifest), states)
+            raise self._failure(failures_in_words(manifest))
         self._run.deliver()
         return path or manifest
 
-    def _failure(self, words: str, states: Mapping[str, ItemState]) -> PictoryBatchError:
+    def _failure(self, words: str) -> PictoryBatchError:
         if self._policy.resubmit_failed:
-            return PictoryBatchError(
-                f"{words}. With resubmit_failed the next try submits those again that failed"
-            )
+            return PictoryBatchError(f"{words}. With resubmit_failed the next try submits them again")
         return PictoryBatchFailedError(
-            f"{words}. A clear of this task keeps the others, and submits and pays for those again that failed"
+            f"{words}. A clear of this task keeps the other videos, and submits and pays for these again"
         )
 
     def _take_event(self, event: object) -> None:
@@ -239,16 +235,16 @@ class BatchTask:
                 words = event.get("message") if isinstance(event, dict) else None
                 self._run.trouble = PictoryError(
                     f"Waiting for {len(jobs)} Pictory jobs in the triggerer keeps failing: "
-                    f"{words or 'its events make no sense'}. They go on and are paid for; a retry or a clear of "
-                    "this task goes on with them"
+                    f"{words or 'its events make no sense'}. They go on and are paid for; a retry or a clear "
+                    "of this task goes on with them"
                 )
         self._run.poll_open(self._limits, still_open)
         over = [limit for key, limit in self._limits.items() if limit.argument == "execution_timeout"]
         if over and min(limit.deadline for limit in over) <= datetime.now(UTC):
             left = self._run.jobs_in_flight()
             self._run.trouble = PictoryExecutionTimeoutError(
-                f"The execution_timeout of {over[0].seconds:g} s is over, and {len(left)} jobs of this batch are "
-                "not: they go on and are paid for. A retry or a clear of this task goes on with them",
+                f"The execution_timeout of {over[0].seconds:g} s is over, and {len(left)} jobs of this batch "
+                "are not: they go on and are paid for. A retry or a clear of this task goes on with them",
                 job_id=next(iter(left.values()), ""),
             )
             return

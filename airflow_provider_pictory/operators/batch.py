@@ -38,18 +38,18 @@ class GenerateVideosOperator(SubmittingOperator):
     added is submitted; items with a key of their own keep their job when the order changes, others are known
     by their place in the list. What one item ends in doesn't touch the others.
 
-    At most ``max_active_jobs`` jobs are in flight. While they run the task is deferred, and it is resumed only
-    when half of them have ended, to submit the next.
+    At most ``max_active_jobs`` jobs are in flight. While they run the task is deferred, and it is resumed
+    only when half of them have ended, to submit the next.
 
     ``return_value`` is the manifest, a list in the order of the requests. Each item is a flat dict of JSON
-    types: ``key``, ``state`` (``completed``, ``failed``, ``running``, ``unknown`` or ``waiting``), ``job_id``,
-    the fields of a :class:`VideoJobSensor`'s result, ``error_code``, ``error_message`` and
+    types: ``key``, ``state`` (``completed``, ``failed``, ``running``, ``unknown`` or ``waiting``),
+    ``job_id``, the fields of a :class:`VideoJobSensor`'s result, ``error_code``, ``error_message`` and
     ``estimated_credits``. With ``manifest_path`` it is the path of the file that has them. XCom ``summary``
     has ``total``, ``completed``, ``failed``, ``estimated_credits`` and ``used_credits``.
 
     :param requests: a list of prompts, or of dicts of a request's fields, as the arguments below are called,
-        each with a ``key`` if it shall have one: a text that names it, such as a product's id. Also the output
-        of a task, mapped or not, and a template that renders to such a list. (templated)
+        each with a ``key`` if it shall have one: a text that names it, such as a product's id. Also the
+        output of a task, mapped or not, and a template that renders to such a list. (templated)
     :param prompt: for items that have none of their own; as for :class:`GenerateVideoOperator`, like all
         arguments of the request. (templated)
     :param model: likewise. (templated)
