@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from airflow_provider_pictory.batch.document import Entry
+    from airflow_provider_pictory.batch.state import BatchState
     from airflow_provider_pictory.batch_requests import BatchItem
     from airflow_provider_pictory.saving.destination import Destination
 
@@ -20,17 +21,13 @@ _NOT_OF_RESULT = ("job_id", "status", "error_code", "error_message")
 _RESULT = tuple(name for name in VideoJob.__dataclass_fields__ if name not in _NOT_OF_RESULT)
 
 
-def manifest_of(
-    items: Iterable[BatchItem], entries: Mapping[str, Entry], states: Mapping[str, ItemState]
-) -> list[dict[str, Any]]:
+def manifest_of(state: BatchState) -> list[dict[str, Any]]:
     """
-    Return the manifest, a list of flat dicts of JSON types.
+    Return the manifest, a list of flat dicts of JSON types in the order of the requests.
 
-    :param items: of the batch.
-    :param entries: what is known of them, by their keys.
-    :param states: likewise.
+    :param state: of the batch.
     """
-    return [_line(item, entries[item.key], states[item.key]) for item in items]
+    return [_line(item, state.entry(key), state[key]) for key, item in state.items.items()]
 
 
 def _line(item: BatchItem, entry: Entry, state: ItemState) -> dict[str, Any]:

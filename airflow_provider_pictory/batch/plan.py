@@ -80,9 +80,10 @@ def state_of(entry: Entry | None, signature: str) -> ItemState:
         return ItemState.FAILED
     if entry.job is not None:
         return ItemState.COMPLETED if entry.job.status == JobStatus.COMPLETED else ItemState.FAILED
-    if entry.record is None:
-        return ItemState.WAITING
-    return ItemState.UNKNOWN if entry.record.state is RecordState.INTENT else ItemState.RUNNING
+    if entry.record is not None and entry.record.state is RecordState.INTENT:
+        return ItemState.UNKNOWN
+    # Without a job, a submission was refused for the moment, or never arrived.
+    return ItemState.RUNNING if entry.record is not None and entry.record.job_id else ItemState.WAITING
 
 
 def ends_to_await(running: int, max_active_jobs: int | None, waiting: int) -> int:

@@ -10,9 +10,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from airflow_provider_pictory.api.redaction import clean
-from airflow_provider_pictory.batch.document import BatchDocument, Entry, ItemError
-from airflow_provider_pictory.batch.plan import ItemState, Progress, ends_to_await, state_of
+from airflow_provider_pictory.batch.document import BatchDocument
+from airflow_provider_pictory.batch.plan import ItemState, ends_to_await
 from airflow_provider_pictory.batch.recording import ItemRecording
+from airflow_provider_pictory.batch.state import BatchState
 from airflow_provider_pictory.exceptions import (
     PictoryError,
     PictoryInvalidRequestError,
@@ -22,10 +23,10 @@ from airflow_provider_pictory.exceptions import (
     PictorySubmissionIndeterminateError,
     PictorySubmissionPendingError,
 )
-from airflow_provider_pictory.outcome import may_pass, poll, require_completed
+from airflow_provider_pictory.outcome import may_pass, poll
 from airflow_provider_pictory.submission.forgetting import is_awaited
 from airflow_provider_pictory.submission.reconcile import settles_in
-from airflow_provider_pictory.submission.record import CloseReason, RecordState
+from airflow_provider_pictory.submission.record import RecordState
 from airflow_provider_pictory.submission.submitter import Submitter
 from airflow_provider_pictory.task_log import PrefixedLog
 from airflow_provider_pictory.waiting.limits import timed_out
@@ -46,6 +47,13 @@ if TYPE_CHECKING:
 # How often a submission that too many others delay is tried again while nothing is in flight.
 MOST_PAUSES = 20
 LONGEST_PAUSE = 60.0
+# What ends one item without touching the others; anything else keeps a try from submitting any more.
+ITEM_ERRORS = (
+    PictoryInvalidRequestError,
+    PictoryJobError,
+    PictoryJobNotFoundError,
+    PictorySubmissionIndeterminateError,
+)
 
 
 @dataclass(frozen=True)
@@ -73,6 +81,8 @@ class BatchRun:
     :param max_active_jobs: how many jobs may be in flight, ``None`` for all.
     :param clock: the time to live by.
     :param log: of the task.
+
+    ``state`` is what is known of the items, and ``trouble`` what keeps this try from submitting any more.
     """
 
     def __init__(
@@ -87,7 +97,6 @@ class BatchRun:
         clock: Clock,
         log: Logger,
     ) -> None:
-        self._items = {item.key: item for item in items}
         self._store = store
         self._attempt = attempt
         self._hook = hook
@@ -96,47 +105,14 @@ class BatchRun:
         self._max_active_jobs = max_active_jobs
         self._clock = clock
         self._log = log
-        self._signature = f"{attempt.try_number}:{attempt.max_tries}:{attempt.task_instance_id}"
+        signature = f"{attempt.try_number}:{attempt.max_tries}:{attempt.task_instance_id}"
+        self.state = BatchState(items, store.entries, signature, log)
+        self.trouble: PictoryError | None = None
         self._document = BatchDocument(store.place)
-        self._entries: dict[str, Entry] = {}
         self._with_variable: set[str] | None = set()
         self._read_at: Moment = clock.moment()
         self._current: Submitter | None = None
         self._is_stopped = False
-        # What keeps this try from submitting any more items.
-        self.trouble: PictoryError | None = None
-
-    # What is known
-
-    @property
-    def entries(self) -> dict[str, Entry]:
-        """What is known of the items, by their keys."""
-        return {key: self._entries.get(key, Entry()) for key in self._items}
-
-    def state_of(self, key: str) -> ItemState:
-        """Return what is known of an item in this try."""
-        return state_of(self._entries.get(key), self._signature)
-
-    @property
-    def progress(self) -> Progress:
-        """How far the batch has come."""
-        states = {key: self.state_of(key) for key in self._items}
-        credits_so_far = sum(
-            self._items[key].request.estimated_credits or 0.0
-            for key, state in states.items()
-            if state is not ItemState.WAITING
-        )
-        return Progress.of(states.values(), credits_so_far)
-
-    def jobs_in_flight(self) -> dict[str, str]:
-        """Return the ids of the jobs in the making, by their items' keys."""
-        return {
-            key: entry.record.job_id or ""
-            for key, entry in self._entries.items()
-            if key in self._items and entry.record and self.state_of(key) is ItemState.RUNNING
-        }
-
-    # What happens
 
     def open(self) -> None:
         """
@@ -144,29 +120,33 @@ class BatchRun:
 
         :raises PictoryRecordError: it can't be read, or not written.
         """
-        self._document = self._store.read()
-        self._entries = dict(self._document.entries)
+        document = self._store.read()
+        self._store.entries.update(document.entries)
         self._with_variable = self._store.places_with_records()
-        self._document = self._store.write(self._document)
+        self._document = self._store.write(document)
         self._read_at = self._clock.moment()
-        removed = [
-            key
-            for key, entry in self._entries.items()
-            if key not in self._items and entry.record and entry.job is None and entry.record.job_id
-        ]
-        if removed:
+        if removed := self.state.removed():
             self._log.warning(
                 "%d items are no longer in the list, but their jobs go on and are paid for: %s",
                 len(removed),
                 ", ".join(removed[:10]),
             )
 
+    def stop(self) -> None:
+        """Submit nothing from now on; a task that is being killed may still run for seconds."""
+        self._is_stopped = True
+        if self._current is not None:
+            self._current.stop()
+
+    # Jobs that were submitted before
+
     def note_ends(self, jobs: Iterable[VideoJob]) -> None:
         """Take note of jobs that have ended."""
-        keys = {job_id: key for key, job_id in self.jobs_in_flight().items()}
+        keys = {job_id: key for key, job_id in self.state.in_flight().items()}
         for job in jobs:
             if job.has_ended and job.job_id in keys:
-                self._conclude(keys[job.job_id], job)
+                key = keys[job.job_id]
+                self.state.conclude(key, self.state.entry(key).record, job)
 
     def poll_open(self, limits: Mapping[str, WaitLimit], keys: Iterable[str]) -> None:
         """
@@ -176,18 +156,27 @@ class BatchRun:
         :param keys: of items whose wait has ended though their job hasn't.
         """
         now, asked = self._clock.now(), set(keys)
-        for key, job_id in self.jobs_in_flight().items():
-            limit = limits.get(key)
+        for key, job_id in self.state.in_flight().items():
+            limit, record = limits.get(key), self.state.entry(key).record
             is_over = limit is not None and limit.deadline <= now
             if not is_over and key not in asked:
                 continue
             seen = poll(self._hook, job_id)
             if not isinstance(seen, PictoryError) and seen.has_ended:
-                self._conclude(key, seen)
+                self.state.conclude(key, record, seen)
             elif isinstance(seen, PictoryError) and not may_pass(seen):
-                self._fail(key, seen)
+                self.state.fail(key, record, seen)
             elif limit is not None and is_over and limit.argument == "timeout":
-                self._fail(key, timed_out(job_id, seen, limit.advice, limit))
+                self.state.fail(key, record, timed_out(job_id, seen, limit.advice, limit))
+
+    def find_out_settled(self) -> None:
+        """Find out what became of those submissions whose window is over, without waiting for anything."""
+        for key in self.state.keys(ItemState.UNKNOWN):
+            record = self.state.entry(key).record
+            if record is not None and settles_in(record, own_now=self._clock.now()) <= 0:
+                self._submit(key, reconcile_timeout=0.0)
+
+    # What is submitted
 
     def advance(self) -> Awaited | None:
         """
@@ -198,43 +187,25 @@ class BatchRun:
         """
         self._submit_waiting()
         pauses = 0
-        while not self.jobs_in_flight() and self.trouble is None and self._has_more():
+        while not self.state.in_flight() and self.trouble is None and not self._is_stopped:
             # Nothing else to wait for: what became of submissions is found out here, and a limit waited out.
-            if not self._find_out_unknown() and (pauses := pauses + 1) > MOST_PAUSES:
+            if self.state.keys(ItemState.UNKNOWN):
+                self._find_out_unknown()
+            elif not self.state.keys(ItemState.WAITING) or (pauses := pauses + 1) > MOST_PAUSES:
                 break
+            else:
+                self._clock.sleep(LONGEST_PAUSE)
             self._submit_waiting()
         self._write()
-        jobs = self.jobs_in_flight()
-        if not jobs:
+        if not (jobs := self.state.in_flight()):
             return None
-        waiting = sum(self.state_of(key) is ItemState.WAITING for key in self._items)
-        return Awaited(jobs, ends_to_await(len(jobs), self._max_active_jobs, 0 if self.trouble else waiting))
-
-    def stop(self) -> None:
-        """Submit nothing from now on; a task that is being killed may still run for seconds."""
-        self._is_stopped = True
-        if self._current is not None:
-            self._current.stop()
-
-    # One item
-
-    def _submit_waiting(self) -> None:
-        """Submit items in their order, those with a job first: to go on with one costs nothing."""
-        waiting = [key for key in self._items if self.state_of(key) is ItemState.WAITING]
-        waiting.sort(key=lambda key: not self._may_have_job(key))
-        in_flight = sum(self._is_in_flight(key) for key in self._items)
-        for key in waiting:
-            is_full = self._max_active_jobs is not None and in_flight >= self._max_active_jobs
-            if self._is_stopped or (is_full and not self._may_have_job(key)) or not self._submit(key):
-                return
-            in_flight += self._is_in_flight(key)
-
-    def _is_in_flight(self, key: str) -> bool:
-        return self.state_of(key) in (ItemState.RUNNING, ItemState.UNKNOWN)
+        waiting = 0 if self.trouble else len(self.state.keys(ItemState.WAITING))
+        return Awaited(jobs, ends_to_await(len(jobs), self._max_active_jobs, waiting))
 
     def has_job_or_may_have(self, key: str) -> bool:
         """Return whether going on with an item may cost nothing, since there may be a job."""
-        return self._may_have_job(key) or self.state_of(key) is not ItemState.WAITING
+        record = self.state.entry(key).record
+        return bool(record and record.job_id) or self._is_written(key)
 
     def deliver(self) -> None:
         """
@@ -242,32 +213,39 @@ class BatchRun:
 
         :raises PictoryRecordError: it can't be recorded.
         """
-        for key, entry in self._entries.items():
-            if entry.record is not None and entry.record.state is RecordState.ACCEPTED:
-                self._entries[key] = entry.but(record=entry.record.but(state=RecordState.DELIVERED))
-        self._store.retire(BatchDocument(self._store.place, self._entries, self._document.revision))
+        self.state.deliver()
+        self._store.retire(BatchDocument(self._store.place, self._store.entries, self._document.revision))
 
-    def _may_have_job(self, key: str) -> bool:
-        entry = self._entries.get(key)
-        return bool(entry and entry.record and entry.record.job_id) or self._is_written(key)
+    def _submit_waiting(self) -> None:
+        """Submit items in their order, those with a job first: to go on with one costs nothing."""
+        waiting = sorted(
+            self.state.keys(ItemState.WAITING), key=lambda key: not self.has_job_or_may_have(key)
+        )
+        in_flight = len(self.state.keys(ItemState.RUNNING, ItemState.UNKNOWN))
+        for key in waiting:
+            is_full = self._max_active_jobs is not None and in_flight >= self._max_active_jobs
+            if self._is_stopped or self.trouble or (is_full and not self.has_job_or_may_have(key)):
+                return
+            if not self._submit(key):
+                return
+            in_flight += self.state[key] in (ItemState.RUNNING, ItemState.UNKNOWN)
 
-    def _is_written(self, key: str) -> bool:
-        place = self._store.place._replace(item=key)
-        return self._with_variable is None or place.digest in self._with_variable
-
-    def _submit(self, key: str, *, timeout: float | None = None) -> bool:
+    def _submit(self, key: str, *, reconcile_timeout: float | None = None) -> bool:
         """Submit an item or go on with it, and return whether the next one may follow at once."""
-        item, entry = self._items[key], self._entries.get(key, Entry())
+        item, entry = self.state.items[key], self.state.entry(key)
         store = self._store.record_store(key, entry.record, is_written=self._is_written(key))
-        recording = ItemRecording(store, clock=self._clock, log=self._log)
-        policy = self._policy if timeout is None else replace(self._policy, reconcile_timeout=timeout)
+        log = PrefixedLog(self._log, str(item))
+        recording = ItemRecording(store, clock=self._clock, log=log)
+        policy = self._policy
+        if reconcile_timeout is not None:
+            policy = replace(policy, reconcile_timeout=reconcile_timeout)
         submitter = self._current = Submitter(
             attempt=self._attempt,
             store=store,
             recording=recording,
             hook=self._hook,
             policy=policy,
-            log=PrefixedLog(self._log, str(item)),
+            log=log,
             clock=self._clock,
             is_one_of_many=True,
             read_at=self._read_at,
@@ -275,109 +253,69 @@ class BatchRun:
         try:
             submitted = submitter.ensure(item.request, ended=entry.job)
         except PictorySubmissionPendingError:
-            self._entries[key] = Entry(record=store.read(), signature=self._signature)
             self._note_variable(key)
+            self.state.keep(key, store.read_written(), is_settled=True)
             return True
-        except PictoryRateLimitedError as error:
-            self._entries[key] = entry.but(record=recording.record or entry.record)
-            self._log.info("Pictory takes no more submissions for the moment: %s", error)
-            return False
-        except (PictoryJobError, PictoryJobNotFoundError, PictorySubmissionIndeterminateError) as error:
-            self._entries[key] = Entry(recording.record or entry.record, entry.job, signature=self._signature)
-            self._fail(key, error)
-            return True
-        except PictoryInvalidRequestError as error:
-            self._entries[key] = Entry(recording.record, signature=self._signature)
-            self._fail(key, error)
+        except ITEM_ERRORS as error:
+            self.state.fail(key, recording.record or entry.record, error, entry.job)
             return True
         except PictoryError as error:
-            self._entries[key] = entry.but(record=recording.record or entry.record)
-            self.trouble = error
+            self.state.keep(key, recording.record or entry.record)
+            if isinstance(error, PictoryRateLimitedError):
+                self._log.info("Pictory takes no more submissions for the moment: %s", error)
+            else:
+                self.trouble = error
             return False
         finally:
             self._current = None
             self._read_at = submitter.read_at
         self._note_variable(key)
-        self._entries[key] = Entry(recording.record, submitted.job, signature=self._signature)
+        if submitted.job is not None:
+            self.state.conclude(key, recording.record, submitted.job)
+        else:
+            self.state.keep(key, recording.record, is_settled=True)
         return True
+
+    def _find_out_unknown(self) -> None:
+        """Find out what became of submissions, and wait for it."""
+        for key in self.state.keys(ItemState.UNKNOWN):
+            self._submit(key)
+            if self.state[key] is ItemState.UNKNOWN:
+                self.trouble = PictorySubmissionPendingError(
+                    f"What became of the submission of {self.state.items[key]} isn't known yet; a retry, or "
+                    "a clear of this task, looks on"
+                )
+                return
+
+    # What is recorded
+
+    def _is_written(self, key: str) -> bool:
+        place = self._store.place._replace(item=key)
+        return self._with_variable is None or place.digest in self._with_variable
 
     def _note_variable(self, key: str) -> None:
         if self._with_variable is not None:
             self._with_variable.add(self._store.place._replace(item=key).digest)
 
-    def _conclude(self, key: str, job: VideoJob) -> None:
-        entry = self._entries[key]
-        record = entry.record.but(has_ended=True) if entry.record else None
-        try:
-            require_completed(job)
-        except PictoryError as error:
-            if record is not None:
-                record = record.but(state=RecordState.CLOSED, reason=CloseReason.JOB_FAILED)
-            self._entries[key] = Entry(record, job, signature=self._signature)
-            self._fail(key, error, job=job)
-        else:
-            self._entries[key] = Entry(record, job, signature=self._signature)
-
-    def _fail(self, key: str, error: PictoryError, job: VideoJob | None = None) -> None:
-        code = getattr(error, "code", None) or getattr(error, "error_code", None) or type(error).__name__
-        message = (job.error_message if job is not None else None) or clean(str(error))
-        self._entries[key] = self._entries[key].but(error=ItemError(str(code), message))
-        self._log.warning("%s has no video: %s", str(self._items[key]).capitalize(), error)
-
-    # What isn't known yet
-
-    def _has_more(self) -> bool:
-        return any(self.state_of(key) in (ItemState.WAITING, ItemState.UNKNOWN) for key in self._items)
-
-    def _find_out_unknown(self) -> bool:
-        """Find out what became of submissions, and return whether there were any; else wait out a limit."""
-        unknown = [key for key in self._items if self.state_of(key) is ItemState.UNKNOWN]
-        for key in unknown:
-            self._submit(key)
-            if self.state_of(key) is ItemState.UNKNOWN:
-                self.trouble = PictorySubmissionPendingError(
-                    f"What became of the submission of {self._items[key]} isn't known yet; a retry, or a "
-                    "clear of this task, looks on"
-                )
-                return True
-        if not unknown:
-            self._clock.sleep(LONGEST_PAUSE)
-        return bool(unknown)
-
-    def find_out_settled(self) -> None:
-        """Find out what became of those submissions whose window is over, without waiting for anything."""
-        for key in self._items:
-            entry = self._entries.get(key)
-            record = entry.record if entry and self.state_of(key) is ItemState.UNKNOWN else None
-            if record is not None and settles_in(record, own_now=self._clock.now()) <= 0:
-                self._submit(key, timeout=0.0)
-
-    # What is recorded
-
     def _write(self) -> None:
         """Write the document, and delete the Variables of items that have ended."""
-        self._document = self._store.write(
-            BatchDocument(self._store.place, self._entries, self._document.revision)
-        )
-        ended = [
-            key
-            for key in self._items
-            if self.state_of(key) in (ItemState.COMPLETED, ItemState.FAILED) and self._is_deletable(key)
+        document = BatchDocument(self._store.place, self._store.entries, self._document.revision)
+        self._document = self._store.write(document)
+        ended = self.state.keys(ItemState.COMPLETED, ItemState.FAILED)
+        records = [
+            record
+            for key in ended
+            if (record := self.state.entry(key).record)
+            and self._is_written(key)
+            and (record.has_ended or record.state is RecordState.CLOSED)
         ]
-        if not ended or self._with_variable is None:
+        if not records or self._with_variable is None:
             return
         try:
             claims = self._store.variables.claims(())
-            for key in ended:
-                record = self._entries[key].record
-                if record is not None and not is_awaited(record, claims):
-                    self._store.record_store(key, None, is_written=True).remove(record)
+            for record in records:
+                if not is_awaited(record, claims):
+                    self._store.record_store(record.item or "", None, is_written=True).remove(record)
                     self._with_variable.discard(record.place.digest)
         except Exception as error:  # noqa: BLE001  (what is left over is deleted by later tasks)
             self._log.info("Records of ended items can't be deleted now: %s", clean(repr(error)))
-
-    def _is_deletable(self, key: str) -> bool:
-        record = self._entries[key].record
-        if record is None or not self._is_written(key):
-            return False
-        return record.has_ended or record.state is RecordState.CLOSED

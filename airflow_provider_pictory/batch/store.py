@@ -11,6 +11,7 @@ from airflow.providers.common.compat.sdk import Variable
 
 from airflow_provider_pictory.batch.document import BatchDocument, read_document
 from airflow_provider_pictory.exceptions import PictoryRecordError
+from airflow_provider_pictory.submission.names import Claims, RecordName, job_digest
 from airflow_provider_pictory.submission.store import RecordStore, error_words, place_of
 from airflow_provider_pictory.submission.variables import (
     ListedVariables,
@@ -21,10 +22,11 @@ from airflow_provider_pictory.submission.variables import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from airflow.providers.common.compat.sdk import Context
 
+    from airflow_provider_pictory.batch.document import Entry
     from airflow_provider_pictory.submission.record import SubmissionRecord, TaskPlace
     from airflow_provider_pictory.submission.variables import RecordVariables
 
@@ -49,6 +51,8 @@ class BatchStore:
         self._token = secrets.token_hex(4)
         self._names: set[str] = set()
         self._text: str | None = None
+        # What is known of the items by now, written or not.
+        self.entries: dict[str, Entry] = {}
 
     def __str__(self) -> str:
         also = f" and task state {STATE_KEY!r}" if self._task_state is not None else ""
@@ -149,7 +153,7 @@ class BatchStore:
         except Exception as error:
             raise PictoryRecordError(f"Who has which job can't be read ({error_words(error)})") from error
 
-    def record_store(self, key: str, known: SubmissionRecord | None, *, is_written: bool) -> RecordStore:
+    def record_store(self, key: str, known: SubmissionRecord | None, *, is_written: bool) -> ItemStore:
         """
         Return the store of one item's record.
 
@@ -158,6 +162,19 @@ class BatchStore:
         :param is_written: whether there may be a Variable of its own.
         """
         return ItemStore(self, key, known, is_written=is_written)
+
+    def names_of_jobs(self, but: str | None) -> list[RecordName]:
+        """
+        Return names for the jobs that the batch's items have or have had.
+
+        :param but: key of an item whose jobs are left out.
+        """
+        return [
+            RecordName(self.place._replace(item=key).digest, 0, "", job_digest(job.job_id))
+            for key, entry in self.entries.items()
+            if key != but and entry.record is not None
+            for job in entry.record.jobs_so_far
+        ]
 
     @property
     def _prefix(self) -> str:
@@ -172,7 +189,8 @@ class BatchStore:
 
     def _write_variable(self, text: str) -> None:
         name = f"{self._prefix}_{self._token}" if self._is_listed else self._prefix
-        Variable.set(name, text, f"What the batch of {self.place} has submitted to Pictory"[:1000])
+        description = f"What the batch of {self.place} has submitted to Pictory"[:1000]
+        Variable.set(name, text, description)
         for former in self._names - {name}:
             Variable.delete(former)
         self._names = {name}
@@ -214,6 +232,15 @@ class ItemStore(RecordStore):
         if written is None or (known is not None and known.revision > written.revision):
             return known
         return written
+
+    def read_written(self) -> SubmissionRecord | None:
+        """Return what the Variable holds, which this try has written."""
+        return super().read()
+
+    def claims(self, job_ids: Iterable[str]) -> Claims:
+        """Return who has which of these jobs; what other items have had has no Variable any more."""
+        claims = super().claims(job_ids)
+        return Claims((*claims.names, *self._batch.names_of_jobs(self.place.item)), claims.shows_pending)
 
     def insist_on_no_other_try(self) -> None:
         """Insist that no other try of the batch has taken over."""

@@ -114,7 +114,7 @@ class BatchTask:
         self._log.warning(
             "This task is being killed. Pictory has no way to cancel a job: the %d that are in flight go on "
             "and are paid for. Clearing this task goes on with them",
-            len(self._run.jobs_in_flight()),
+            len(self._run.state.in_flight()),
         )
 
     def take(self, event: object, wait: DeferredBatch) -> None:
@@ -140,7 +140,7 @@ class BatchTask:
         if awaited is None or isinstance(self._run.trouble, PictoryExecutionTimeoutError):
             return None
         self._limits = {key: self._limits.get(key) or self._new_limit() for key in awaited.jobs}
-        self._log.info("Batch: %s", self._run.progress)
+        self._log.info("Batch: %s", self._run.state.progress)
         return awaited
 
     def deferral(self, awaited: Awaited) -> dict[str, Any]:
@@ -150,7 +150,7 @@ class BatchTask:
         return {
             "trigger": {
                 **self._wait_arguments(awaited),
-                "progress": asdict(self._run.progress),
+                "progress": asdict(self._run.state.progress),
                 "first_poll": first_poll_at(now, self._poll_interval).isoformat(),
             },
             "kwargs": asdict(
@@ -174,7 +174,7 @@ class BatchTask:
                 wait_for_ends(
                     **self._wait_arguments(awaited),
                     first_poll=None,
-                    progress=lambda ended: f"Batch: {self._run.progress}; {ended} more have ended",
+                    progress=lambda ended: f"Batch: {self._run.state.progress}; {ended} more have ended",
                     log=self._log,
                 )
             )
@@ -188,8 +188,7 @@ class BatchTask:
         :raises PictoryBatchError: items have no video, and that fails the task.
         :raises PictoryError: what has kept items from being submitted.
         """
-        states = {item.key: self._run.state_of(item.key) for item in self._items}
-        manifest = manifest_of(self._items, self._run.entries, states)
+        manifest = manifest_of(self._run.state)
         summary = summary_of(manifest)
         self._log.info(
             "Batch: %d of %d videos are completed, %d are missing; about %g AI credits by our estimate, %g "
@@ -221,7 +220,7 @@ class BatchTask:
         )
 
     def _take_event(self, event: object) -> None:
-        jobs = self._run.jobs_in_flight()
+        jobs = self._run.state.in_flight()
         keys = {job_id: key for key, job_id in jobs.items()}
         read = read_batch_event(event, set(keys))
         if read is not None:
@@ -241,7 +240,7 @@ class BatchTask:
         self._run.poll_open(self._limits, still_open)
         over = [limit for key, limit in self._limits.items() if limit.argument == "execution_timeout"]
         if over and min(limit.deadline for limit in over) <= datetime.now(UTC):
-            left = self._run.jobs_in_flight()
+            left = self._run.state.in_flight()
             self._run.trouble = PictoryExecutionTimeoutError(
                 f"The execution_timeout of {over[0].seconds:g} s is over, and {len(left)} jobs of this batch "
                 "are not: they go on and are paid for. A retry or a clear of this task goes on with them",
