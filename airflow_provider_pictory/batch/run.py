@@ -212,7 +212,10 @@ class BatchRun:
         Record that the batch has done all it is to do; to be called as late as can be.
 
         :raises PictoryRecordError: it can't be recorded.
+        :raises PictoryError: this task is being killed, so Airflow won't take its success.
         """
+        if self._is_stopped:
+            raise PictoryError("This task is being killed; a retry or a clear of it goes on with its videos")
         self.state.deliver()
         self._store.retire(BatchDocument(self._store.place, self._store.entries, self._document.revision))
 

@@ -24,6 +24,7 @@ from airflow_provider_pictory.exceptions import (
 from airflow_provider_pictory.request_arguments import REQUEST_ARGUMENTS
 from airflow_provider_pictory.saving.path import find_destination
 from airflow_provider_pictory.submission.attempt import Attempt
+from airflow_provider_pictory.submission.task_states import why_success_is_lost
 from airflow_provider_pictory.waiting.batch_events import read_batch_event, wait_for_ends
 from airflow_provider_pictory.waiting.events import MOST_INCONCLUSIVE
 from airflow_provider_pictory.waiting.intervals import first_poll_at
@@ -83,9 +84,10 @@ class BatchTask:
         )
         self._limits: dict[str, WaitLimit] = {}
         self._inconclusive = 0
+        self._store = open_batch_store(context)
         self._run = BatchRun(
             self._items,
-            store=open_batch_store(context),
+            store=self._store,
             attempt=Attempt.of(self._task_instance, pushes_result=operator.do_xcom_push),
             hook=operator.hook,
             policy=policy,
@@ -209,6 +211,10 @@ class BatchTask:
             raise self._run.trouble
         if summary["failed"] and self._on_item_failure is OnItemFailure.FAIL:
             raise self._failure(failures_in_words(manifest))
+        if why := why_success_is_lost(context, self._store.place, self._log):
+            raise PictoryError(
+                f"This task has to end, since {why}; a retry or a clear of it goes on with its videos"
+            )
         self._run.deliver()
         return path or manifest
 

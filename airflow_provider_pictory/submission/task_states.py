@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_pictory.api.redaction import clean
+
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_pictory.submission.record import TaskPlace
+    from airflow_provider_pictory.task_log import Logger
 
 GONE = "gone"
+RUNNING = "running"
+RESTARTING = "restarting"
 
 
 def find_task_state(context: Context, place: TaskPlace) -> str | None:
@@ -45,6 +50,24 @@ def find_task_state(context: Context, place: TaskPlace) -> str | None:
             .first()
         )
     return GONE if row is None else _text(row[0])
+
+
+def why_success_is_lost(context: Context, place: TaskPlace, log: Logger) -> str | None:
+    """
+    Say why Airflow won't take a task's success, ``None`` where it will, or where that isn't known.
+
+    :param context: Airflow's of the running task.
+    :param place: the task's own.
+    :param log: of the task.
+    """
+    try:
+        state = find_task_state(context, place)
+    except Exception as error:  # noqa: BLE001  (the task ends well whether or not this is known)
+        log.info("Whether Airflow still wants this task to run isn't known: %s", clean(repr(error)))
+        return None
+    if state in (None, RUNNING, GONE):
+        return None
+    return "it was cleared while it ran" if state == RESTARTING else f"it was set to {state} while it ran"
 
 
 def _text(state: object) -> str | None:

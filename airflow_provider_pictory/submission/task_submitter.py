@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from airflow_provider_pictory import clock as clocks
-from airflow_provider_pictory.api.redaction import clean
 from airflow_provider_pictory.exceptions import PictoryError
 from airflow_provider_pictory.submission.attempt import Attempt
 from airflow_provider_pictory.submission.record import RecordState
 from airflow_provider_pictory.submission.recording import Recording
 from airflow_provider_pictory.submission.store import open_store
 from airflow_provider_pictory.submission.submitter import Submitter
-from airflow_provider_pictory.submission.task_states import find_task_state
+from airflow_provider_pictory.submission.task_states import why_success_is_lost
 from airflow_provider_pictory.submission.tidying import Tidier
 
 if TYPE_CHECKING:
@@ -69,23 +68,16 @@ class TaskSubmitter(Submitter):
         Record that the task has done all it is to do; to be called as late as can be.
 
         :param has_ended: whether the job has ended.
-        :raises PictoryError: a person has cleared this try while it ran, so Airflow won't take its success;
-            what it returned would make the next try believe that the video was delivered.
+        :raises PictoryError: Airflow won't take this try's success, since it is being killed, or a person has
+            cleared it or set its state; what it returned would make the next try believe that the video was
+            delivered.
         """
-        if self._is_restarting():
+        why = "it is being killed" if self._is_stopped else None
+        if why := why or why_success_is_lost(self._context, self._store.place, self._log):
             raise PictoryError(
-                f"This task was cleared while it ran, so it has to end; its next try goes on with job "
-                f"{self.job_id}"
+                f"This task has to end, since {why}; a retry or a clear of it goes on with job {self.job_id}"
             )
         if not self._ends_when_accepted:
             self._recording.retire(self.job_id, state=RecordState.DELIVERED, has_ended=has_ended)
         else:
             self._recording.leave()
-
-    def _is_restarting(self) -> bool:
-        """Tell whether a person has cleared this try while it ran, so that Airflow won't take its success."""
-        try:
-            return find_task_state(self._context, self._store.place) == "restarting"
-        except Exception as error:  # noqa: BLE001  (the task ends well whether or not this is known)
-            self._log.info("Whether this task was cleared while it ran isn't known: %s", clean(repr(error)))
-            return False

@@ -1,8 +1,8 @@
 """
 Whether the account's list of jobs is worth its requests, judged by what its pages have answered.
 
-A page that shows twenty awaited jobs answers for twenty polls. One of other clients' jobs answers for none, and
-one of a megabyte costs more than the polls it saves.
+A page that shows twenty awaited jobs answers for twenty polls. One of other clients' jobs answers for none,
+and one of a megabyte costs more than the polls it saves.
 """
 
 from __future__ import annotations

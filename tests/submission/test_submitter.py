@@ -698,14 +698,38 @@ def test_an_end_that_cannot_be_noted_does_not_stop_the_task(task, account, varia
     assert f"How job {job_id} ended can't be recorded" in log.warnings[0]
 
 
-def test_a_try_that_was_cleared_while_it_ran_has_delivered_nothing(task, account):
-    task.instance.state_of_others = "restarting"
-    with pytest.raises(PictoryError, match="was cleared while it ran"):
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        ("restarting", "it was cleared while it ran"),
+        ("failed", "it was set to failed while it ran"),
+        ("success", "it was set to success while it ran"),
+        ("up_for_retry", "it was set to up_for_retry while it ran"),
+    ],
+)
+def test_a_try_whose_success_airflow_will_not_take_has_delivered_nothing(task, account, state, words):
+    """What it returned would say that the video was delivered, and a clear would pay for another one."""
+    task.instance.own_state = state
+    with pytest.raises(PictoryError, match=f"{words}; a retry or a clear of it goes on with job "):
         task.run()
     job_id = task.submission.job_id
     account.set_job(job_id, "completed")
-    task.instance.state_of_others = "running"
+    task.instance.own_state = "running"
 
+    assert task.clear().job_id == job_id
+    assert posts(account) == 1
+
+
+def test_a_task_that_runs_on_while_it_is_killed_has_delivered_nothing(task, account):
+    """Airflow 3 sends a signal, and a kill only some seconds later."""
+    task.delivers = False
+    job_id = task.run().job_id
+    account.set_job(job_id, "completed")
+    task.submission.stop()
+    with pytest.raises(PictoryError, match="it is being killed; a retry or a clear of it goes on with job "):
+        task.submission.note_delivery(has_ended=True)
+
+    task.delivers = True
     assert task.clear().job_id == job_id
     assert posts(account) == 1
 

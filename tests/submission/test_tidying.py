@@ -328,11 +328,13 @@ def test_of_two_submissions_of_a_task_the_last_is_deleted_last(world_of):
     world.clock.now += RENDERS
     again = KnownTaskInstance(world, run_id="run it")
     again.clear()
+    world.states["run it"] = "running"
     submitter = TaskSubmitter(
         context={"ti": again}, hook=world, policy=SubmissionPolicy(on_clear=OnClear.NEW), log=world.log
     )
     second = submitter.ensure(VideoRequest("Fox number it")).job_id
     submitter.note_delivery()
+    world.states["run it"] = "success"
     world.variables.texts.update(earlier)
     world.clock.now += RENDERS
     world.see_the_end(second)

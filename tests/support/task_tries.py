@@ -99,14 +99,22 @@ class TaskInstance:
         self.map_index = map_index
         self._retries = retries
         self._has_id = has_id
-        self.state_of_others = "running"
+        self.own_state = self.state_of_others = "running"
         self._begin()
 
     def get_task_states(
         self, dag_id: str, task_ids: list[str], run_ids: list[str], map_index: int | None
     ) -> dict[str, dict[str, str]]:
-        """Say as Airflow does in which state other task instances are."""
-        return {run_id: dict.fromkeys(task_ids, self.state_of_others) for run_id in run_ids}
+        """Say as Airflow does in which state task instances are."""
+        return {
+            run_id: {
+                task_id: self.own_state
+                if (run_id, task_id) == (self.run_id, self.task_id)
+                else self.state_of_others
+                for task_id in task_ids
+            }
+            for run_id in run_ids
+        }
 
     @property
     def has_retry_left(self) -> bool:
