@@ -238,8 +238,7 @@ class JobPoller:
                 if page_key is None or not is_more_wanted or len(seen) >= len(self._waits):
                     break
             self._list.end(self._loop.time())
-        except PictoryError:
-            # Each job's own poll says what is wrong.
+        except Exception:  # noqa: BLE001  (each job's own poll says what is wrong)
             self._list.rest(self._loop.time())
         finally:
             self._scan = None
