@@ -41,6 +41,13 @@ class OnUnknownSubmission(StrEnum):
     RESUBMIT = "resubmit"
 
 
+class OnItemFailure(StrEnum):
+    """What becomes of a batch in which items have no video."""
+
+    FAIL = "fail"
+    SKIP = "skip"
+
+
 def switch(value: object, field: str, *, templated: bool = False) -> bool:
     """
     Return whether something is switched on.
@@ -134,6 +141,21 @@ def byte_limit(value: object, field: str) -> int:
     return int(number)
 
 
+def job_limit(value: object, field: str) -> int | None:
+    """
+    Return how many jobs may be in flight, ``None`` for all.
+
+    :param value: a positive whole number, or ``None``.
+    :param field: name of the argument, for the message.
+    :raises PictoryInvalidRequestError: it is none.
+    """
+    if value is None:
+        return None
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        _refuse(value, field, "a positive whole number of jobs is needed, or None for all at once")
+    return value
+
+
 def time_span(value: object, field: str, *, may_be_zero: bool = False) -> float | None:
     """
     Return the seconds of a time span given as a number of seconds or a ``timedelta``.
@@ -184,7 +206,7 @@ def finished_job_id(job_id: object, video: object) -> str:
             raise PictoryInvalidRequestError(
                 f"job_id and video: got both, {shown(job_id)} and {shown(video)}, but one of them is needed"
             )
-        result = _from_text(video) if isinstance(video, str) else video
+        result = from_text(video) if isinstance(video, str) else video
         if not isinstance(result, Mapping) or "job_id" not in result:
             _refuse(
                 video,
@@ -233,7 +255,8 @@ def _require_an_id_alone(job_id: object) -> None:
         )
 
 
-def _from_text(text: str) -> object:
+def from_text(text: str) -> object:
+    """Return the value that a template made a text of, as JSON or as Python writes it; ``None`` if none."""
     import ast
     import json
 

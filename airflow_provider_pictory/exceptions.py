@@ -89,6 +89,14 @@ class PictoryRecordError(PictoryError):
     """The record of what a task has submitted can't be read or written; nothing was submitted without it."""
 
 
+class PictoryBatchError(PictoryError):
+    """Items of a batch have no video; all else is done and recorded, and a retry or a clear keeps it."""
+
+
+class PictoryBatchFailedError(AirflowFailException, PictoryBatchError):
+    """The same where a retry could change nothing, so that Airflow makes none."""
+
+
 class PictorySubmissionIndeterminateError(AirflowFailException, PictoryError):
     """
     A video was submitted, and nothing says whether Pictory took it, so it may be made and paid for.

@@ -33,7 +33,10 @@ def get_provider_info() -> dict[str, Any]:
         "operators": [
             {
                 "integration-name": integration,
-                "python-modules": ["airflow_provider_pictory.operators.pictory"],
+                "python-modules": [
+                    "airflow_provider_pictory.operators.batch",
+                    "airflow_provider_pictory.operators.pictory",
+                ],
             }
         ],
         "sensors": [
@@ -49,6 +52,7 @@ def get_provider_info() -> dict[str, Any]:
             {
                 "integration-name": integration,
                 "python-modules": [
+                    "airflow_provider_pictory.triggers.batch",
                     "airflow_provider_pictory.triggers.pictory",
                     "airflow_provider_pictory.triggers.without_worker",
                 ],
@@ -58,7 +62,11 @@ def get_provider_info() -> dict[str, Any]:
             {
                 "name": "pictory_video",
                 "class-name": "airflow_provider_pictory.decorators.pictory.pictory_video_task",
-            }
+            },
+            {
+                "name": "pictory_videos",
+                "class-name": "airflow_provider_pictory.decorators.batch.pictory_videos_task",
+            },
         ],
         "extra-links": [
             "airflow_provider_pictory.links.pictory.PlayVideoLink",

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 from airflow_provider_pictory.sandbox.connection import connection_json
 from airflow_provider_pictory.sandbox.testing import pictory_sandbox, pictory_sandbox_factory
@@ -38,6 +39,10 @@ TESTS = Path(__file__).parent
 LONG = ("tests/submission/test_state_machine.py", "tests/example_dags/test_snippets.py")
 # The folders, and the files beside this one, whose tests are unit tests unless they run DAGs.
 UNIT_TESTS = {(), ("api",), ("client",), ("hooks",), ("sandbox",), ("submission",)}
+
+# Property tests have no time limit for a single example, since slow machines exist, and few examples.
+settings.register_profile("unhurried", deadline=None, max_examples=40)
+settings.load_profile("unhurried")
 
 _home = tempfile.TemporaryDirectory(prefix="airflow-home-", ignore_cleanup_errors=True)
 

@@ -14,6 +14,7 @@ import jsonschema
 import pytest
 
 import airflow_provider_pictory
+from airflow_provider_pictory.decorators.batch import pictory_videos_task
 from airflow_provider_pictory.decorators.pictory import pictory_video_task
 from airflow_provider_pictory.get_provider_info import get_provider_info
 from airflow_provider_pictory.hooks.pictory import PictoryHook
@@ -78,13 +79,14 @@ def test_all_modules_of_a_kind_are_listed(kind):
     assert all(import_module(module) for module in listed)
 
 
-def test_airflow_knows_the_decorator():
+@pytest.mark.parametrize("decorator", [pictory_video_task, pictory_videos_task])
+def test_airflow_knows_the_decorators(decorator):
     from airflow.providers.common.compat.sdk import task
 
-    (decorator,) = get_provider_info()["task-decorators"]
+    names = {it["class-name"]: it["name"] for it in get_provider_info()["task-decorators"]}
+    name = names[f"{decorator.__module__}.{decorator.__qualname__}"]
 
-    assert getattr(task, decorator["name"]) is pictory_video_task
-    assert decorator["class-name"] == f"{pictory_video_task.__module__}.{pictory_video_task.__qualname__}"
+    assert getattr(task, name) is decorator
 
 
 def test_airflow_knows_the_links():

@@ -172,6 +172,7 @@ def test_describing_pictory_loads_neither_airflow_nor_a_client():
                 "checks",
                 "errors",
                 "headers",
+                "json_text",
                 "validation_errors",
                 "jobs",
                 "models",

@@ -91,10 +91,12 @@ class JobListPage:
 
     :param jobs: newest first, each item of the page, also those that can't be read.
     :param next_page_key: what to ask the next page with; ``None`` on the last one.
+    :param size: of the response in bytes.
     """
 
     jobs: tuple[ListedJob, ...]
     next_page_key: str | None = None
+    size: int = 0
 
     @property
     def baseline(self) -> Baseline:
@@ -126,7 +128,8 @@ def read_job_list(response: Response) -> JobListPage:
     """
     document = read_success(response)
     items = _items(response, document)
-    return JobListPage(tuple(_listed_job(item) for item in items), _next_page_key(response, document))
+    jobs = tuple(_listed_job(item) for item in items)
+    return JobListPage(jobs, _next_page_key(response, document), len(response.body))
 
 
 def read_video_list(response: Response) -> VideoListPage:

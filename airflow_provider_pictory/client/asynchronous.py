@@ -78,6 +78,10 @@ class AsyncClient:
         sessions = self._loops.get(asyncio.get_running_loop())
         return sessions.transport if sessions else None
 
+    async def settings(self) -> ConnectionSettings:
+        """Return how Pictory is reached, read at most once for each loop."""
+        return (self.transport or await self._open()).settings
+
     async def get(self, call: Call[Reading]) -> Reading:
         """
         Make a call that only reads, and once more if it was refused and the connection changed meanwhile.

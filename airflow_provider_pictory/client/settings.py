@@ -25,7 +25,10 @@ DEFAULT_SUBMISSION_WINDOW = 180.0
 SHORTEST_SUBMISSION_WINDOW = 1.0
 LONGEST_SUBMISSION_WINDOW = 24 * 60 * 60.0
 API_PATH = "/pictoryapis"
-KNOWN_EXTRAS = ("timeout", "verify", "proxies", "cert", "submission_window", "allow_private_hosts")
+KNOWN_EXTRAS = (
+    *("timeout", "verify", "proxies", "cert", "submission_window", "allow_private_hosts"),
+    "job_list_polling",
+)
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 # What people take along when they copy an address out of Pictory's documentation.
 _COPIED_PATH = re.compile(rf"(/*{API_PATH}(/+v\d+)?)?/*$", re.IGNORECASE)
@@ -50,6 +53,7 @@ class ConnectionSettings:
     :param submission_window: seconds after a POST's time limit for which its job may still appear in the
         account's lists before the POST counts as not submitted.
     :param allow_private_hosts: whether videos may be fetched from hosts that aren't on the open internet.
+    :param job_list_polling: whether waits for many jobs may learn from the account's list of jobs.
     :param unknown_extras: names in the connection's extra that mean nothing here.
     """
 
@@ -61,6 +65,7 @@ class ConnectionSettings:
     cert: str | tuple[str, str] | None = None
     submission_window: float = DEFAULT_SUBMISSION_WINDOW
     allow_private_hosts: bool = False
+    job_list_polling: bool = True
     unknown_extras: tuple[str, ...] = ()
 
     @classmethod
@@ -69,8 +74,9 @@ class ConnectionSettings:
         Read and check a connection.
 
         :param connection: the Airflow connection; its password is the API key, its host the base URL, its
-            extra may hold ``timeout``, ``verify``, ``proxies``, ``cert``, ``submission_window`` and
-            ``allow_private_hosts``, also as the JSON texts that the query of a URI can carry.
+            extra may hold ``timeout``, ``verify``, ``proxies``, ``cert``, ``submission_window``,
+            ``allow_private_hosts`` and ``job_list_polling``, also as the JSON texts that the query of a URI
+            can carry.
         :raises PictoryConfigurationError: when something can't be used; the message names the field and,
             unless it is the key, what it holds.
         """
@@ -88,7 +94,8 @@ class ConnectionSettings:
             submission_window=_submission_window(
                 name, present.get("submission_window", DEFAULT_SUBMISSION_WINDOW)
             ),
-            allow_private_hosts=_allow_private_hosts(name, present.get("allow_private_hosts", False)),
+            allow_private_hosts=_switch(name, "allow_private_hosts", present, default=False),
+            job_list_polling=_switch(name, "job_list_polling", present, default=True),
             unknown_extras=tuple(
                 clean(extra, longest=LONGEST_EXTRA_NAME) for extra in sorted(set(present) - set(KNOWN_EXTRAS))
             ),
@@ -307,10 +314,11 @@ def _cert(name: str, value: object) -> str | tuple[str, str] | None:
     )
 
 
-def _allow_private_hosts(name: str, value: object) -> bool:
+def _switch(name: str, extra: str, present: Mapping[str, Any], *, default: bool) -> bool:
+    value = present.get(extra, default)
     if isinstance(value, bool):
         return value
     # As a URI has it.
     if isinstance(value, str) and value.strip().lower() in ("true", "false"):
         return value.strip().lower() == "true"
-    raise _refused(name, "allow_private_hosts", "true or false", value)
+    raise _refused(name, extra, "true or false", value)

@@ -159,6 +159,18 @@ class PictoryHook(HttpHook):
         """
         return self._client.get(calls.job_list(page_key))
 
+    async def alist_jobs(self, page_key: str | None = None) -> JobListPage:
+        """Read a page of the list of jobs without blocking; otherwise as :meth:`list_jobs`."""
+        return await self._async_client.get(calls.job_list(page_key))
+
+    async def ais_job_list_polled(self) -> bool:
+        """
+        Return whether the connection lets waits for many jobs learn from the account's list of jobs.
+
+        :raises PictoryConfigurationError: the connection is missing or can't be used.
+        """
+        return (await self._async_client.settings()).job_list_polling
+
     def list_videos(self, page_key: str | None = None) -> VideoListPage:
         """
         Read a page of the list of the account's finished AI Studio videos, newest first.

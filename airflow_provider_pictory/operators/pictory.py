@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_pictory.api import VideoJob, VideoModel, VideoRequest
-    from airflow_provider_pictory.submission.submitter import Submitter
+    from airflow_provider_pictory.submission.task_submitter import TaskSubmitter
     from airflow_provider_pictory.waiting.limits import WaitLimit
 
 DEFAULT_TIMEOUT = 60 * 60.0
@@ -297,7 +297,7 @@ class GenerateVideoOperator(SubmittingOperator):
         for name in SWITCHES:
             if name in given:
                 switch(given[name], name, templated=name in self.template_fields)
-        refuse_wrong_rules(given, has_limit=self._has_limit)
+        refuse_wrong_rules(given, has_limit=SubmittingOperator.max_credits.was_given(self))
         self._refuse_multiple_outputs()
         self._refuse_wrong_request(known_fields(given, self.extra_fields))
 
@@ -328,7 +328,7 @@ class GenerateVideoOperator(SubmittingOperator):
         """Return what ``execute_complete`` of a subclass needs besides."""
         return {}
 
-    def _finish(self, context: Context, submission: Submitter, job: VideoJob) -> str:
+    def _finish(self, context: Context, submission: TaskSubmitter, job: VideoJob) -> str:
         from airflow_provider_pictory.assets import describe_video
         from airflow_provider_pictory.outcome import describe
 

@@ -18,7 +18,7 @@ from airflow_provider_pictory.submission.fingerprint import url_path
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from airflow_provider_pictory.api.listings import ListedJob, ListedVideo
+    from airflow_provider_pictory.api.listings import JobListPage, ListedVideo
     from airflow_provider_pictory.hooks.pictory import PictoryHook
     from airflow_provider_pictory.submission.record import SubmissionRecord
 
@@ -108,11 +108,23 @@ class AccountLists:
             if (video.created_at is None or video.created_at >= began - MARGIN_OF_CLOCKS)
             and self.record.fingerprint.matches(video) is not False
         ]
-        if any(video.url for video in unmatched):
+        if paths := {url_path(video.url) for video in unmatched if video.url}:
             # Most belong to jobs that were submitted earlier or later.
-            known = {url_path(job.url) for job in self._listed_jobs(MOST_PAGES_WITHOUT_BASELINE)}
-            unmatched = [video for video in unmatched if not video.url or url_path(video.url) not in known]
+            left = self._without_those_of_jobs(paths)
+            unmatched = [video for video in unmatched if not video.url or url_path(video.url) in left]
         return tuple(unmatched)
+
+    def _without_those_of_jobs(self, paths: set[str]) -> set[str]:
+        """Return which of some videos' paths belong to no job, were it one of those before the submission."""
+        left, pages_before = set(paths), 0
+        is_before = self.record.newest_job_id is None
+        for page in self._pages_of_jobs(MOST_PAGES):
+            left.difference_update(url_path(job.url) for job in page.jobs)
+            is_before |= any(job.job_id == self.record.newest_job_id for job in page.jobs)
+            pages_before += is_before
+            if not left or pages_before == MOST_PAGES_WITHOUT_BASELINE:
+                break
+        return left
 
     def _needs_poll(self, candidate: Candidate) -> bool:
         """Tell whether another poll may show something new: nothing is new about a listed video."""
@@ -124,7 +136,8 @@ class AccountLists:
         found: dict[str, Candidate] = {}
         is_complete = self.record.baseline is not BaselineKind.UNKNOWN
         has_baseline = False
-        for job in self._listed_jobs(MOST_PAGES if is_complete else MOST_PAGES_WITHOUT_BASELINE):
+        pages = self._pages_of_jobs(MOST_PAGES if is_complete else MOST_PAGES_WITHOUT_BASELINE)
+        for job in (job for page in pages for job in page.jobs):
             if job.job_id is None:
                 raise PictoryAPIError("an item of Pictory's list of jobs has no id that can be read")
             if job.job_id == self.record.newest_job_id:
@@ -139,12 +152,12 @@ class AccountLists:
         oldest_first = dict(reversed(found.items()))
         self.candidates = {**self.candidates, **oldest_first}
 
-    def _listed_jobs(self, most_pages: int) -> Iterator[ListedJob]:
+    def _pages_of_jobs(self, most_pages: int) -> Iterator[JobListPage]:
         page_key: str | None = None
         self._has_seen_all_jobs = False
         for _ in range(most_pages):
             page = self._hook.list_jobs(page_key)
-            yield from page.jobs
+            yield page
             page_key = page.next_page_key
             if page_key is None:
                 self._has_seen_all_jobs = True

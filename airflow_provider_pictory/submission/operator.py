@@ -7,7 +7,7 @@ Loaded whenever a DAG file is parsed, so whatever only a running task needs is i
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, overload
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
@@ -19,7 +19,36 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_pictory.hooks.pictory import PictoryHook
-    from airflow_provider_pictory.submission.submitter import Submitter
+    from airflow_provider_pictory.submission.policy import SubmissionPolicy
+    from airflow_provider_pictory.submission.task_submitter import TaskSubmitter
+
+
+class CreditLimit:
+    """
+    An argument that limits what may be spent, as a descriptor that remembers whether it was given.
+
+    A template or the output of a task can be ``None`` once it is rendered, which is no limit for nobody.
+    """
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    @overload
+    def __get__(self, operator: None, owner: type) -> CreditLimit: ...
+
+    @overload
+    def __get__(self, operator: BaseOperator, owner: type) -> float | str | None: ...
+
+    def __get__(self, operator: BaseOperator | None, owner: type) -> CreditLimit | float | str | None:
+        return self if operator is None else vars(operator).get(f"_{self._name}")
+
+    def __set__(self, operator: BaseOperator, value: float | str | None) -> None:
+        vars(operator)[f"_{self._name}"] = value
+        vars(operator)[f"_has_{self._name}"] = self.was_given(operator) or value is not None
+
+    def was_given(self, operator: BaseOperator) -> bool:
+        """Return whether it was given to an operator, by its DAG file or by what the task is mapped over."""
+        return bool(vars(operator).get(f"_has_{self._name}")) or is_mapped_over(operator, self._name)
 
 
 class SubmittingOperator(BaseOperator):
@@ -31,21 +60,9 @@ class SubmittingOperator(BaseOperator):
     resubmit_failed: bool
     reconcile_timeout: timedelta | float
     check_quota: bool
-    _max_credits: float | str | None = None
-    _has_limit = False
-    _submission: Submitter | None = None
+    max_credits = CreditLimit()
+    _submission: TaskSubmitter | None = None
     _is_being_killed = False
-
-    @property
-    def max_credits(self) -> float | str | None:
-        """The most AI credits that the video may cost."""
-        return self._max_credits
-
-    @max_credits.setter
-    def max_credits(self, value: float | str | None) -> None:
-        self._max_credits = value
-        # Kept, since a template or the output of a task can be None once it is rendered.
-        self._has_limit = self._has_limit or value is not None
 
     @cached_property
     def hook(self) -> PictoryHook:
@@ -54,23 +71,31 @@ class SubmittingOperator(BaseOperator):
 
         return PictoryHook(self.pictory_conn_id)
 
-    def _open_submission(self, context: Context, *, waits: bool) -> Submitter:
-        from airflow_provider_pictory.submission.policy import SubmissionPolicy
-        from airflow_provider_pictory.submission.submitter import Submitter
+    def _policy(self) -> SubmissionPolicy:
+        """
+        Read what the author of the DAG decided.
 
-        policy = SubmissionPolicy.read(
+        :raises PictoryInvalidRequestError: for what makes no sense.
+        """
+        from airflow_provider_pictory.submission.policy import SubmissionPolicy
+
+        return SubmissionPolicy.read(
             on_clear=self.on_clear,
             on_unknown_submission=self.on_unknown_submission,
             resubmit_failed=self.resubmit_failed,
             reconcile_timeout=self.reconcile_timeout,
             max_credits=self.max_credits,
-            max_credits_was_given=self._has_limit or is_mapped_over(self, "max_credits"),
+            max_credits_was_given=SubmittingOperator.max_credits.was_given(self),
             check_quota=self.check_quota,
         )
-        self._submission = Submitter(
+
+    def _open_submission(self, context: Context, *, waits: bool) -> TaskSubmitter:
+        from airflow_provider_pictory.submission.task_submitter import TaskSubmitter
+
+        self._submission = TaskSubmitter(
             context=context,
             hook=self.hook,
-            policy=policy,
+            policy=self._policy(),
             log=self.log,
             pushes_result=self.do_xcom_push,
             waits=waits,

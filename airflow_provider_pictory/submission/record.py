@@ -37,21 +37,23 @@ class CloseReason(StrEnum):
 
 
 class TaskPlace(NamedTuple):
-    """What names a task instance over all its tries."""
+    """What names a task instance over all its tries, and one item of it where it has a batch of them."""
 
     dag_id: str
     run_id: str
     task_id: str
     map_index: int = -1
+    item: str | None = None
 
     def __str__(self) -> str:
         mapped = f"[{self.map_index}]" if self.map_index >= 0 else ""
-        return f"{self.dag_id}.{self.task_id}{mapped} of run {self.run_id}"
+        item = "" if self.item is None else f", item {self.item!r}"
+        return f"{self.dag_id}.{self.task_id}{mapped} of run {self.run_id}{item}"
 
     @property
     def digest(self) -> str:
         """A name of fixed length, since Variables' names may have 250 characters and a place has more."""
-        return digest_of(*self)
+        return digest_of(*(self if self.item is not None else self[:4]))
 
 
 class EarlierJob(Stored):
@@ -90,6 +92,7 @@ class SubmissionRecord(Stored):
     :param run_id: likewise.
     :param task_id: likewise.
     :param map_index: likewise; -1 where the task isn't mapped.
+    :param item: of a batch, the item's own key or its index; ``None`` where the task makes one video.
     :param fingerprint: of the request.
     :param try_number: Airflow's number of the try that wrote this.
     :param max_tries: Airflow's count of tries then; a person's clear changes it, a retry doesn't.
@@ -120,6 +123,7 @@ class SubmissionRecord(Stored):
     run_id: str
     task_id: str
     map_index: int = -1
+    item: str | None = None
     fingerprint: RequestFingerprint
     try_number: int
     max_tries: int
@@ -163,7 +167,7 @@ class SubmissionRecord(Stored):
     @property
     def place(self) -> TaskPlace:
         """The task instance."""
-        return TaskPlace(self.dag_id, self.run_id, self.task_id, self.map_index)
+        return TaskPlace(self.dag_id, self.run_id, self.task_id, self.map_index, self.item)
 
     @property
     def is_over_when_accepted(self) -> bool:

@@ -26,12 +26,12 @@ class Recording:
     What one try writes once it knows something.
 
     :param store: of the task's record.
-    :param tidier: deletes what nobody needs any more.
+    :param tidier: deletes what nobody needs any more; ``None`` where others see to that.
     :param clock: to pause by.
     :param log: of the task.
     """
 
-    def __init__(self, store: RecordStore, tidier: Tidier, *, clock: Clock, log: Logger) -> None:
+    def __init__(self, store: RecordStore, tidier: Tidier | None, *, clock: Clock, log: Logger) -> None:
         self._store = store
         self._tidier = tidier
         self._clock = clock
@@ -77,14 +77,14 @@ class Recording:
                 record = self._store.read()
             else:
                 self._store.insist_on_no_other_try()
-            if record is not None and record.job_id == job_id:
+            if record is not None and record.job_id == job_id and self._tidier is not None:
                 self._tidier.retire(record.but(**changes))
         except PictoryRecordError as error:
             self._log.warning("How job %s ended can't be recorded: %s", job_id, error)
 
     def leave(self) -> None:
         """Leave the record as it is, and tidy up after others."""
-        if self._written is not None:
+        if self._written is not None and self._tidier is not None:
             self._tidier.tidy_up(self._written)
 
     def without_previous_run(

@@ -69,8 +69,8 @@ class RecordStore:
             kept = read_task_state(self._task_state, is_expected=self._has_earlier_tries and not texts)
         except Exception as error:
             raise PictoryRecordError(
-                f"The record of what this task has submitted ({self}) can't be read ({_words(error)}), so "
-                "nothing was submitted: it might be paid for twice. A later try may find it."
+                f"The record of what this task has submitted ({self}) can't be read ({error_words(error)}), "
+                "so nothing was submitted: it might be paid for twice. A later try may find it."
             ) from error
         records = [self._understood(text) for text in (*texts, *filter(None, [kept]))]
         last = max(records, key=lambda record: record.revision, default=None)
@@ -114,7 +114,7 @@ class RecordStore:
         try:
             shown = self._variables.shown(intent)
         except Exception as error:
-            raise self._hidden(intent, f"can't be read ({_words(error)})") from error
+            raise self._hidden(intent, f"can't be read ({error_words(error)})") from error
         if shown != intent.as_json():
             raise self._hidden(intent, "can't be read" if shown is None else "is read as something else")
         return intent
@@ -170,8 +170,8 @@ class RecordStore:
             version = self._variables.version(self.place.digest)
         except Exception as error:
             raise PictoryRecordError(
-                f"The record of what this task has submitted ({self}) can't be read ({_words(error)}), so "
-                "nothing was submitted"
+                f"The record of what this task has submitted ({self}) can't be read ({error_words(error)}), "
+                "so nothing was submitted"
             ) from error
         if version != self._variables.known_version(self.place.digest):
             raise PictoryRecordError("Another try of this task has taken over; nothing was submitted")
@@ -197,7 +197,7 @@ class RecordStore:
         try:
             return self._variables.claims(job_ids)
         except Exception as error:
-            raise PictoryRecordError(f"Who has which job can't be read ({_words(error)})") from error
+            raise PictoryRecordError(f"Who has which job can't be read ({error_words(error)})") from error
 
     def claims_at_read(self) -> Claims:
         """Return who had which job when :meth:`read` was called, at no cost."""
@@ -241,7 +241,7 @@ class RecordStore:
             texts = [text for job_id in job_ids for _, text in self._variables.find_by_job(job_id)]
             records = [read_record(text) for text in texts]
         except Exception as error:
-            raise PictoryRecordError(f"Who has which job can't be read ({_words(error)})") from error
+            raise PictoryRecordError(f"Who has which job can't be read ({error_words(error)})") from error
         return [record for record in records if record.is_claimed and record.place != self.place]
 
     def _other_owners(self, job_id: str) -> set[str]:
@@ -306,7 +306,7 @@ class RecordStore:
 
     def _unwritable(self, error: BaseException) -> PictoryRecordError:
         return PictoryRecordError(
-            f"The record of what this task submits ({self}) can't be written ({_words(error)})"
+            f"The record of what this task submits ({self}) can't be written ({error_words(error)})"
         )
 
 
@@ -337,6 +337,7 @@ def place_of(context: Context) -> TaskPlace:
     return TaskPlace(task_instance.dag_id, task_instance.run_id, task_instance.task_id, map_index)
 
 
-def _words(error: BaseException) -> str:
+def error_words(error: BaseException) -> str:
+    """Return an error of Airflow's as a message may quote it."""
     # A database's errors may quote the address it was asked at, with user and password.
     return clean(f"{type(error).__name__}: {error}")

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 from airflow.providers.common.compat.sdk import AirflowFailException
 
-from airflow_provider_pictory import clock as clocks
 from airflow_provider_pictory.api import JobStatus, VideoJob, VideoRequest
 from airflow_provider_pictory.api.redaction import clean
 from airflow_provider_pictory.exceptions import (
@@ -42,17 +41,13 @@ from airflow_provider_pictory.submission.policy import OnClear
 from airflow_provider_pictory.submission.reconcile import settles_in
 from airflow_provider_pictory.submission.record import CloseReason, RecordState, SubmissionRecord
 from airflow_provider_pictory.submission.recorded_job import Submitted, is_young, not_found, poll_for_decision
-from airflow_provider_pictory.submission.recording import Recording
-from airflow_provider_pictory.submission.store import open_store
-from airflow_provider_pictory.submission.task_states import why_success_is_lost
-from airflow_provider_pictory.submission.tidying import Tidier
 from airflow_provider_pictory.submission.unknown_outcome import find_outcome
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
-
-    from airflow_provider_pictory.clock import Clock
+    from airflow_provider_pictory.clock import Clock, Moment
     from airflow_provider_pictory.submission.policy import SubmissionPolicy
+    from airflow_provider_pictory.submission.recording import Recording
+    from airflow_provider_pictory.submission.store import RecordStore
     from airflow_provider_pictory.task_log import Logger
 
 # A record that was read so many seconds ago is still this try's: Airflow takes longer to replace one that it
@@ -62,42 +57,50 @@ FRESH = 5.0
 
 class Submitter:
     """
-    The one submission of a task instance, over all its tries.
+    The one submission of a video, over all tries of its task.
 
-    :param context: Airflow's of the running task.
+    :param attempt: the present try.
+    :param store: of the video's record.
+    :param recording: writes down what becomes known.
     :param hook: of the connection to submit over.
     :param policy: what the author of the DAG decided.
     :param log: of the task.
-    :param pushes_result: whether Airflow pushes what the task returns.
-    :param waits: whether the task waits for the job's end.
-    :param clock: the time to live by; the system's by default.
+    :param clock: the time to live by.
+    :param ends_when_accepted: whether its task ends once there is a job, which Airflow shows afterwards.
+    :param is_one_of_many: whether other videos wait for their turn, so that what became of a POST is left to
+        a later call to find out, and no line says what is about to be submitted.
+    :param read_at: when it was last certain that no other try has taken over; by default when the record is
+        read.
 
-    ``job_id`` is known from the moment of the response on; ``is_under_way`` says that a POST may have been
-    sent whose outcome isn't known.
+    ``read_at`` is when it was last certain that no other try has taken over. ``job_id`` is known from the
+    moment of the response on; ``is_under_way`` says that a POST may have been sent whose outcome isn't known.
     """
 
     def __init__(
         self,
         *,
-        context: Context,
+        attempt: Attempt,
+        store: RecordStore,
+        recording: Recording,
         hook: PictoryHook,
         policy: SubmissionPolicy,
         log: Logger,
-        pushes_result: bool = True,
-        waits: bool = True,
-        clock: Clock | None = None,
+        clock: Clock,
+        ends_when_accepted: bool = False,
+        is_one_of_many: bool = False,
+        read_at: Moment | None = None,
     ) -> None:
-        self._attempt = Attempt.of(context["ti"], pushes_result=pushes_result)
-        self._ends_when_accepted = not waits and self._attempt.shows_delivery
-        self._store = open_store(context, has_earlier_tries=self._attempt.try_number > 1)
-        self._context = context
+        self._attempt = attempt
+        self._store = store
+        self._recording = recording
         self._hook = hook
         self._policy = policy
         self._log = log
-        self._clock = clock or clocks.SYSTEM_CLOCK
-        tidier = Tidier(context, self._store, hook=hook, log=log, clock=self._clock)
-        self._recording = Recording(self._store, tidier, clock=self._clock, log=log)
-        self._read_at = self._clock.moment()
+        self._clock = clock
+        self._ends_when_accepted = ends_when_accepted
+        self._is_one_of_many = is_one_of_many
+        self._is_read_before = read_at is not None
+        self.read_at = read_at or clock.moment()
         self.job_id: str | None = None
         self.is_under_way = False
         self._is_stopped = False
@@ -106,11 +109,12 @@ class Submitter:
         """Submit nothing from now on; a task that is being killed may still run for seconds."""
         self._is_stopped = True
 
-    def ensure(self, request: VideoRequest | Exception) -> Submitted:
+    def ensure(self, request: VideoRequest | Exception, *, ended: VideoJob | None = None) -> Submitted:
         """
         Return the task's job, submitting one only if there is none that counts.
 
         :param request: of this try; the error that making it ended in is raised only where it is needed.
+        :param ended: the record's job, where it was seen ended before and needn't be polled.
         :raises PictoryRecordError: what was submitted before can't be found out; nothing was submitted.
         :raises PictorySubmissionPendingError: what became of a submission isn't known yet; a later try may
             find out.
@@ -120,9 +124,10 @@ class Submitter:
         :raises PictoryError: as :meth:`PictoryHook.submit_video`.
         """
         record = self._store.read(is_first_try=self._attempt.is_first)
-        self._read_at = self._clock.moment()
+        if not self._is_read_before:
+            self.read_at = self._clock.moment()
         fingerprint = self._fingerprint(request) if record is not None else None
-        polled = poll_for_decision(
+        polled = ended or poll_for_decision(
             record, self._attempt, self._policy, hook_of=self._hook_of, clock=self._clock
         )
         decision = decide(record, self._attempt, self._policy, fingerprint, polled)
@@ -150,25 +155,6 @@ class Submitter:
             if not isinstance(error, PictoryJobFailedError) or not self._policy.resubmit_failed:
                 raise
             raise PictoryError(f"{error}; with resubmit_failed the next try submits another video") from error
-
-    def note_delivery(self, *, has_ended: bool = False) -> None:
-        """
-        Record that the task has done all it is to do; to be called as late as can be.
-
-        :param has_ended: whether the job has ended.
-        :raises PictoryError: Airflow won't take this try's success, since it is being killed, or a person has
-            cleared it or set its state; what it returned would make the next try believe that the video was
-            delivered.
-        """
-        why = "it is being killed" if self._is_stopped else None
-        if why := why or why_success_is_lost(self._context, self._store.place, self._log):
-            raise PictoryError(
-                f"This task has to end, since {why}; a retry or a clear of it goes on with job {self.job_id}"
-            )
-        if not self._ends_when_accepted:
-            self._recording.retire(self.job_id, state=RecordState.DELIVERED, has_ended=has_ended)
-        else:
-            self._recording.leave()
 
     # What was submitted before
 
@@ -271,7 +257,8 @@ class Submitter:
             hook=self._hook,
             clock=self._clock,
         )
-        self._log.info("Submitting a video to Pictory: %s", request)
+        if not self._is_one_of_many:
+            self._log.info("Submitting a video to Pictory: %s", request)
         try:
             job_id = self._hook.submit_video(request, before_attempt=partial(self._before_post, intents))
         except PictorySubmissionIndeterminateError as error:
@@ -287,8 +274,9 @@ class Submitter:
     def _before_post(self, intents: Intents, time_limit: float) -> None:
         if self._is_stopped:
             raise PictoryError("This task is being killed; nothing was submitted")
-        if self._clock.seconds_since(self._read_at) > FRESH:
+        if self._clock.seconds_since(self.read_at) > FRESH:
             self._store.insist_on_no_other_try()
+            self.read_at = self._clock.moment()
         intents.write(time_limit)
         self.is_under_way = True
 
@@ -315,7 +303,7 @@ class Submitter:
             raise error.interruption from None
         if error.job_id is not None:
             raise error
-        if is_again or self._attempt.has_retry_left:
+        if is_again or self._is_one_of_many or self._attempt.has_retry_left:
             raise PictorySubmissionPendingError(
                 f"{error} The next try of this task, a retry or a clear, finds out what became of it, and "
                 "submits again only if it never arrived.",

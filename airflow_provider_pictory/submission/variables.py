@@ -46,7 +46,7 @@ class ListedVariables(RecordVariables):
         self._names_when_found = self.names()
         texts = [str(name) for name in self._names_when_found if name.place == place]
         self._known[place] = set(texts)
-        return [(text, _read_existing(text)) for text in texts]
+        return [(text, read_existing(text)) for text in texts]
 
     def read(self, name: RecordName) -> str | None:
         """Return the text under a name that was listed."""
@@ -113,7 +113,7 @@ class ListedVariables(RecordVariables):
     def find_by_job(self, job_id: str) -> list[tuple[str, str]]:
         """Return the records of a job, found by their names."""
         digest = job_digest(job_id)
-        return [(str(name), _read_existing(str(name))) for name in self.names() if name.job == digest]
+        return [(str(name), read_existing(str(name))) for name in self.names() if name.job == digest]
 
     def pause_before_claim_counts(self) -> float:
         """Return nothing to wait: each claim has a name of its own, so none hides another."""
@@ -138,7 +138,7 @@ class NamedVariables(RecordVariables):
             self._known[place] = None
             return []
         name = f"{RECORD_PREFIX}{place}"
-        text = self._known[place] = _read_for_certain(name)
+        text = self._known[place] = read_for_certain(name)
         return [] if text is None else [(name, text)]
 
     def read(self, name: RecordName) -> str | None:
@@ -151,7 +151,7 @@ class NamedVariables(RecordVariables):
 
     def version(self, place: str) -> object:
         """Return the text of the record itself."""
-        return _read_for_certain(f"{RECORD_PREFIX}{place}")
+        return read_for_certain(f"{RECORD_PREFIX}{place}")
 
     def known_version(self, place: str) -> object:
         """Return the text that this process read or wrote."""
@@ -258,7 +258,8 @@ def _claim_name(job_id: str) -> str:
     return f"{CLAIM_PREFIX}{job_digest(job_id)}"
 
 
-def _read_existing(name: str) -> str:
+def read_existing(name: str) -> str:
+    """Return the text of a Variable whose name was listed."""
     # Airflow asks several places and overlooks the errors of each, so the default can mean trouble.
     text = Variable.get(name, None)
     if text is None:
@@ -266,7 +267,8 @@ def _read_existing(name: str) -> str:
     return str(text)
 
 
-def _read_for_certain(name: str) -> str | None:
+def read_for_certain(name: str) -> str | None:
+    """Return the text of a Variable, ``None`` only where it is certain that there is none."""
     text = Variable.get(name, None)
     if text is None:
         _probe()

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_pictory.hooks.pictory import PictoryHook
+    from airflow_provider_pictory.saving.many import ManySaver
 
 SWITCHES = ("overwrite", "check_video")
 # Clips are seconds long: two minutes at 100 Mbit/s, ten times the rate of a good one in Full HD, still fit.
@@ -55,7 +56,11 @@ class PictoryToObjectStorageOperator(BaseOperator):
         that the store's library would read as something else. (templated)
     :param job_id: of the job, usually ``generate.output`` of a :class:`GenerateVideoOperator` that has
         waited. (templated)
-    :param video: instead of ``job_id``, what a :class:`VideoJobSensor` returned: ``wait.output``. (templated)
+    :param video: instead of ``job_id``, what a :class:`VideoJobSensor` returned: ``wait.output``. Also a list
+        of these, or the manifest of a :class:`GenerateVideosOperator`: all of them are saved, and what is
+        returned is a list. Each has a path of its own then, by ``{key}`` or ``{job_id}`` in ``path``, or as
+        ``<key>.mp4`` in a folder; those without a video are left out. (templated)
+    :param max_parallel_downloads: of a list, how many are saved at a time; 4 by default.
     :param overwrite: replace a file that is there and isn't this video; by default that is an error. Locally
         the new file keeps the mode of the one it replaces, and of a symbolic link the target is replaced.
     :param check_video: fail when the MP4's duration or size isn't what the job says, the default; ``False``
@@ -98,7 +103,8 @@ class PictoryToObjectStorageOperator(BaseOperator):
         *,
         path: str | os.PathLike[str],
         job_id: str | None = None,
-        video: Mapping[str, Any] | str | None = None,
+        video: Mapping[str, Any] | Sequence[Mapping[str, Any]] | str | None = None,
+        max_parallel_downloads: int = 4,
         overwrite: bool = False,
         check_video: bool = True,
         max_bytes: int | str = MAX_BYTES,
@@ -111,12 +117,14 @@ class PictoryToObjectStorageOperator(BaseOperator):
         self.path = path
         self.job_id = job_id
         self.video = video
+        self.max_parallel_downloads = max_parallel_downloads
         self.overwrite = overwrite
         self.check_video = check_video
         self.max_bytes = max_bytes
         self.object_storage_conn_id = object_storage_conn_id
         self.pictory_conn_id = pictory_conn_id
         self._is_saving = False
+        self._many: ManySaver | None = None
         if is_of_a_file(self, PictoryToObjectStorageOperator):
             self._refuse_wrong_literals()
 
@@ -127,31 +135,29 @@ class PictoryToObjectStorageOperator(BaseOperator):
 
         return PictoryHook(self.pictory_conn_id)
 
-    def execute(self, context: Context) -> dict[str, Any]:
-        """Save the video, unless it is there."""
+    def execute(self, context: Context) -> dict[str, Any] | list[dict[str, Any]]:
+        """Save the video, or all of a list, unless they are there."""
+        from airflow_provider_pictory.saving.many import read_list
+
+        switches(self, SWITCHES)
+        self.max_bytes = byte_limit(self.max_bytes, "max_bytes")
+        lines = None if self.job_id else read_list(self.video)
+        self._is_saving = True
+        try:
+            return self._save_one(context) if lines is None else self._save_many(lines)
+        finally:
+            self._is_saving = False
+            self.hook.close()
+
+    def _save_one(self, context: Context) -> dict[str, Any]:
         from airflow_provider_pictory.api.checks import job_file_name
         from airflow_provider_pictory.assets import describe_video
         from airflow_provider_pictory.saving.path import find_destination
         from airflow_provider_pictory.saving.saver import VideoSaver
 
-        switches(self, SWITCHES)
         job_id = finished_job_id(self.job_id, self.video)
-        self.max_bytes = byte_limit(self.max_bytes, "max_bytes")
         destination = find_destination(self.path, self.object_storage_conn_id, job_file_name(job_id))
-        saver = VideoSaver(
-            self.hook,
-            destination,
-            overwrite=self.overwrite,
-            check_video=self.check_video,
-            max_bytes=self.max_bytes,
-            log=self.log,
-        )
-        self._is_saving = True
-        try:
-            manifest = saver.save(job_id)
-        finally:
-            self._is_saving = False
-            self.hook.close()
+        manifest = VideoSaver(self.hook, destination, log=self.log, **self._options).save(job_id)
         describe_video(
             self.outlets,
             context,
@@ -161,6 +167,26 @@ class PictoryToObjectStorageOperator(BaseOperator):
             path=manifest["path"],
         )
         return manifest
+
+    def _save_many(self, lines: Sequence[Any]) -> list[dict[str, Any]]:
+        from airflow_provider_pictory.arguments import job_limit
+        from airflow_provider_pictory.hooks.pictory import PictoryHook
+        from airflow_provider_pictory.saving.many import ManySaver, finished_videos
+
+        videos = finished_videos(lines, self.path, self.object_storage_conn_id, self.log)
+        # One that returns a list has nothing to split into XComs of its own.
+        self.multiple_outputs = False
+        self._many = ManySaver(
+            lambda: PictoryHook(self.pictory_conn_id),
+            options=self._options,
+            max_parallel_downloads=job_limit(self.max_parallel_downloads, "max_parallel_downloads") or 1,
+            log=self.log,
+        )
+        return self._many.save(videos)
+
+    @property
+    def _options(self) -> dict[str, Any]:
+        return {"overwrite": self.overwrite, "check_video": self.check_video, "max_bytes": self.max_bytes}
 
     def on_kill(self) -> None:
         """
@@ -172,6 +198,8 @@ class PictoryToObjectStorageOperator(BaseOperator):
         """
         from airflow_provider_pictory.exceptions import PictoryError
 
+        if self._many is not None:
+            self._many.stop()
         if self._is_saving:
             raise PictoryError(
                 "This task is being killed, so the video isn't saved; a retry or a clear saves it"
@@ -187,7 +215,7 @@ class PictoryToObjectStorageOperator(BaseOperator):
         for name in SWITCHES:
             if name in given:
                 switch(given[name], name, templated=name in self.template_fields)
-        if "job_id" not in given or "video" not in given:
+        if "job_id" not in given or "video" not in given or isinstance(self.video, (list, tuple)):
             return
         # One that has neither shows when it runs: there is no literal that would be wrong.
         if self.video is not None or not (self.job_id is None or is_plain_job_id(self.job_id)):

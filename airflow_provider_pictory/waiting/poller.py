@@ -7,22 +7,26 @@ import contextvars
 import heapq
 import math
 import random
+from collections import Counter
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 from weakref import WeakKeyDictionary
 
+from airflow_provider_pictory.api import JobStatus, VideoJob
 from airflow_provider_pictory.exceptions import PictoryError, PictoryRateLimitedError
+from airflow_provider_pictory.waiting.job_list import LIST_POLLS_IN_A_ROW, MOST_PAGES, JobListYield
 from airflow_provider_pictory.waiting.limits import timed_out
 from airflow_provider_pictory.waiting.pace import Pace
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable
 
-    from airflow_provider_pictory.api import VideoJob
     from airflow_provider_pictory.hooks.pictory import PictoryHook
     from airflow_provider_pictory.waiting.job_watch import JobWatch
+
+Response = TypeVar("Response")
 
 MAXIMUM_IN_FLIGHT = 50
 # Polls begin together, at moments that are so many seconds apart: the loop then wakes up for many of them at
@@ -79,6 +83,15 @@ class JobPoller:
         self._in_flight: dict[str, asyncio.Task[None]] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._pace = Pace()
+        self._list = JobListYield()
+        self._scan: asyncio.Task[None] | None = None
+        # Jobs that are due, and of which the list is expected to say how they are.
+        self._held: set[str] = set()
+        # How often the list was believed about a job since the job's own poll.
+        self._list_polls: Counter[str] = Counter()
+        # Jobs whose next poll is their own, and those among them by which the list itself is checked.
+        self._own: set[str] = set()
+        self._checked: set[str] = set()
         self.users = 0
 
     async def ended(self, watch: JobWatch) -> VideoJob:
@@ -111,12 +124,15 @@ class JobPoller:
             waits.remove(wait)
             if not waits:
                 del self._waits[watch.job_id]
+                del self._list_polls[watch.job_id]
+                for jobs in (self._held, self._own, self._checked):
+                    jobs.discard(watch.job_id)
 
     async def aclose(self) -> None:
         """Stop polling and close the session."""
         if self._timer is not None:
             self._timer.cancel()
-        polls = list(self._in_flight.values())
+        polls = [*self._in_flight.values(), *filter(None, [self._scan])]
         for poll in polls:
             poll.cancel()
         await asyncio.gather(*polls, return_exceptions=True)
@@ -144,8 +160,29 @@ class JobPoller:
                 continue
             del self._planned[job_id]
             if job_id in self._waits:
-                self._pace.sent(now)
-                self._in_flight[job_id] = self._loop.create_task(self._poll(job_id))
+                if self._is_for_the_list(job_id, now):
+                    self._held.add(job_id)
+                    self._scan = self._scan or self._loop.create_task(self._read_list())
+                else:
+                    self._own.discard(job_id)
+                    self._list_polls[job_id] = 0
+                    self._pace.sent(now)
+                    self._in_flight[job_id] = self._loop.create_task(self._poll(job_id))
+
+    def _is_for_the_list(self, job_id: str, now: float) -> bool:
+        """Tell whether the list may say how a job is; what ends a wait is the job's own poll."""
+        return (
+            job_id not in self._own
+            and self._list.is_worthwhile(len(self._waits), now)
+            and self._has_time(job_id)
+        )
+
+    def _has_time(self, job_id: str) -> bool:
+        return all(wait.watch.remaining > 0 for wait in self._waits[job_id])
+
+    def _poll_itself(self, job_id: str) -> None:
+        self._own.add(job_id)
+        self._plan(job_id, 0.0)
 
     def _wake_up_at(self, moment: float) -> None:
         """Look at the schedule again then; who wakes up too early sees that, and no timer is made twice."""
@@ -163,6 +200,9 @@ class JobPoller:
         pauses: list[float | None] = []
         try:
             seen = await self._ask(job_id)
+            if job_id in self._checked and isinstance(seen, VideoJob):
+                self._checked.discard(job_id)
+                self._list.check(has_ended=seen.has_ended, now=self._loop.time())
             pauses = [wait.conclude(seen) for wait in tuple(self._waits.get(job_id, ()))]
         except Exception as error:  # noqa: BLE001  (each of those who wait must hear of it)
             for wait in tuple(self._waits.get(job_id, ())):
@@ -176,18 +216,72 @@ class JobPoller:
         else:
             self._start_due_polls()
 
-    async def _ask(self, job_id: str) -> VideoJob | PictoryError:
-        sent_at = self._loop.time()
-        seen: VideoJob | PictoryError
+    async def _read_list(self) -> None:
+        """Learn from the pages of the list of jobs as long as they are worth it; poll what isn't there."""
+        page_key: str | None = None
+        seen: set[str] = set()
         try:
-            seen = await self._hook.aget_job(job_id)
+            if not await self._hook.ais_job_list_polled():
+                self._list.rest(math.inf)
+                return
+            self._list.begin()
+            for _ in range(MOST_PAGES):
+                await asyncio.sleep(max(0.0, self._pace.ready_at - self._loop.time()))
+                self._pace.sent(self._loop.time())
+                page = await self._paced(self._hook.alist_jobs(page_key))
+                shown = [job for job in page.jobs if job.job_id in self._waits and job.job_id not in seen]
+                for job in shown:
+                    seen.add(str(job.job_id))
+                    self._learn(str(job.job_id), job.status)
+                page_key = page.next_page_key
+                is_more_wanted = self._list.page(len(shown), page.size)
+                if page_key is None or not is_more_wanted or len(seen) >= len(self._waits):
+                    break
+            self._list.end(self._loop.time())
+        except Exception:  # noqa: BLE001  (each job's own poll says what is wrong)
+            self._list.rest(self._loop.time())
+        finally:
+            self._scan = None
+            held, self._held = self._held, set()
+            for job_id in held & self._waits.keys():
+                self._poll_itself(job_id)
+
+    def _learn(self, job_id: str, status: str | None) -> None:
+        """Take the list's word that a job is running, and ask the job itself for anything else."""
+        self._held.discard(job_id)
+        if job_id in self._in_flight:
+            return
+        is_checked = self._list_polls[job_id] >= LIST_POLLS_IN_A_ROW
+        if status != JobStatus.IN_PROGRESS or is_checked or not self._has_time(job_id):
+            if status == JobStatus.IN_PROGRESS and is_checked:
+                self._checked.add(job_id)
+            self._poll_itself(job_id)
+            return
+        self._list_polls[job_id] += 1
+        seen = VideoJob(job_id, JobStatus.IN_PROGRESS)
+        pauses = [pause for wait in tuple(self._waits[job_id]) if (pause := wait.conclude(seen)) is not None]
+        if pauses:
+            self._plan(job_id, min(pauses))
+
+    async def _ask(self, job_id: str) -> VideoJob | PictoryError:
+        try:
+            return await self._paced(self._hook.aget_job(job_id))
         except PictoryError as error:
-            seen = error
-        if isinstance(seen, PictoryRateLimitedError):
-            self._pace.limited(self._loop.time(), sent_at, seen.retry_after)
-        else:
+            return error
+
+    async def _paced(self, call: Awaitable[Response]) -> Response:
+        """Make a call, and learn from its response how fast Pictory may be asked."""
+        sent_at = self._loop.time()
+        try:
+            response = await call
+        except PictoryRateLimitedError as error:
+            self._pace.limited(self._loop.time(), sent_at, error.retry_after)
+            raise
+        except PictoryError:
             self._pace.responded()
-        return seen
+            raise
+        self._pace.responded()
+        return response
 
 
 _pollers: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, JobPoller]] = WeakKeyDictionary()

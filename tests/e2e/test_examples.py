@@ -16,6 +16,7 @@ from tests.support.pictory_words import POST, RESULT_KEYS, count, the_job
 pytestmark = pytest.mark.end_to_end
 
 APPROVAL = "example_pictory_approval"
+PRODUCT_BATCH = "example_pictory_product_batch"
 TRIGGER = "airflow_provider_pictory.triggers.without_worker.VideoJobTaskTrigger"
 
 
@@ -58,6 +59,31 @@ def approved(stage):
 @scenario
 def rejected(stage):
     return approval(stage, "Reject")
+
+
+@scenario
+def product_batch(stage):
+    """Three clips in one task, awaited in the triggerer."""
+    airflow, pictory, folder = stage.airflow, stage.account(), stage.folder("products")
+    run_id = airflow.trigger(PRODUCT_BATCH, {"bucket": str(folder)})
+    airflow.wait_for_state(PRODUCT_BATCH, run_id, "generate", "deferred")
+    prompts = [row["prompt"] for row in airflow.xcoms(PRODUCT_BATCH, run_id, "products")["return_value"]]
+    for prompt in prompts:
+        pictory.set_job(the_job(pictory, prompt)["job_id"], "completed")
+    return SimpleNamespace(
+        run_id=run_id, state=airflow.wait_for_run(PRODUCT_BATCH, run_id), folder=folder, prompts=prompts
+    )
+
+
+def test_the_batch_example_generates_and_saves_a_clip_for_each_product(airflow, product_batch):
+    manifest = airflow.xcoms(PRODUCT_BATCH, product_batch.run_id, "generate")["return_value"]
+    saved = airflow.xcoms(PRODUCT_BATCH, product_batch.run_id, "save")["return_value"]
+
+    assert product_batch.state == "success"
+    assert [line["key"] for line in manifest] == ["kettle", "lamp", "bicycle"]
+    assert {line["state"] for line in manifest} == {"completed"}
+    assert [line["job_id"] for line in saved] == [line["job_id"] for line in manifest]
+    assert sorted(path.stem for path in product_batch.folder.rglob("*.mp4")) == ["bicycle", "kettle", "lamp"]
 
 
 def test_the_example_waits_deferred_and_what_is_stored_of_the_wait_is_no_secret(generated):

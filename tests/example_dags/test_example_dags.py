@@ -248,6 +248,19 @@ def test_of_a_nightly_batch_one_bad_product_fails_alone(pictory, example, tmp_pa
     assert count(pictory, POST) == 2
 
 
+def test_the_product_batch_makes_and_saves_a_clip_for_each_product_in_two_tasks(pictory, example, bucket):
+    run = example(FOLDER / "example_pictory_product_batch.py", {"bucket": f"s3://media@{bucket.name}"})
+
+    day = f"{datetime.now(UTC):%Y-%m-%d}"
+    names = [f"{day}/{name}.mp4" for name in ("kettle", "lamp", "bicycle")]
+    assert run.states == {"products": "success", "generate": "success", "save": "success"}
+    paths = [f"s3://media@{bucket.name}/{name}" for name in names]
+    assert [line["path"] for line in run.xcom("save")] == paths
+    assert sorted(bucket.names()) == sorted(names)
+    assert [line["state"] for line in run.xcom("generate")] == ["completed"] * 3
+    assert count(pictory, POST) == 3
+
+
 def test_continued_clip_begins_with_the_picture_that_the_first_one_ends_with(pictory, example, tmp_path):
     run = example(FOLDER / "example_pictory_continued_clip.py", {"folder": str(tmp_path)})
 

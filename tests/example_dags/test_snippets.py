@@ -42,6 +42,7 @@ def test_each_page_that_shows_code_is_found():
         "continue-a-clip",
         "generate-wait-save",
         "nightly-batch",
+        "product-batch",
         "react-to-videos",
     }
     assert {text.split("\n")[0] for _, text in ALL} >= TESTS

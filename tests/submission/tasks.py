@@ -12,7 +12,7 @@ from airflow_provider_pictory.hooks.pictory import PictoryHook
 from airflow_provider_pictory.submission.names import RECORD_PREFIX
 from airflow_provider_pictory.submission.policy import SubmissionPolicy
 from airflow_provider_pictory.submission.record import TaskPlace
-from airflow_provider_pictory.submission.submitter import Submitter
+from airflow_provider_pictory.submission.task_submitter import TaskSubmitter
 from tests.conftest import API_KEY
 from tests.support.task_tries import TaskInstance, Variables
 
@@ -73,7 +73,7 @@ class Task:
 
     def run(self, hook=None):
         """Run the present try as an operator does that doesn't wait."""
-        self.submission = Submitter(
+        self.submission = TaskSubmitter(
             context={"ti": self.instance, "task_state_store": self.state},
             hook=hook or PictoryHook(self.connection),
             policy=SubmissionPolicy.read(**{**asdict(SubmissionPolicy()), **self.rules}),

@@ -9,7 +9,7 @@ import pytest
 from airflow_provider_pictory.hooks.pictory import PictoryHook
 from airflow_provider_pictory.operators.pictory import GenerateVideoOperator
 from airflow_provider_pictory.submission.policy import SubmissionPolicy
-from airflow_provider_pictory.submission.submitter import Submitter
+from airflow_provider_pictory.submission.task_submitter import TaskSubmitter
 from airflow_provider_pictory.submission.variable_index import INDEX_PREFIX
 from tests.submission.tasks import Task
 from tests.support.dag_runs import a_dag
@@ -76,7 +76,7 @@ def test_a_retry_goes_on_with_what_the_first_try_has_recorded(task, unlisted):
 def test_a_first_try_that_is_resumed_finds_its_record(task):
     task.instance.number_of_runs, task.delivers = 1, False
     job_id = task.run().job_id
-    resumed = Submitter(
+    resumed = TaskSubmitter(
         context={"ti": task.instance},
         hook=PictoryHook(),
         policy=SubmissionPolicy.read(**vars(SubmissionPolicy())),

@@ -94,6 +94,17 @@ def test_the_same_video_from_before_the_submission_is_not_it(account):
     assert account.find_out() is None
 
 
+def test_the_same_video_from_just_before_is_known_for_anothers_in_a_busy_account(account_at):
+    account = account_at(faults=["foreign-jobs:per-second=1,same-prompt=no"], render_seconds=10.0)
+    account.time.now += 60
+    account.post()
+    account.time.now += 12
+    account.intend()
+    account.time.now += 240
+
+    assert account.find_out() is None
+
+
 # It arrived
 
 

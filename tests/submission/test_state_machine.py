@@ -44,8 +44,8 @@ from airflow_provider_pictory.submission.late import report_late_jobs
 from airflow_provider_pictory.submission.names import RecordName
 from airflow_provider_pictory.submission.policy import SubmissionPolicy
 from airflow_provider_pictory.submission.record import TaskPlace
-from airflow_provider_pictory.submission.submitter import Submitter
 from airflow_provider_pictory.submission.task_state_record import STATE_KEY
+from airflow_provider_pictory.submission.task_submitter import TaskSubmitter
 from tests.support.airflow_versions import HAS_TASK_STATE
 from tests.support.bare_tasks import TaskState
 from tests.support.task_tries import Clock, TaskInstance, Variables, kept_in, passing
@@ -666,7 +666,7 @@ class OneTaskOnePaidJob(RuleBasedStateMachine):
         ends_as = "up_for_retry" if instance.has_retry_left else "failed"
         try:
             context = {"ti": instance, "task_state_store": task.task_state}
-            submission = Submitter(
+            submission = TaskSubmitter(
                 context=context, hook=Hook(a_try), policy=task.rules, log=a_try, waits=plan.waits
             )
             submitted = submission.ensure(task.request)

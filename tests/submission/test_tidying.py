@@ -18,8 +18,8 @@ from airflow_provider_pictory.submission.forgetting import forget_job
 from airflow_provider_pictory.submission.names import RECORD_PREFIX
 from airflow_provider_pictory.submission.policy import OnClear, SubmissionPolicy
 from airflow_provider_pictory.submission.record import CloseReason, TaskPlace
-from airflow_provider_pictory.submission.submitter import Submitter
 from airflow_provider_pictory.submission.task_states import GONE, find_task_state
+from airflow_provider_pictory.submission.task_submitter import TaskSubmitter
 from airflow_provider_pictory.submission.tidying import OLDEST
 from tests.submission.accounts import Log
 from tests.submission.records import OTHER_PLACE, PLACE, a_fingerprint, an_intent
@@ -83,7 +83,7 @@ class World:
             instance._ti_context_from_server = SimpleNamespace(xcom_keys_to_clear=[])
         self.states[instance.run_id] = "running"
         context = {"ti": instance, "task_state_store": TaskState() if self.with_state else None}
-        submitter = Submitter(
+        submitter = TaskSubmitter(
             context=context,
             hook=self,
             policy=SubmissionPolicy(**policy),
@@ -329,7 +329,7 @@ def test_of_two_submissions_of_a_task_the_last_is_deleted_last(world_of):
     again = KnownTaskInstance(world, run_id="run it")
     again.clear()
     world.states["run it"] = "running"
-    submitter = Submitter(
+    submitter = TaskSubmitter(
         context={"ti": again}, hook=world, policy=SubmissionPolicy(on_clear=OnClear.NEW), log=world.log
     )
     second = submitter.ensure(VideoRequest("Fox number it")).job_id

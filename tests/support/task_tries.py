@@ -15,6 +15,7 @@ from unittest.mock import patch
 import tenacity.nap
 
 from airflow_provider_pictory import clock as clocks
+from airflow_provider_pictory.batch import store as batch_store
 from airflow_provider_pictory.submission import variables as record_variables
 from airflow_provider_pictory.waiting import job_watch, limits
 
@@ -186,5 +187,8 @@ def passing(clock: Clock) -> Iterator[None]:
 @contextmanager
 def kept_in(variables: Variables | VariablesWithoutNames) -> Iterator[None]:
     """Let record stores keep records in such Variables, and tasks meet there."""
-    with patch.object(record_variables, "Variable", variables):
+    with (
+        patch.object(record_variables, "Variable", variables),
+        patch.object(batch_store, "Variable", variables),
+    ):
         yield

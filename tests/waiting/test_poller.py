@@ -87,6 +87,9 @@ class SlowHook:
             self.in_flight -= 1
         return VideoJob(job_id, JobStatus.CLEANED if job_id in self.ended else JobStatus.IN_PROGRESS)
 
+    async def ais_job_list_polled(self):
+        return False
+
     async def aclose(self):
         pass
 

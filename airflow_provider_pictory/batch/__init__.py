@@ -1,0 +1,1 @@
+"""Many videos in one task: what is submitted next, what became of each, and the manifest of all."""

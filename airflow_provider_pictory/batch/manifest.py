@@ -1,0 +1,94 @@
+"""What a batch hands on: one line for each item, in their order, and the sums."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_pictory.api import VideoJob
+from airflow_provider_pictory.batch.plan import ItemState
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from airflow_provider_pictory.batch.document import Entry
+    from airflow_provider_pictory.batch.state import BatchState
+    from airflow_provider_pictory.batch_requests import BatchItem
+    from airflow_provider_pictory.saving.destination import Destination
+
+MOST_NAMED = 5
+_NOT_OF_RESULT = ("job_id", "status", "error_code", "error_message")
+_RESULT = tuple(name for name in VideoJob.__dataclass_fields__ if name not in _NOT_OF_RESULT)
+
+
+def manifest_of(state: BatchState) -> list[dict[str, Any]]:
+    """
+    Return the manifest, a list of flat dicts of JSON types in the order of the requests.
+
+    :param state: of the batch.
+    """
+    return [_line(item, state.entry(key), state[key]) for key, item in state.items.items()]
+
+
+def _line(item: BatchItem, entry: Entry, state: ItemState) -> dict[str, Any]:
+    job, record, error = entry.job, entry.record, entry.error
+    result = job.result if job is not None and state is ItemState.COMPLETED else {}
+    return {
+        "key": item.key,
+        "state": str(state),
+        "job_id": job.job_id if job is not None else record.job_id if record is not None else None,
+        **{name: result.get(name) for name in _RESULT},
+        "error_code": error.code if error is not None else None,
+        "error_message": error.message if error is not None else None,
+        "estimated_credits": item.request.estimated_credits,
+    }
+
+
+def as_json_lines(manifest: Iterable[Mapping[str, Any]]) -> bytes:
+    """Return a manifest as the content of a file, one JSON object a line."""
+    return b"".join(json.dumps(line, ensure_ascii=False).encode() + b"\n" for line in manifest)
+
+
+def write_manifest(manifest: Iterable[Mapping[str, Any]], destination: Destination) -> int:
+    """
+    Write a manifest as a file, whole or not at all, and return its bytes.
+
+    :param manifest: of a batch.
+    :param destination: of the file; one that is there is replaced.
+    :raises PictoryStorageError: it can't be written.
+    """
+    content = as_json_lines(manifest)
+    with destination.new_file() as file:
+        file.write(content)
+        destination.publish(file, len(content))
+    return len(content)
+
+
+def summary_of(manifest: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """
+    Return the sums of a manifest.
+
+    :return: ``total``, ``completed``, ``failed``, ``estimated_credits`` and ``used_credits``, the latter of
+        those jobs that tell theirs.
+    """
+    states = [line["state"] for line in manifest]
+    submitted = [line for line in manifest if line["job_id"] is not None]
+    return {
+        "total": len(manifest),
+        "completed": states.count(str(ItemState.COMPLETED)),
+        "failed": len(manifest) - states.count(str(ItemState.COMPLETED)),
+        "estimated_credits": round(sum(line["estimated_credits"] or 0.0 for line in submitted), 2),
+        "used_credits": round(sum(line["ai_credits_used"] or 0.0 for line in submitted), 2),
+    }
+
+
+def failures_in_words(manifest: Sequence[Mapping[str, Any]]) -> str:
+    """Return how many items have no video, and the first few with the reason."""
+    failed = [line for line in manifest if line["state"] != ItemState.COMPLETED]
+    first = "; ".join(
+        f"{line['key']}: {line['error_code'] or line['state']}"
+        + (f" ({line['error_message']})" if line["error_message"] else "")
+        for line in failed[:MOST_NAMED]
+    )
+    more = f"; and {len(failed) - MOST_NAMED} more" if len(failed) > MOST_NAMED else ""
+    return f"{len(failed)} of {len(manifest)} videos are missing: {first}{more}"

@@ -1,0 +1,324 @@
+"""
+One process's part of a batch: go on with what was submitted, submit what there is room for, record it.
+
+Each item is submitted as a single video is. What one item ends in doesn't touch the others.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from airflow_provider_pictory.api.redaction import clean
+from airflow_provider_pictory.batch.document import BatchDocument
+from airflow_provider_pictory.batch.plan import ItemState, ends_to_await
+from airflow_provider_pictory.batch.recording import ItemRecording
+from airflow_provider_pictory.batch.state import BatchState
+from airflow_provider_pictory.exceptions import (
+    PictoryError,
+    PictoryInvalidRequestError,
+    PictoryJobError,
+    PictoryJobNotFoundError,
+    PictoryRateLimitedError,
+    PictorySubmissionIndeterminateError,
+    PictorySubmissionPendingError,
+)
+from airflow_provider_pictory.outcome import may_pass, poll
+from airflow_provider_pictory.submission.forgetting import is_awaited
+from airflow_provider_pictory.submission.reconcile import settles_in
+from airflow_provider_pictory.submission.record import RecordState
+from airflow_provider_pictory.submission.submitter import Submitter
+from airflow_provider_pictory.task_log import PrefixedLog
+from airflow_provider_pictory.waiting.limits import timed_out
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from airflow_provider_pictory.api import VideoJob
+    from airflow_provider_pictory.batch.store import BatchStore
+    from airflow_provider_pictory.batch_requests import BatchItem
+    from airflow_provider_pictory.clock import Clock, Moment
+    from airflow_provider_pictory.hooks.pictory import PictoryHook
+    from airflow_provider_pictory.submission.attempt import Attempt
+    from airflow_provider_pictory.submission.policy import SubmissionPolicy
+    from airflow_provider_pictory.task_log import Logger
+    from airflow_provider_pictory.waiting.limits import WaitLimit
+
+# How often a submission that too many others delay is tried again while nothing is in flight.
+MOST_PAUSES = 20
+LONGEST_PAUSE = 60.0
+# What ends one item without touching the others; anything else keeps a try from submitting any more.
+ITEM_ERRORS = (
+    PictoryInvalidRequestError,
+    PictoryJobError,
+    PictoryJobNotFoundError,
+    PictorySubmissionIndeterminateError,
+)
+
+
+@dataclass(frozen=True)
+class Awaited:
+    """
+    What a batch waits for before a worker has something to do.
+
+    :param jobs: ids of the jobs in flight, by the keys of their items.
+    :param ends: how many of them are to end.
+    """
+
+    jobs: Mapping[str, str]
+    ends: int
+
+
+class BatchRun:
+    """
+    What a process does for a batch.
+
+    :param items: of the batch, in their order.
+    :param store: of the batch's document.
+    :param attempt: the present try.
+    :param hook: of the connection to submit over.
+    :param policy: what the author of the DAG decided, as for a single video.
+    :param max_active_jobs: how many jobs may be in flight, ``None`` for all.
+    :param clock: the time to live by.
+    :param log: of the task.
+
+    ``state`` is what is known of the items, and ``trouble`` what keeps this try from submitting any more.
+    """
+
+    def __init__(
+        self,
+        items: Sequence[BatchItem],
+        *,
+        store: BatchStore,
+        attempt: Attempt,
+        hook: PictoryHook,
+        policy: SubmissionPolicy,
+        max_active_jobs: int | None,
+        clock: Clock,
+        log: Logger,
+    ) -> None:
+        self._store = store
+        self._attempt = attempt
+        self._hook = hook
+        # What a batch may cost was checked for all items together.
+        self._policy = replace(policy, max_credits=None, check_quota=False)
+        self._max_active_jobs = max_active_jobs
+        self._clock = clock
+        self._log = log
+        signature = f"{attempt.try_number}:{attempt.max_tries}:{attempt.task_instance_id}"
+        self.state = BatchState(items, store.entries, signature, log)
+        self.trouble: PictoryError | None = None
+        self._document = BatchDocument(store.place)
+        self._with_variable: set[str] | None = set()
+        self._read_at: Moment = clock.moment()
+        self._current: Submitter | None = None
+        self._is_stopped = False
+
+    def open(self) -> None:
+        """
+        Read what the processes before this one have done, and take over from them.
+
+        :raises PictoryRecordError: it can't be read, or not written.
+        """
+        document = self._store.read()
+        self._store.entries.update(document.entries)
+        self._with_variable = self._store.places_with_records()
+        self._document = self._store.write(document)
+        self._read_at = self._clock.moment()
+        if removed := self.state.removed():
+            self._log.warning(
+                "%d items are no longer in the list, but their jobs go on and are paid for: %s",
+                len(removed),
+                ", ".join(removed[:10]),
+            )
+
+    def stop(self) -> None:
+        """Submit nothing from now on; a task that is being killed may still run for seconds."""
+        self._is_stopped = True
+        if self._current is not None:
+            self._current.stop()
+
+    # Jobs that were submitted before
+
+    def note_ends(self, jobs: Iterable[VideoJob]) -> None:
+        """Take note of jobs that have ended."""
+        keys = {job_id: key for key, job_id in self.state.in_flight().items()}
+        for job in jobs:
+            if job.has_ended and job.job_id in keys:
+                key = keys[job.job_id]
+                self.state.conclude(key, self.state.entry(key).record, job)
+
+    def poll_open(self, limits: Mapping[str, WaitLimit], keys: Iterable[str]) -> None:
+        """
+        Take a last poll of each job whose time is up, and of those whose wait has ended without their end.
+
+        :param limits: what ends the waits for the jobs in flight, by their items' keys.
+        :param keys: of items whose wait has ended though their job hasn't.
+        """
+        now, asked = self._clock.now(), set(keys)
+        for key, job_id in self.state.in_flight().items():
+            limit, record = limits.get(key), self.state.entry(key).record
+            is_over = limit is not None and limit.deadline <= now
+            if not is_over and key not in asked:
+                continue
+            seen = poll(self._hook, job_id)
+            if not isinstance(seen, PictoryError) and seen.has_ended:
+                self.state.conclude(key, record, seen)
+            elif isinstance(seen, PictoryError) and not may_pass(seen):
+                self.state.fail(key, record, seen)
+            elif limit is not None and is_over and limit.argument == "timeout":
+                self.state.fail(key, record, timed_out(job_id, seen, limit.advice, limit))
+
+    def find_out_settled(self) -> None:
+        """Find out what became of those submissions whose window is over, without waiting for anything."""
+        for key in self.state.keys(ItemState.UNKNOWN):
+            record = self.state.entry(key).record
+            if record is not None and settles_in(record, own_now=self._clock.now()) <= 0:
+                self._submit(key, reconcile_timeout=0.0)
+
+    # What is submitted
+
+    def advance(self) -> Awaited | None:
+        """
+        Submit what there is room for, and record what is known.
+
+        :return: what to wait for, ``None`` where all items have ended or nothing more can be done by now.
+        :raises PictoryRecordError: what is known can't be recorded, or another try has taken over.
+        """
+        self._submit_waiting()
+        pauses = 0
+        while not self.state.in_flight() and self.trouble is None and not self._is_stopped:
+            # Nothing else to wait for: what became of submissions is found out here, and a limit waited out.
+            if self.state.keys(ItemState.UNKNOWN):
+                self._find_out_unknown()
+            elif not self.state.keys(ItemState.WAITING) or (pauses := pauses + 1) > MOST_PAUSES:
+                break
+            else:
+                self._clock.sleep(LONGEST_PAUSE)
+            self._submit_waiting()
+        self._write()
+        if not (jobs := self.state.in_flight()):
+            return None
+        waiting = 0 if self.trouble else len(self.state.keys(ItemState.WAITING))
+        return Awaited(jobs, ends_to_await(len(jobs), self._max_active_jobs, waiting))
+
+    def has_job_or_may_have(self, key: str) -> bool:
+        """Return whether going on with an item may cost nothing, since there may be a job."""
+        record = self.state.entry(key).record
+        return bool(record and record.job_id) or self._is_written(key)
+
+    def deliver(self) -> None:
+        """
+        Record that the batch has done all it is to do; to be called as late as can be.
+
+        :raises PictoryRecordError: it can't be recorded.
+        :raises PictoryError: this task is being killed, so Airflow won't take its success.
+        """
+        if self._is_stopped:
+            raise PictoryError("This task is being killed; a retry or a clear of it goes on with its videos")
+        self.state.deliver()
+        self._store.retire(BatchDocument(self._store.place, self._store.entries, self._document.revision))
+
+    def _submit_waiting(self) -> None:
+        """Submit items in their order, those with a job first: to go on with one costs nothing."""
+        waiting = sorted(
+            self.state.keys(ItemState.WAITING), key=lambda key: not self.has_job_or_may_have(key)
+        )
+        in_flight = len(self.state.keys(ItemState.RUNNING, ItemState.UNKNOWN))
+        for key in waiting:
+            is_full = self._max_active_jobs is not None and in_flight >= self._max_active_jobs
+            if self._is_stopped or self.trouble or (is_full and not self.has_job_or_may_have(key)):
+                return
+            if not self._submit(key):
+                return
+            in_flight += self.state[key] in (ItemState.RUNNING, ItemState.UNKNOWN)
+
+    def _submit(self, key: str, *, reconcile_timeout: float | None = None) -> bool:
+        """Submit an item or go on with it, and return whether the next one may follow at once."""
+        item, entry = self.state.items[key], self.state.entry(key)
+        store = self._store.record_store(key, entry.record, is_written=self._is_written(key))
+        log = PrefixedLog(self._log, str(item))
+        recording = ItemRecording(store, clock=self._clock, log=log)
+        policy = self._policy
+        if reconcile_timeout is not None:
+            policy = replace(policy, reconcile_timeout=reconcile_timeout)
+        submitter = self._current = Submitter(
+            attempt=self._attempt,
+            store=store,
+            recording=recording,
+            hook=self._hook,
+            policy=policy,
+            log=log,
+            clock=self._clock,
+            is_one_of_many=True,
+            read_at=self._read_at,
+        )
+        try:
+            submitted = submitter.ensure(item.request, ended=entry.job)
+        except PictorySubmissionPendingError:
+            self._note_variable(key)
+            self.state.keep(key, store.read_written(), is_settled=True)
+            return True
+        except ITEM_ERRORS as error:
+            self.state.fail(key, recording.record or entry.record, error, entry.job)
+            return True
+        except PictoryError as error:
+            self.state.keep(key, recording.record or entry.record)
+            if isinstance(error, PictoryRateLimitedError):
+                self._log.info("Pictory takes no more submissions for the moment: %s", error)
+            else:
+                self.trouble = error
+            return False
+        finally:
+            self._current = None
+            self._read_at = submitter.read_at
+        self._note_variable(key)
+        if submitted.job is not None:
+            self.state.conclude(key, recording.record, submitted.job)
+        else:
+            self.state.keep(key, recording.record, is_settled=True)
+        return True
+
+    def _find_out_unknown(self) -> None:
+        """Find out what became of submissions, and wait for it."""
+        for key in self.state.keys(ItemState.UNKNOWN):
+            self._submit(key)
+            if self.state[key] is ItemState.UNKNOWN:
+                self.trouble = PictorySubmissionPendingError(
+                    f"What became of the submission of {self.state.items[key]} isn't known yet; a retry, or "
+                    "a clear of this task, looks on"
+                )
+                return
+
+    # What is recorded
+
+    def _is_written(self, key: str) -> bool:
+        place = self._store.place._replace(item=key)
+        return self._with_variable is None or place.digest in self._with_variable
+
+    def _note_variable(self, key: str) -> None:
+        if self._with_variable is not None:
+            self._with_variable.add(self._store.place._replace(item=key).digest)
+
+    def _write(self) -> None:
+        """Write the document, and delete the Variables of items that have ended."""
+        document = BatchDocument(self._store.place, self._store.entries, self._document.revision)
+        self._document = self._store.write(document)
+        ended = self.state.keys(ItemState.COMPLETED, ItemState.FAILED)
+        records = [
+            record
+            for key in ended
+            if (record := self.state.entry(key).record)
+            and self._is_written(key)
+            and (record.has_ended or record.state is RecordState.CLOSED)
+        ]
+        if not records or self._with_variable is None:
+            return
+        try:
+            claims = self._store.variables.claims(())
+            for record in records:
+                if not is_awaited(record, claims):
+                    self._store.record_store(record.item or "", None, is_written=True).remove(record)
+                    self._with_variable.discard(record.place.digest)
+        except Exception as error:  # noqa: BLE001  (what is left over is deleted by later tasks)
+            self._log.info("Records of ended items can't be deleted now: %s", clean(repr(error)))

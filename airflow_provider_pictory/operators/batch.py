@@ -1,0 +1,227 @@
+"""
+The operator that submits many videos in one task, waits for them and says what became of each.
+
+Loaded whenever a DAG file is parsed, so whatever only a running task needs is imported where it runs.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+
+from airflow_provider_pictory.arguments import switches, time_span
+from airflow_provider_pictory.request_arguments import REQUEST_ARGUMENTS
+from airflow_provider_pictory.submission.operator import CreditLimit, SubmittingOperator
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Literal
+
+    from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_pictory.api import VideoModel
+    from airflow_provider_pictory.batch.task import BatchTask
+
+DEFAULT_TIMEOUT = 60 * 60.0
+DEFAULT_RECONCILE_TIMEOUT = 15 * 60.0
+MAX_ACTIVE_JOBS = 20
+SWITCHES = ("deferrable", "check_quota", "resubmit_failed")
+
+
+class GenerateVideosOperator(SubmittingOperator):
+    """
+    Generate many videos, and wait for all of them.
+
+    All items are checked before the first is submitted, and every faulty one is reported. Each item is then
+    submitted as :class:`GenerateVideoOperator` submits its one video: once, whatever crashes. A retry, and a
+    clear of a batch that failed, submit only the items that have neither a job nor a video. An item that was
+    added is submitted; items with a key of their own keep their job when the order changes, others are known
+    by their place in the list. What one item ends in doesn't touch the others.
+
+    At most ``max_active_jobs`` jobs are in flight. While they run the task is deferred, and it is resumed
+    only when half of them have ended, to submit the next.
+
+    ``return_value`` is the manifest, a list in the order of the requests. Each item is a flat dict of JSON
+    types: ``key``, ``state`` (``completed``, ``failed``, ``running``, ``unknown`` or ``waiting``),
+    ``job_id``, the fields of a :class:`VideoJobSensor`'s result, ``error_code``, ``error_message`` and
+    ``estimated_credits``. With ``manifest_path`` it is the path of the file that has them. XCom ``summary``
+    has ``total``, ``completed``, ``failed``, ``estimated_credits`` and ``used_credits``.
+
+    :param requests: a list of prompts, or of dicts of a request's fields, as the arguments below are called,
+        each with a ``key`` if it shall have one: a text that names it, such as a product's id. Also the
+        output of a task, mapped or not, and a template that renders to such a list. (templated)
+    :param prompt: for items that have none of their own; as for :class:`GenerateVideoOperator`, like all
+        arguments of the request. (templated)
+    :param model: likewise. (templated)
+    :param aspect_ratio: likewise. (templated)
+    :param duration: likewise. (templated)
+    :param first_frame_image_url: likewise; an item with a source of its own isn't made from this. (templated)
+    :param extend_video_url: likewise. (templated)
+    :param reference_image_urls: likewise. (templated)
+    :param webhook: likewise. (templated)
+    :param extra_fields: likewise. (templated)
+    :param pictory_conn_id: id of the Airflow connection. (templated)
+    :param max_active_jobs: how many jobs may be in flight; 20 by default, ``None`` for all.
+    :param on_item_failure: ``"fail"`` (default) fails the task at the end, when everything else is done and
+        recorded, if any item has no video; ``"skip"`` lets it succeed, with those items marked.
+    :param manifest_path: also write the manifest as a file of JSON lines, such as
+        ``"s3://media@videos/clips.jsonl"``; one that is there is replaced. (templated)
+    :param poll_interval: seconds, or a ``timedelta``, between polls of a job. By default our own schedule.
+    :param timeout: seconds, or a ``timedelta``, to wait for each video; 1 hour by default.
+    :param deferrable: wait in the triggerer (default), or on the worker.
+    :param max_credits: the most AI credits that the whole batch may cost by our estimate. (templated)
+    :param max_credits_per_video: the most that each of its videos may cost. (templated)
+    :param check_quota: ask the account once whether its remaining AI credits cover what is to be submitted.
+    :param on_clear: what a clear means for items that have a job, as for :class:`GenerateVideoOperator`.
+    :param on_unknown_submission: as for :class:`GenerateVideoOperator`, for each item.
+    :param resubmit_failed: let a retry submit items again whose job failed.
+    :param reconcile_timeout: as for :class:`GenerateVideoOperator`.
+
+    :raises PictoryInvalidRequestError: items or arguments are wrong; nothing was paid.
+    :raises PictorySpendingLimitError: it would cost more than it may; nothing was paid.
+    :raises PictoryBatchError: items have no video; the message names the first of them.
+    :raises PictoryExecutionTimeoutError: the ``execution_timeout`` is over; a retry goes on.
+    :raises PictoryError: as :class:`GenerateVideoOperator`, where no more items can be submitted; what is in
+        flight has been awaited by then.
+    """
+
+    template_fields: Sequence[str] = (
+        "requests",
+        *REQUEST_ARGUMENTS,
+        "pictory_conn_id",
+        "manifest_path",
+        "max_credits",
+        "max_credits_per_video",
+    )
+    template_fields_renderers: ClassVar[dict[str, str]] = {"requests": "json", "extra_fields": "json"}
+    ui_color = "#cbbcf5"
+    max_credits_per_video = CreditLimit()
+    _batch: BatchTask | None = None
+
+    def __init__(
+        self,
+        *,
+        requests: Sequence[str | Mapping[str, Any]] | str,
+        prompt: str | None = None,
+        model: VideoModel | str | None = None,
+        aspect_ratio: str | None = None,
+        duration: float | str | None = None,
+        first_frame_image_url: str | None = None,
+        extend_video_url: str | None = None,
+        reference_image_urls: Sequence[str] | str | None = None,
+        webhook: str | None = None,
+        extra_fields: Mapping[str, Any] | None = None,
+        pictory_conn_id: str = "pictory_default",
+        max_active_jobs: int | None = MAX_ACTIVE_JOBS,
+        on_item_failure: Literal["fail", "skip"] = "fail",
+        manifest_path: str | None = None,
+        poll_interval: timedelta | float | None = None,
+        timeout: timedelta | float = DEFAULT_TIMEOUT,
+        deferrable: bool = True,
+        max_credits: float | str | None = None,
+        max_credits_per_video: float | str | None = None,
+        check_quota: bool = False,
+        on_clear: Literal["auto", "new", "reattach"] = "auto",
+        on_unknown_submission: Literal["fail", "resubmit"] = "fail",
+        resubmit_failed: bool = False,
+        reconcile_timeout: timedelta | float = DEFAULT_RECONCILE_TIMEOUT,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        time_span(poll_interval, "poll_interval")
+        time_span(timeout, "timeout")
+        time_span(reconcile_timeout, "reconcile_timeout")
+        time_span(self.execution_timeout, "execution_timeout", may_be_zero=True)
+        self.requests = requests
+        self.prompt = prompt
+        self.model = model
+        self.aspect_ratio = aspect_ratio
+        self.duration = duration
+        self.first_frame_image_url = first_frame_image_url
+        self.extend_video_url = extend_video_url
+        self.reference_image_urls = reference_image_urls
+        self.webhook = webhook
+        self.extra_fields = extra_fields
+        self.pictory_conn_id = pictory_conn_id
+        self.max_active_jobs = max_active_jobs
+        self.on_item_failure = on_item_failure
+        self.manifest_path = manifest_path
+        self.poll_interval = poll_interval
+        self.timeout = timeout
+        self.deferrable = deferrable
+        self.max_credits = max_credits
+        self.max_credits_per_video = max_credits_per_video
+        self.check_quota = check_quota
+        self.on_clear = on_clear
+        self.on_unknown_submission = on_unknown_submission
+        self.resubmit_failed = resubmit_failed
+        self.reconcile_timeout = reconcile_timeout
+
+    def execute(self, context: Context) -> Any:
+        """Submit the batch's videos, as far as there is room, and wait for them."""
+        batch = self._open(context, began=datetime.now(UTC))
+        batch.check_quota()
+        return self._go_on(context, batch)
+
+    def execute_complete(
+        self, context: Context, event: dict[str, Any] | None = None, **handed_through: Any
+    ) -> Any:
+        """
+        Go on after the trigger.
+
+        :param event: the trigger's; checked before it is believed.
+        :param handed_through: what a :class:`DeferredBatch` is made of.
+        """
+        from airflow_provider_pictory.batch.deferred_batch import DeferredBatch
+
+        wait = DeferredBatch.read(handed_through)
+        if wait.is_of_another_try(context):
+            self.log.info("This try was resumed with an event of try %s, so it starts anew", wait.try_number)
+            return self.execute(context)
+        batch = self._open(context, began=wait.began_at)
+        batch.take(event, wait)
+        return self._go_on(context, batch)
+
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """Go on also when Airflow itself gave up on the trigger."""
+        if next_method != "__fail__":
+            return self.execute_complete(context, **(next_kwargs or {}))
+        # Airflow hands nothing through then, so the rest is known from the record.
+        self.log.warning("Airflow ended the wait in the triggerer: %s", (next_kwargs or {}).get("error"))
+        return self.execute(context)
+
+    def on_kill(self) -> None:
+        """Say what a killed task leaves behind, since there is no way to cancel it."""
+        if self._batch is None:
+            self._is_being_killed = True
+        else:
+            self._batch.stop()
+
+    def _open(self, context: Context, *, began: datetime) -> BatchTask:
+        from airflow_provider_pictory.batch.task import open_batch
+
+        switches(self, SWITCHES)
+        self._batch = open_batch(
+            self,
+            context,
+            policy=self._policy(),
+            max_credits_per_video_was_given=GenerateVideosOperator.max_credits_per_video.was_given(self),
+            began=began,
+        )
+        if self._is_being_killed:
+            self._batch.stop()
+        return self._batch
+
+    def _go_on(self, context: Context, batch: BatchTask) -> Any:
+        while (awaited := batch.advance()) is not None:
+            if self.deferrable:
+                self._defer(batch.deferral(awaited))
+            batch.wait_here(awaited)
+        return batch.finish(context)
+
+    def _defer(self, arguments: dict[str, Any]) -> NoReturn:
+        from airflow_provider_pictory.triggers.batch import VideoBatchTrigger
+
+        self.defer(
+            trigger=VideoBatchTrigger(**arguments.pop("trigger")), method_name="execute_complete", **arguments
+        )

@@ -1,0 +1,83 @@
+"""
+Whether the account's list of jobs is worth its requests, judged by what its pages have shown.
+
+A page that shows twenty awaited jobs saves twenty polls. One of other clients' jobs saves none, and one of a
+megabyte costs more than the polls it saves.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+# With fewer jobs than that there is little to save.
+FEWEST_JOBS = 8
+# How many awaited jobs a page has to show to be worth more than polls of single jobs.
+FEWEST_SHOWN = 4
+MOST_BYTES_FOR_EACH = 16 * 1024
+# After so many pages in a row that aren't worth it, the rest of the list hardly is.
+POOR_PAGES_IN_A_ROW = 2
+MOST_PAGES = 200
+# So long the list isn't read once it proved to be of no use, in seconds.
+REST = 600.0
+# Each job is asked for by itself as often: the list is never believed for long.
+LIST_POLLS_IN_A_ROW = 6
+# The list is late where so many of the last checks found that a job had ended which it showed running.
+MOST_CONTRADICTIONS = 3
+CHECKS_REMEMBERED = 20
+
+
+class JobListYield:
+    """What pages of the list of jobs were good for."""
+
+    def __init__(self) -> None:
+        self._rests_until = float("-inf")
+        self._poor_pages = 0
+        self._was_worth_it = False
+        self._checks: deque[bool] = deque(maxlen=CHECKS_REMEMBERED)
+
+    def is_worthwhile(self, awaited: int, now: float) -> bool:
+        """
+        Return whether to read the list.
+
+        :param awaited: how many jobs are.
+        :param now: the loop's time.
+        """
+        return awaited >= FEWEST_JOBS and now >= self._rests_until
+
+    def begin(self) -> None:
+        """Note that the list is read from its first page."""
+        self._poor_pages = 0
+        self._was_worth_it = False
+
+    def page(self, shown: int, size: int) -> bool:
+        """
+        Note a page, and return whether the next one may be worth a request.
+
+        :param shown: how many awaited jobs were on it.
+        :param size: of the page in bytes.
+        """
+        is_worth_it = shown >= FEWEST_SHOWN and size <= shown * MOST_BYTES_FOR_EACH
+        self._was_worth_it |= is_worth_it
+        self._poor_pages = 0 if is_worth_it else self._poor_pages + 1
+        return self._poor_pages < POOR_PAGES_IN_A_ROW
+
+    def end(self, now: float) -> None:
+        """Note that nothing more of the list is read for now."""
+        if not self._was_worth_it:
+            self.rest(now)
+
+    def check(self, *, has_ended: bool, now: float) -> None:
+        """
+        Note what a job's own poll said just after the list had shown the job running.
+
+        :param has_ended: whether it has ended.
+        :param now: the loop's time.
+        """
+        self._checks.append(has_ended)
+        if sum(self._checks) >= MOST_CONTRADICTIONS:
+            self._checks.clear()
+            self.rest(now)
+
+    def rest(self, now: float) -> None:
+        """Leave the list alone for a while."""
+        self._rests_until = now + REST
