@@ -31,7 +31,6 @@ with DAG(
     schedule="0 2 * * *",
     start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
     catchup=False,
-    max_active_runs=1,
     default_args={"retries": 3, "retry_delay": timedelta(minutes=5)},
     params={
         "table": Param(str(Path(__file__).with_name("products.csv")), pattern=r"^(?!.*\.\.).+\.csv(?!\n)$"),

@@ -17,6 +17,8 @@ from airflow_provider_pictory import exceptions
 from airflow_provider_pictory.exceptions import (
     PictoryAPIError,
     PictoryAuthenticationError,
+    PictoryBatchError,
+    PictoryBatchFailedError,
     PictoryConfigurationError,
     PictoryDownloadError,
     PictoryError,
@@ -61,6 +63,8 @@ PARENTS = {
     PictoryJobUnfinishedError: PictoryError,
     PictoryDownloadError: PictoryError,
     PictoryStorageError: PictoryError,
+    PictoryBatchError: PictoryError,
+    PictoryBatchFailedError: PictoryBatchError,
     PictoryFileExistsError: PictoryError,
 }
 # A try that ends in one of these may be followed by another.
@@ -74,6 +78,7 @@ RETRIED = {
     PictoryJobUnfinishedError,
     PictoryDownloadError,
     PictoryStorageError,
+    PictoryBatchError,
 }
 every_error = pytest.mark.parametrize("kind", PARENTS)
 

@@ -96,7 +96,7 @@ class JobListPage:
 
     jobs: tuple[ListedJob, ...]
     next_page_key: str | None = None
-    size: int = 0
+    size: int = field(default=0, compare=False)
 
     @property
     def baseline(self) -> Baseline:
