@@ -109,20 +109,22 @@ class BatchRun:
         self.state = BatchState(items, store.entries, signature, log)
         self.trouble: PictoryError | None = None
         self._document = BatchDocument(store.place)
-        self._with_variable: set[str] | None = set()
+        # The keys of the items that have a Variable of their own.
+        self._with_variable: set[str] = set()
         self._read_at: Moment = clock.moment()
         self._current: Submitter | None = None
         self._is_stopped = False
 
-    def open(self) -> None:
+    def open(self, *, is_resumed: bool) -> None:
         """
         Read what the processes before this one have done, and take over from them.
 
+        :param is_resumed: whether another process of this try has come before.
         :raises PictoryRecordError: it can't be read, or not written.
         """
-        document = self._store.read()
+        document = self._store.read(is_new=self._attempt.is_first and not is_resumed)
         self._store.entries.update(document.entries)
-        self._with_variable = self._store.places_with_records()
+        self._with_variable = self._store.keys_with_records(document, {*self.state.items, *document.entries})
         self._document = self._store.write(document)
         self._read_at = self._clock.moment()
         if removed := self.state.removed():
@@ -217,7 +219,19 @@ class BatchRun:
         if self._is_stopped:
             raise PictoryError("This task is being killed; a retry or a clear of it goes on with its videos")
         self.state.deliver()
-        self._store.retire(BatchDocument(self._store.place, self._store.entries, self._document.revision))
+        self._store.retire(self._document_with(self._with_variable))
+
+    def tidy_up(self) -> None:
+        """Delete what batches have left that nobody will ask about any more."""
+        left = [self.state.entry(key).record for key in self._with_variable]
+        try:
+            self._store.tidy(
+                [record for record in left if record is not None],
+                self._clock.now(),
+                is_first_try=self._attempt.is_first,
+            )
+        except Exception as error:  # noqa: BLE001  (nothing that goes wrong here matters to the task)
+            self._log.info("What other batches have left can't be tidied up now: %s", clean(repr(error)))
 
     def _submit_waiting(self) -> None:
         """Submit items in their order, those with a job first: to go on with one costs nothing."""
@@ -225,6 +239,7 @@ class BatchRun:
             self.state.keys(ItemState.WAITING), key=lambda key: not self.has_job_or_may_have(key)
         )
         in_flight = len(self.state.keys(ItemState.RUNNING, ItemState.UNKNOWN))
+        self._announce([key for key in waiting if not self._is_written(key)], in_flight)
         for key in waiting:
             is_full = self._max_active_jobs is not None and in_flight >= self._max_active_jobs
             if self._is_stopped or self.trouble or (is_full and not self.has_job_or_may_have(key)):
@@ -293,17 +308,25 @@ class BatchRun:
     # What is recorded
 
     def _is_written(self, key: str) -> bool:
-        place = self._store.place._replace(item=key)
-        return self._with_variable is None or place.digest in self._with_variable
+        return key in self._with_variable
 
     def _note_variable(self, key: str) -> None:
-        if self._with_variable is not None:
-            self._with_variable.add(self._store.place._replace(item=key).digest)
+        self._with_variable.add(key)
+
+    def _announce(self, keys: list[str], in_flight: int) -> None:
+        """Write down which items may have a Variable soon, where a later try can't list those."""
+        room = None if self._max_active_jobs is None else max(0, self._max_active_jobs - in_flight)
+        if not self._store.is_listed and (planned := keys[:room]):
+            self._document = self._store.write(self._document_with({*self._with_variable, *planned}))
+
+    def _document_with(self, recorded: set[str]) -> BatchDocument:
+        return BatchDocument(
+            self._store.place, self._store.entries, self._document.revision, tuple(sorted(recorded))
+        )
 
     def _write(self) -> None:
         """Write the document, and delete the Variables of items that have ended."""
-        document = BatchDocument(self._store.place, self._store.entries, self._document.revision)
-        self._document = self._store.write(document)
+        self._document = self._store.write(self._document_with(self._with_variable))
         ended = self.state.keys(ItemState.COMPLETED, ItemState.FAILED)
         records = [
             record
@@ -312,13 +335,15 @@ class BatchRun:
             and self._is_written(key)
             and (record.has_ended or record.state is RecordState.CLOSED)
         ]
-        if not records or self._with_variable is None:
+        if not records:
             return
         try:
-            claims = self._store.variables.claims(())
+            claims, now = self._store.variables.claims(()), self._clock.now()
             for record in records:
-                if not is_awaited(record, claims):
+                # Where nobody can tell who waits for a response, they have all had the time to get it.
+                is_needed = not self._store.is_listed and settles_in(record, own_now=now) > 0
+                if not is_needed and not is_awaited(record, claims):
                     self._store.record_store(record.item or "", None, is_written=True).remove(record)
-                    self._with_variable.discard(record.place.digest)
+                    self._with_variable.discard(record.item or "")
         except Exception as error:  # noqa: BLE001  (what is left over is deleted by later tasks)
             self._log.info("Records of ended items can't be deleted now: %s", clean(repr(error)))

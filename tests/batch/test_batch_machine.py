@@ -71,6 +71,13 @@ class Try(single.Try):
     warning = error = info
 
 
+class UnlistedVariables:
+    """Variables of a worker that may crash, whose names no task can list, as on Airflow 3.0 to 3.2."""
+
+    def __init__(self, variables):
+        self.get, self.set, self.delete = variables.get, variables.set, variables.delete
+
+
 class Hook(single.Hook):
     """What a batch uses of the hook: each POST has its own fate."""
 
@@ -91,18 +98,19 @@ class ManyItemsOnePaidJobEach(RuleBasedStateMachine):
         self.variables = single.SteppingVariables()
         self._patches = ExitStack()
         self._patches.enter_context(passing(self.clock))
-        self._patches.enter_context(kept_in(self.variables))
 
     @initialize(
         limits=st.sampled_from(single.SLOWEST_SERVICE),
         prompts=st.lists(st.sampled_from(PROMPTS), min_size=1, max_size=6),
         has_keys=st.booleans(),
         most=st.sampled_from([1, 2, 3, None]),
-        airflow=st.sampled_from(["3.3", "3.4", "2.11"] if HAS_TASK_STATE else ["2.11"]),
+        airflow=st.sampled_from(["3.3", "3.4", "3.1", "2.11"] if HAS_TASK_STATE else ["3.1", "2.11"]),
     )
     def begin(self, limits, prompts, has_keys, most, airflow):
         self.service = single.Service(self.clock, **limits)
-        self.has_task_state, self.empties_task_state = airflow != "2.11", airflow == "3.4"
+        self.has_task_state, self.empties_task_state = airflow in ("3.3", "3.4"), airflow == "3.4"
+        variables = UnlistedVariables(self.variables) if airflow == "3.1" else self.variables
+        self._patches.enter_context(kept_in(variables))
         self.most, self.has_keys = most, has_keys
         self.items = [
             Item(f"key-{n}" if has_keys else str(n), prompt, has_keys) for n, prompt in enumerate(prompts)
@@ -189,7 +197,7 @@ class ManyItemsOnePaidJobEach(RuleBasedStateMachine):
         limits = {}
         awaited = None
         while True:
-            batch = self.open(a_try)
+            batch = self.open(a_try, is_resumed=awaited is not None)
             if awaited is not None:
                 jobs = [self.service.jobs[job_id] for job_id in awaited.jobs.values()]
                 moment = sorted(max(job.ends_at, job.visible_at) for job in jobs)[awaited.ends - 1]
@@ -213,13 +221,14 @@ class ManyItemsOnePaidJobEach(RuleBasedStateMachine):
         if set(states.values()) == {ItemState.COMPLETED}:
             self.jobs_of_items = {item.key: batch.state.entry(item.key).job.job_id for item in self.items}
             self.prompts_are_right()
+            batch.tidy_up()
             batch.deliver()
             self.is_delivered = True
 
     def at(self, seconds):
         return clocks.SYSTEM_CLOCK.now().replace(year=2100)
 
-    def open(self, a_try):
+    def open(self, a_try, *, is_resumed):
         context = {"ti": self.instance, "task_state_store": self.task_state}
         batch = BatchRun(
             [
@@ -234,7 +243,7 @@ class ManyItemsOnePaidJobEach(RuleBasedStateMachine):
             clock=clocks.SYSTEM_CLOCK,
             log=a_try,
         )
-        batch.open()
+        batch.open(is_resumed=is_resumed)
         return batch
 
     # What must be true
