@@ -44,8 +44,8 @@ if TYPE_CHECKING:
     from airflow_provider_pictory.task_log import Logger
     from airflow_provider_pictory.waiting.limits import WaitLimit
 
-# How often a submission that too many others delay is tried again while nothing is in flight.
-MOST_PAUSES = 20
+# How often submissions that were delayed or lost are tried again while nothing is in flight.
+MOST_ROUNDS = 20
 LONGEST_PAUSE = 60.0
 # What ends one item without touching the others; anything else keeps a try from submitting any more.
 ITEM_ERRORS = (
@@ -108,6 +108,7 @@ class BatchRun:
         signature = f"{attempt.try_number}:{attempt.max_tries}:{attempt.task_instance_id}"
         self.state = BatchState(items, store.entries, signature, log)
         self.trouble: PictoryError | None = None
+        self._delay: PictoryError | None = None
         self._document = BatchDocument(store.place)
         # The keys of the items that have a Variable of their own.
         self._with_variable: set[str] = set()
@@ -188,13 +189,16 @@ class BatchRun:
         :raises PictoryRecordError: what is known can't be recorded, or another try has taken over.
         """
         self._submit_waiting()
-        pauses = 0
-        while not self.state.in_flight() and self.trouble is None and not self._is_stopped:
+        rounds = 0
+        while self._has_nothing_in_flight_but_more_to_do():
+            if (rounds := rounds + 1) > MOST_ROUNDS:
+                self.trouble = self._delay or PictorySubmissionPendingError(
+                    "Pictory has taken no submission for a long time; a retry, or a clear, goes on"
+                )
+                break
             # Nothing else to wait for: what became of submissions is found out here, and a limit waited out.
             if self.state.keys(ItemState.UNKNOWN):
                 self._find_out_unknown()
-            elif not self.state.keys(ItemState.WAITING) or (pauses := pauses + 1) > MOST_PAUSES:
-                break
             else:
                 self._clock.sleep(LONGEST_PAUSE)
             self._submit_waiting()
@@ -204,9 +208,19 @@ class BatchRun:
         waiting = 0 if self.trouble else len(self.state.keys(ItemState.WAITING))
         return Awaited(jobs, ends_to_await(len(jobs), self._max_active_jobs, waiting))
 
+    def _has_nothing_in_flight_but_more_to_do(self) -> bool:
+        return (
+            self.trouble is None
+            and not self._is_stopped
+            and not self.state.in_flight()
+            and bool(self.state.keys(ItemState.UNKNOWN, ItemState.WAITING))
+        )
+
     def has_job_or_may_have(self, key: str) -> bool:
-        """Return whether going on with an item may cost nothing, since there may be a job."""
+        """Return whether going on with an item may cost nothing, since there may be a job that isn't over."""
         record = self.state.entry(key).record
+        if record is not None and record.state in (RecordState.DELIVERED, RecordState.CLOSED):
+            return False
         return bool(record and record.job_id) or self._is_written(key)
 
     def deliver(self) -> None:
@@ -239,7 +253,8 @@ class BatchRun:
             self.state.keys(ItemState.WAITING), key=lambda key: not self.has_job_or_may_have(key)
         )
         in_flight = len(self.state.keys(ItemState.RUNNING, ItemState.UNKNOWN))
-        self._announce([key for key in waiting if not self._is_written(key)], in_flight)
+        room = None if self._max_active_jobs is None else max(0, self._max_active_jobs - in_flight)
+        self._announce(waiting[:room])
         for key in waiting:
             is_full = self._max_active_jobs is not None and in_flight >= self._max_active_jobs
             if self._is_stopped or self.trouble or (is_full and not self.has_job_or_may_have(key)):
@@ -251,6 +266,7 @@ class BatchRun:
     def _submit(self, key: str, *, reconcile_timeout: float | None = None) -> bool:
         """Submit an item or go on with it, and return whether the next one may follow at once."""
         item, entry = self.state.items[key], self.state.entry(key)
+        self._announce([key])
         store = self._store.record_store(key, entry.record, is_written=self._is_written(key))
         log = PrefixedLog(self._log, str(item))
         recording = ItemRecording(store, clock=self._clock, log=log)
@@ -280,6 +296,7 @@ class BatchRun:
         except PictoryError as error:
             self.state.keep(key, recording.record or entry.record)
             if isinstance(error, PictoryRateLimitedError):
+                self._delay = error
                 self._log.info("Pictory takes no more submissions for the moment: %s", error)
             else:
                 self.trouble = error
@@ -313,11 +330,11 @@ class BatchRun:
     def _note_variable(self, key: str) -> None:
         self._with_variable.add(key)
 
-    def _announce(self, keys: list[str], in_flight: int) -> None:
+    def _announce(self, keys: Iterable[str]) -> None:
         """Write down which items may have a Variable soon, where a later try can't list those."""
-        room = None if self._max_active_jobs is None else max(0, self._max_active_jobs - in_flight)
-        if not self._store.is_listed and (planned := keys[:room]):
-            self._document = self._store.write(self._document_with({*self._with_variable, *planned}))
+        recorded = {*self._document.recorded, *self._with_variable}
+        if not self._store.is_listed and not recorded.issuperset(keys):
+            self._document = self._store.write(self._document_with(recorded.union(keys)))
 
     def _document_with(self, recorded: set[str]) -> BatchDocument:
         return BatchDocument(
