@@ -9,10 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from airflow_provider_pictory.api.redaction import clean
-from airflow_provider_pictory.batch.document import BatchDocument
 from airflow_provider_pictory.batch.plan import ItemState, ends_to_await
 from airflow_provider_pictory.batch.recording import ItemRecording
+from airflow_provider_pictory.batch.records import BatchRecords
 from airflow_provider_pictory.batch.state import BatchState
 from airflow_provider_pictory.exceptions import (
     PictoryError,
@@ -24,7 +23,6 @@ from airflow_provider_pictory.exceptions import (
     PictorySubmissionPendingError,
 )
 from airflow_provider_pictory.outcome import may_pass, poll
-from airflow_provider_pictory.submission.forgetting import is_awaited
 from airflow_provider_pictory.submission.reconcile import settles_in
 from airflow_provider_pictory.submission.record import RecordState
 from airflow_provider_pictory.submission.submitter import Submitter
@@ -97,7 +95,6 @@ class BatchRun:
         clock: Clock,
         log: Logger,
     ) -> None:
-        self._store = store
         self._attempt = attempt
         self._hook = hook
         # What a batch may cost was checked for all items together.
@@ -109,9 +106,7 @@ class BatchRun:
         self.state = BatchState(items, store.entries, signature, log)
         self.trouble: PictoryError | None = None
         self._delay: PictoryError | None = None
-        self._document = BatchDocument(store.place)
-        # The keys of the items that have a Variable of their own.
-        self._with_variable: set[str] = set()
+        self._records = BatchRecords(store, clock=clock, log=log)
         self._read_at: Moment = clock.moment()
         self._current: Submitter | None = None
         self._is_stopped = False
@@ -123,10 +118,7 @@ class BatchRun:
         :param is_resumed: whether another process of this try has come before.
         :raises PictoryRecordError: it can't be read, or not written.
         """
-        document = self._store.read(is_new=self._attempt.is_first and not is_resumed)
-        self._store.entries.update(document.entries)
-        self._with_variable = self._store.keys_with_records(document, {*self.state.items, *document.entries})
-        self._document = self._store.write(document)
+        self._records.open(self.state.items, is_new=self._attempt.is_first and not is_resumed)
         self._read_at = self._clock.moment()
         if removed := self.state.removed():
             self._log.warning(
@@ -202,7 +194,7 @@ class BatchRun:
             else:
                 self._clock.sleep(LONGEST_PAUSE)
             self._submit_waiting()
-        self._write()
+        self._records.write(self.state.keys(ItemState.COMPLETED, ItemState.FAILED))
         if not (jobs := self.state.in_flight()):
             return None
         waiting = 0 if self.trouble else len(self.state.keys(ItemState.WAITING))
@@ -221,7 +213,7 @@ class BatchRun:
         record = self.state.entry(key).record
         if record is not None and record.state in (RecordState.DELIVERED, RecordState.CLOSED):
             return False
-        return bool(record and record.job_id) or self._is_written(key)
+        return bool(record and record.job_id) or self._records.has_variable(key)
 
     def deliver(self) -> None:
         """
@@ -233,19 +225,11 @@ class BatchRun:
         if self._is_stopped:
             raise PictoryError("This task is being killed; a retry or a clear of it goes on with its videos")
         self.state.deliver()
-        self._store.retire(self._document_with(self._with_variable))
+        self._records.retire()
 
     def tidy_up(self) -> None:
         """Delete what batches have left that nobody will ask about any more."""
-        left = [self.state.entry(key).record for key in self._with_variable]
-        try:
-            self._store.tidy(
-                [record for record in left if record is not None],
-                self._clock.now(),
-                is_first_try=self._attempt.is_first,
-            )
-        except Exception as error:  # noqa: BLE001  (nothing that goes wrong here matters to the task)
-            self._log.info("What other batches have left can't be tidied up now: %s", clean(repr(error)))
+        self._records.tidy(is_first_try=self._attempt.is_first)
 
     def _submit_waiting(self) -> None:
         """Submit items in their order, those with a job first: to go on with one costs nothing."""
@@ -254,7 +238,7 @@ class BatchRun:
         )
         in_flight = len(self.state.keys(ItemState.RUNNING, ItemState.UNKNOWN))
         room = None if self._max_active_jobs is None else max(0, self._max_active_jobs - in_flight)
-        self._announce(waiting[:room])
+        self._records.announce(waiting[:room])
         for key in waiting:
             is_full = self._max_active_jobs is not None and in_flight >= self._max_active_jobs
             if self._is_stopped or self.trouble or (is_full and not self.has_job_or_may_have(key)):
@@ -266,8 +250,8 @@ class BatchRun:
     def _submit(self, key: str, *, reconcile_timeout: float | None = None) -> bool:
         """Submit an item or go on with it, and return whether the next one may follow at once."""
         item, entry = self.state.items[key], self.state.entry(key)
-        self._announce([key])
-        store = self._store.record_store(key, entry.record, is_written=self._is_written(key))
+        self._records.announce([key])
+        store = self._records.of_item(key)
         log = PrefixedLog(self._log, str(item))
         recording = ItemRecording(store, clock=self._clock, log=log)
         policy = self._policy
@@ -287,7 +271,7 @@ class BatchRun:
         try:
             submitted = submitter.ensure(item.request, ended=entry.job)
         except PictorySubmissionPendingError:
-            self._note_variable(key)
+            self._records.note_variable(key)
             self.state.keep(key, store.read_written(), is_settled=True)
             return True
         except ITEM_ERRORS as error:
@@ -304,7 +288,7 @@ class BatchRun:
         finally:
             self._current = None
             self._read_at = submitter.read_at
-        self._note_variable(key)
+        self._records.note_variable(key)
         if submitted.job is not None:
             self.state.conclude(key, recording.record, submitted.job)
         else:
@@ -321,46 +305,3 @@ class BatchRun:
                     "a clear of this task, looks on"
                 )
                 return
-
-    # What is recorded
-
-    def _is_written(self, key: str) -> bool:
-        return key in self._with_variable
-
-    def _note_variable(self, key: str) -> None:
-        self._with_variable.add(key)
-
-    def _announce(self, keys: Iterable[str]) -> None:
-        """Write down which items may have a Variable soon, where a later try can't list those."""
-        recorded = {*self._document.recorded, *self._with_variable}
-        if not self._store.is_listed and not recorded.issuperset(keys):
-            self._document = self._store.write(self._document_with(recorded.union(keys)))
-
-    def _document_with(self, recorded: set[str]) -> BatchDocument:
-        return BatchDocument(
-            self._store.place, self._store.entries, self._document.revision, tuple(sorted(recorded))
-        )
-
-    def _write(self) -> None:
-        """Write the document, and delete the Variables of items that have ended."""
-        self._document = self._store.write(self._document_with(self._with_variable))
-        ended = self.state.keys(ItemState.COMPLETED, ItemState.FAILED)
-        records = [
-            record
-            for key in ended
-            if (record := self.state.entry(key).record)
-            and self._is_written(key)
-            and (record.has_ended or record.state is RecordState.CLOSED)
-        ]
-        if not records:
-            return
-        try:
-            claims, now = self._store.variables.claims(()), self._clock.now()
-            for record in records:
-                # Where nobody can tell who waits for a response, they have all had the time to get it.
-                is_needed = not self._store.is_listed and settles_in(record, own_now=now) > 0
-                if not is_needed and not is_awaited(record, claims):
-                    self._store.record_store(record.item or "", None, is_written=True).remove(record)
-                    self._with_variable.discard(record.item or "")
-        except Exception as error:  # noqa: BLE001  (what is left over is deleted by later tasks)
-            self._log.info("Records of ended items can't be deleted now: %s", clean(repr(error)))

@@ -9,6 +9,7 @@ import pytest
 
 from airflow_provider_pictory import clock as clocks
 from airflow_provider_pictory.api import VideoRequest
+from airflow_provider_pictory.batch.records import BatchRecords
 from airflow_provider_pictory.batch.run import BatchRun
 from airflow_provider_pictory.batch.store import DOCUMENT_PREFIX, open_batch_store
 from airflow_provider_pictory.batch_requests import BatchItem
@@ -107,8 +108,9 @@ def test_a_crash_between_submission_and_document_leaves_no_job_unknown(
 ):
     run = opened(instance)
     # What is known goes into the document only after that.
-    monkeypatch.setattr(run, "_write", lambda: None)
-    run.advance()
+    with monkeypatch.context() as patch:
+        patch.setattr(BatchRecords, "write", lambda *_: None)
+        run.advance()
     instance.retry()
     completed(instance)
 
