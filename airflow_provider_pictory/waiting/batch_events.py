@@ -47,6 +47,7 @@ async def wait_for_ends(
     progress: Callable[[int], str],
     log: Logger,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    pause_between_reports: float = PAUSE_BETWEEN_REPORTS,
 ) -> dict[str, Any]:
     """
     Wait until enough jobs have ended, with the poller that all waits of this process share.
@@ -59,6 +60,7 @@ async def wait_for_ends(
     :param progress: say how far the batch is, for a number of jobs that have ended, for a line a minute.
     :param log: of the trigger.
     :param sleep: wait for so many seconds.
+    :param pause_between_reports: seconds between two lines about the progress.
     :return: the event.
     """
     async with shared_poller(pictory_conn_id) as poller:
@@ -78,13 +80,18 @@ async def wait_for_ends(
         }
         try:
             done: set[asyncio.Future[VideoJob]] = set()
+            loop = asyncio.get_running_loop()
+            report_at = loop.time() + pause_between_reports
             while len(done) < min(ends, len(waits)):
                 ended, _ = await asyncio.wait(
-                    set(waits) - done, timeout=PAUSE_BETWEEN_REPORTS, return_when=asyncio.FIRST_COMPLETED
+                    set(waits) - done,
+                    timeout=max(0.0, report_at - loop.time()),
+                    return_when=asyncio.FIRST_COMPLETED,
                 )
                 done |= ended
-                if not ended:
+                if loop.time() >= report_at:
                     log.info("%s", progress(len(done)))
+                    report_at = loop.time() + pause_between_reports
             await sleep(GATHERING_TIME if len(done) < len(waits) else 0)
             done |= {wait for wait in waits if wait.done()}
             return _event({waits[wait]: _outcome(wait) for wait in done})
