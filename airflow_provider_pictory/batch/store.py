@@ -39,6 +39,9 @@ DOCUMENT_PREFIX = "pictory_batch_"
 STATE_KEY = "pictory_batch"
 # How many documents of other batches a batch deletes at most.
 MOST_DELETED = 20
+# Airflow warns of larger values in its store of task state, by default beyond 65,535 bytes. A document of
+# more than about eighty items is in its Variable alone.
+LARGEST_TASK_STATE = 60_000
 
 
 class BatchStore:
@@ -105,7 +108,7 @@ class BatchStore:
 
     def write(self, document: BatchDocument) -> BatchDocument:
         """
-        Replace what was written last, in both stores: either may be emptied.
+        Replace what was written last, in both stores where it isn't too large: either may be emptied.
 
         :return: the document as it was written.
         :raises PictoryRecordError: it can't be written to the Variable.
@@ -119,7 +122,7 @@ class BatchStore:
                 f"What this batch submits ({self}) can't be written ({error_words(error)})"
             ) from error
         with suppress(PictoryRecordError):
-            self._write_task_state(document)
+            self._write_task_state(text)
         return document
 
     def retire(self, document: BatchDocument) -> None:
@@ -128,10 +131,11 @@ class BatchStore:
 
         :raises PictoryRecordError: it can't be written.
         """
-        if self._task_state is None:
+        text = replace(document, revision=document.revision + 1).as_json()
+        if self._task_state is None or len(text) > LARGEST_TASK_STATE:
             self.write(document)
             return
-        self._write_task_state(replace(document, revision=document.revision + 1))
+        self._write_task_state(text)
         try:
             for name in self._names:
                 Variable.delete(name)
@@ -236,13 +240,17 @@ class BatchStore:
         self._names = {name}
         self._text = text
 
-    def _write_task_state(self, document: BatchDocument) -> None:
+    def _write_task_state(self, text: str) -> None:
         if self._task_state is None:
             return
         from airflow.sdk.execution_time.context import NEVER_EXPIRE
 
         try:
-            self._task_state.set(STATE_KEY, json.loads(document.as_json()), retention=NEVER_EXPIRE)
+            if len(text) > LARGEST_TASK_STATE:
+                # What was small enough before is out of date by now.
+                self._task_state.delete(STATE_KEY)
+            else:
+                self._task_state.set(STATE_KEY, json.loads(text), retention=NEVER_EXPIRE)
         except Exception as error:
             raise PictoryRecordError(f"{self} can't be written ({error_words(error)})") from error
 
