@@ -45,6 +45,7 @@ from airflow_provider_pictory.submission.unknown_outcome import find_outcome
 
 if TYPE_CHECKING:
     from airflow_provider_pictory.clock import Clock, Moment
+    from airflow_provider_pictory.submission.account_pages import AccountPages
     from airflow_provider_pictory.submission.policy import SubmissionPolicy
     from airflow_provider_pictory.submission.recording import Recording
     from airflow_provider_pictory.submission.store import RecordStore
@@ -71,6 +72,7 @@ class Submitter:
         a later call to find out, and no line says what is about to be submitted.
     :param read_at: when it was last certain that no other try has taken over; by default when the record is
         read.
+    :param pages: what was read of the account's lists, where nothing is to be waited for.
 
     ``read_at`` is when it was last certain that no other try has taken over. ``job_id`` is known from the
     moment of the response on; ``is_under_way`` says that a POST may have been sent whose outcome isn't known.
@@ -89,6 +91,7 @@ class Submitter:
         ends_when_accepted: bool = False,
         is_one_of_many: bool = False,
         read_at: Moment | None = None,
+        pages: AccountPages | None = None,
     ) -> None:
         self._attempt = attempt
         self._store = store
@@ -101,6 +104,7 @@ class Submitter:
         self._is_one_of_many = is_one_of_many
         self._is_read_before = read_at is not None
         self.read_at = read_at or clock.moment()
+        self._pages = pages
         self.job_id: str | None = None
         self.is_under_way = False
         self._is_stopped = False
@@ -226,6 +230,7 @@ class Submitter:
             log=self._log,
             is_new_wanted=is_new_wanted,
             is_own_intent=is_own_intent,
+            pages=self._pages,
         )
 
     # A new submission
