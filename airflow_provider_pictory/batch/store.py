@@ -188,6 +188,15 @@ class BatchStore:
         """
         return ItemStore(self, key, known, is_written=is_written)
 
+    def records_of(self, job_ids: Iterable[str]) -> dict[str, SubmissionRecord]:
+        """Return the records of the batch's items that have one of these jobs, by the jobs' ids."""
+        wanted = set(job_ids)
+        return {
+            entry.record.job_id: entry.record
+            for entry in self.entries.values()
+            if entry.record is not None and entry.record.job_id in wanted
+        }
+
     def names_of_jobs(self, but: str | None) -> list[RecordName]:
         """
         Return names for the jobs that the batch's items have or have had.
@@ -289,6 +298,15 @@ class ItemStore(RecordStore):
         """Return who has which of these jobs; what other items have had has no Variable any more."""
         claims = super().claims(job_ids)
         return Claims((*claims.names, *self._batch.names_of_jobs(self.place.item)), claims.shows_pending)
+
+    def read_owners(self, job_ids: Iterable[str]) -> list[SubmissionRecord]:
+        """Return the records of others that have one of these jobs; of the same batch they are known."""
+        job_ids = set(job_ids)
+        known = self._batch.records_of(job_ids)
+        return [
+            *(record for record in known.values() if record.place != self.place),
+            *super().read_owners(job_ids - known.keys()),
+        ]
 
     def insist_on_no_other_try(self) -> None:
         """Insist that no other try of the batch has taken over."""

@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from airflow_provider_pictory.api.listings import JobListPage, VideoListPage
+    from airflow_provider_pictory.clock import Clock
     from airflow_provider_pictory.hooks.pictory import PictoryHook
 
 
@@ -22,6 +25,17 @@ class AccountPages:
         self._hook = hook
         self._jobs: dict[str | None, JobListPage] = {}
         self._videos: dict[str | None, VideoListPage] = {}
+        self._server_time: tuple[datetime | None, float] | None = None
+
+    def server_time(self, clock: Clock) -> tuple[datetime | None, float]:
+        """
+        Return what Pictory's clock has shown, ``None`` if that isn't known, and when it was read.
+
+        :param clock: whose monotonic seconds the latter is in.
+        """
+        if self._server_time is None:
+            self._server_time = self._hook.get_baseline().server_time, clock.monotonic()
+        return self._server_time
 
     def jobs(self, page_key: str | None) -> JobListPage:
         """Return a page of the list of jobs."""

@@ -15,6 +15,7 @@ from airflow_provider_pictory.exceptions import (
 )
 from airflow_provider_pictory.outcome import PAUSE_BETWEEN_REPORTS, may_pass
 from airflow_provider_pictory.submission.account_lists import AccountLists
+from airflow_provider_pictory.submission.account_pages import AccountPages
 from airflow_provider_pictory.submission.evidence import (
     Evidence,
     Found,
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 
     from airflow_provider_pictory.clock import Clock
     from airflow_provider_pictory.hooks.pictory import PictoryHook
-    from airflow_provider_pictory.submission.account_pages import AccountPages
     from airflow_provider_pictory.submission.names import Claims
     from airflow_provider_pictory.submission.record import SubmissionRecord
     from airflow_provider_pictory.submission.store import RecordStore
@@ -129,13 +129,14 @@ class Reconciler:
             self._clock.sleep(self._pause(now, give_up_at))
 
     def _begin(self) -> None:
-        self._server_time = self._hook.get_baseline().server_time
+        self._server_time, self._began_at = (
+            AccountPages(self._hook, 0.0) if self._pages is None else self._pages
+        ).server_time(self._clock)
         rest = _until_settled(
             self._record,
             server_now=self._server_time,
             own_now=self._clock.now() if self._is_own_intent else None,
         )
-        self._began_at = self._clock.monotonic()
         # Since when it is settled counts only where the lists were read some time ago.
         self._settles_at = self._began_at + (max(0.0, rest) if self._pages is None else rest)
         if rest > 0 and self._timeout is not None:
@@ -277,7 +278,7 @@ class Reconciler:
         return PictorySubmissionPendingError(
             f"{self._what()} isn't known yet: {_named(evidence)}. Nothing was submitted again. A retry, or a "
             "clear of this task, looks on. " + (ways_out(evidence.job_ids) if evidence.job_ids else ""),
-            retry_after=max(PAUSE_BETWEEN_POLLS, self._settles_at - now),
+            retry_after=max(self._settles_at - now, 0.0 if self._timeout is None else PAUSE_BETWEEN_POLLS),
             candidates=evidence.job_ids,
         )
 

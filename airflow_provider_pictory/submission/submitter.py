@@ -172,12 +172,7 @@ class Submitter:
         job_id = self.job_id = record.job_id or ""
         conn_id = record.fingerprint.pictory_conn_id
         self._recording.note(
-            self._attempt.sign(record).but(
-                state=RecordState.ACCEPTED,
-                reason=None,
-                ends_when_accepted=self._ends_when_accepted,
-                is_kept=self._policy.on_clear is OnClear.REATTACH,
-            )
+            reattached(record, self._attempt, self._policy, ends_when_accepted=self._ends_when_accepted)
         )
         self._log.info("Going on with job %s, which was submitted before; nothing is paid again", job_id)
         if fingerprint != record.fingerprint.digest:
@@ -334,3 +329,15 @@ class Submitter:
 
     def _fingerprint_of(self, request: VideoRequest) -> RequestFingerprint:
         return RequestFingerprint.of(request, self._hook.pictory_conn_id, self._hook.get_base_url())
+
+
+def reattached(
+    record: SubmissionRecord, attempt: Attempt, policy: SubmissionPolicy, *, ends_when_accepted: bool = False
+) -> SubmissionRecord:
+    """Return the record of a try that goes on with the job of those before it."""
+    return attempt.sign(record).but(
+        state=RecordState.ACCEPTED,
+        reason=None,
+        ends_when_accepted=ends_when_accepted,
+        is_kept=policy.on_clear is OnClear.REATTACH,
+    )
