@@ -1,4 +1,4 @@
-"""What one process does for a batch: items in doubt keep no other waiting, and what is known costs nothing."""
+"""One process of a batch: items in doubt keep no other waiting, and what is known costs nothing."""
 
 from __future__ import annotations
 
