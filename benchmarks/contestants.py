@@ -144,13 +144,13 @@ def connection(name: str, port: int, authority: str) -> dict[str, Any]:
         "pictory": {
             "conn_type": "pictory",
             "host": f"https://{host}",
-            "password": "key",
+            "password": "pk_benchmark_0123456789",
             "extra": {"verify": authority},
         },
         WITHOUT_LIST: {
             "conn_type": "pictory",
             "host": f"https://{host}",
-            "password": "key",
+            "password": "pk_benchmark_0123456789",
             "extra": {"verify": authority, "job_list_polling": False},
         },
     }[name]
