@@ -53,11 +53,8 @@ class GenerateVideoOperator(SubmittingOperator):
     leaves it open whether Pictory took the video, the next try finds out from the account's lists and submits
     again only if it never arrived.
 
-    ``return_value`` is the job id, for a :class:`VideoJobSensor`. The same is in XCom ``job_id``, and the
-    estimated cost in ``estimated_credits``; both are pushed before any waiting. With ``wait_for_completion``
-    XCom ``video`` holds what the sensor would return, and ``used_credits`` what it did cost, where Pictory
-    says so. The events of assets in ``outlets`` have ``job_id``, ``seconds`` and ``credits`` in their
-    ``extra``, the latter two ``None`` where nobody waited.
+    The events of assets in ``outlets`` have ``job_id``, ``seconds`` and ``credits`` in their ``extra``, the
+    latter two ``None`` where nobody waited.
 
     :param prompt: what the video shows, 5 to 5,000 characters, some of them visible, and no control
         characters but line breaks and tabs. (templated)
@@ -96,6 +93,11 @@ class GenerateVideoOperator(SubmittingOperator):
         submission whose response was lost, and for other tasks that may have lost the same; 15 minutes by
         default.
 
+    :xcom return_value: the job id, for a :class:`VideoJobSensor`.
+    :xcom job_id: the same, before any waiting.
+    :xcom estimated_credits: the estimated cost, before any waiting.
+    :xcom video: with ``wait_for_completion``, what the sensor would return.
+    :xcom used_credits: likewise, what it did cost, where Pictory says so.
     :raises PictoryInvalidRequestError: a rule is broken; nothing was paid.
     :raises PictorySpendingLimitError: it would cost more than ``max_credits``; nothing was paid.
     :raises PictoryConfigurationError: the connection is missing or can't be used; nothing was paid.

@@ -49,11 +49,7 @@ class VideoJobSensor(PokingSensor):
     timeout; a failed job ends the sensor at once and without retries. Before it declares a timeout it takes
     one last poll. What can never be right is refused as soon as the DAG file is parsed.
 
-    ``return_value`` is the result, a flat dict of JSON types: ``job_id``, ``status``, ``url``,
-    ``duration_seconds``, ``width``, ``height``, ``thumbnail_url``, ``preview_url``, ``last_frame_image_url``
-    and ``ai_credits_used``. The URLs need no key and can expire. The id alone is in XCom ``job_id``, too, so
-    that ``wait.output["job_id"]`` works. The events of assets in ``outlets`` have
-    ``job_id``, ``seconds`` and ``credits`` in their ``extra``.
+    The events of assets in ``outlets`` have ``job_id``, ``seconds`` and ``credits`` in their ``extra``.
 
     :param job_id: of the job, usually ``generate.output`` of a :class:`GenerateVideoOperator`. (templated)
     :param pictory_conn_id: id of the Airflow connection. (templated)
@@ -68,6 +64,11 @@ class VideoJobSensor(PokingSensor):
         failed, its video was deleted, or time was up. Where something is set up wrongly, such as the key, the
         connection or the job id, it fails all the same; ``never_fail`` skips then, too. Both mean the same
         deferred and poking.
+
+    :xcom return_value: the result, a flat dict of JSON types: ``job_id``, ``status``, ``url``,
+        ``duration_seconds``, ``width``, ``height``, ``thumbnail_url``, ``preview_url``,
+        ``last_frame_image_url`` and ``ai_credits_used``. The URLs need no key and can expire.
+    :xcom job_id: the id alone, so that ``wait.output["job_id"]`` works.
 
     :raises PictoryInvalidRequestError: the job id can't be one, often a missing XCom.
     :raises PictoryConfigurationError: the connection is missing or can't be used.
