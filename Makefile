@@ -10,7 +10,7 @@ DISTRIBUTED_PACKAGES := apache-airflow-providers-celery apache-airflow-providers
 SERVERS_ARE_THERE := { command -v redis-server && ls /usr/lib/postgresql/*/bin/initdb; } >/dev/null 2>&1
 # What knows no Airflow, and uses the same libraries whatever the version of Airflow.
 TESTS_WITHOUT_AIRFLOW := tests/api tests/sandbox
-UNIT_TESTS := tests/client tests/hooks tests/submission tests/test_*.py
+UNIT_TESTS := tests/batch tests/client tests/hooks tests/submission tests/test_*.py
 TASK_TESTS := tests/operators tests/sensors tests/triggers tests/transfers tests/links tests/decorators \
 	tests/example_dags tests/saving tests/stored tests/waiting tests/failure_modes
 END_TO_END_TESTS := tests/e2e tests/chaos/test_crashes.py

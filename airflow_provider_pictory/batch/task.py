@@ -51,6 +51,7 @@ class BatchTask:
     :param policy: what the author of the DAG decided, as for a single video.
     :param max_credits_per_video: the most that each video may cost.
     :param began: when this try of the task began.
+    :param is_resumed: whether another process of this try has come before.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class BatchTask:
         policy: SubmissionPolicy,
         max_credits_per_video: float | None,
         began: datetime,
+        is_resumed: bool,
     ) -> None:
         self._operator = operator
         self._task_instance = context["ti"]
@@ -96,7 +98,7 @@ class BatchTask:
             log=self._log,
         )
         guard_limits(self._items, max_credits=policy.max_credits, max_credits_per_video=max_credits_per_video)
-        self._run.open()
+        self._run.open(is_resumed=is_resumed)
 
     def check_quota(self) -> None:
         """
@@ -207,6 +209,7 @@ class BatchTask:
             write_manifest(manifest, self._destination)
             path = self._destination.name
             self._log.info("The manifest is at %s", path)
+        self._run.tidy_up()
         if self._run.trouble is not None:
             raise self._run.trouble
         if summary["failed"] and self._on_item_failure is OnItemFailure.FAIL:
@@ -282,6 +285,7 @@ def open_batch(
     policy: SubmissionPolicy,
     max_credits_per_video_was_given: bool,
     began: datetime,
+    is_resumed: bool,
 ) -> BatchTask:
     """
     Check a batch's arguments, and take over what the processes before this one have submitted.
@@ -291,6 +295,7 @@ def open_batch(
     :param policy: what the author of the DAG decided, as for a single video.
     :param max_credits_per_video_was_given: whether that limit was given, were it ``None`` by now.
     :param began: when this try of the task began.
+    :param is_resumed: whether another process of this try has come before.
     :raises PictoryInvalidRequestError: arguments or items are wrong.
     :raises PictorySpendingLimitError: the batch would cost more than it may.
     :raises PictoryRecordError: what was submitted before can't be read.
@@ -303,4 +308,5 @@ def open_batch(
             operator.max_credits_per_video, "max_credits_per_video", max_credits_per_video_was_given
         ),
         began=began,
+        is_resumed=is_resumed,
     )

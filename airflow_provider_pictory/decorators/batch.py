@@ -74,7 +74,7 @@ class DecoratedGenerateVideosOperator(DecoratedOperator, GenerateVideosOperator)
         """Push an XCom, as Airflow 3.0 wants any decorated task to be able to."""
         context["ti"].xcom_push(key=key, value=value)
 
-    def _open(self, context: Context, *, began: datetime) -> BatchTask:
+    def _open(self, context: Context, *, began: datetime, is_resumed: bool) -> BatchTask:
         # A copy, since an argument of the function may bear the name of something that we need ourselves.
         merged = copy.copy(context)
         context_merge(merged, self.op_kwargs)
@@ -83,7 +83,7 @@ class DecoratedGenerateVideosOperator(DecoratedOperator, GenerateVideosOperator)
         if inspect.iscoroutine(returned):
             returned.close()
         self.requests = returned
-        return super()._open(context, began=began)
+        return super()._open(context, began=began, is_resumed=is_resumed)
 
 
 def pictory_videos_task(

@@ -159,9 +159,7 @@ class GenerateVideosOperator(SubmittingOperator):
 
     def execute(self, context: Context) -> Any:
         """Submit the batch's videos, as far as there is room, and wait for them."""
-        batch = self._open(context, began=datetime.now(UTC))
-        batch.check_quota()
-        return self._go_on(context, batch)
+        return self._begin(context, is_resumed=False)
 
     def execute_complete(
         self, context: Context, event: dict[str, Any] | None = None, **handed_through: Any
@@ -177,8 +175,8 @@ class GenerateVideosOperator(SubmittingOperator):
         wait = DeferredBatch.read(handed_through)
         if wait.is_of_another_try(context):
             self.log.info("This try was resumed with an event of try %s, so it starts anew", wait.try_number)
-            return self.execute(context)
-        batch = self._open(context, began=wait.began_at)
+            return self._begin(context, is_resumed=True)
+        batch = self._open(context, began=wait.began_at, is_resumed=True)
         batch.take(event, wait)
         return self._go_on(context, batch)
 
@@ -188,7 +186,7 @@ class GenerateVideosOperator(SubmittingOperator):
             return self.execute_complete(context, **(next_kwargs or {}))
         # Airflow hands nothing through then, so the rest is known from the record.
         self.log.warning("Airflow ended the wait in the triggerer: %s", (next_kwargs or {}).get("error"))
-        return self.execute(context)
+        return self._begin(context, is_resumed=True)
 
     def on_kill(self) -> None:
         """Say what a killed task leaves behind, since there is no way to cancel it."""
@@ -197,7 +195,12 @@ class GenerateVideosOperator(SubmittingOperator):
         else:
             self._batch.stop()
 
-    def _open(self, context: Context, *, began: datetime) -> BatchTask:
+    def _begin(self, context: Context, *, is_resumed: bool) -> Any:
+        batch = self._open(context, began=datetime.now(UTC), is_resumed=is_resumed)
+        batch.check_quota()
+        return self._go_on(context, batch)
+
+    def _open(self, context: Context, *, began: datetime, is_resumed: bool) -> BatchTask:
         from airflow_provider_pictory.batch.task import open_batch
 
         switches(self, SWITCHES)
@@ -207,6 +210,7 @@ class GenerateVideosOperator(SubmittingOperator):
             policy=self._policy(),
             max_credits_per_video_was_given=GenerateVideosOperator.max_credits_per_video.was_given(self),
             began=began,
+            is_resumed=is_resumed,
         )
         if self._is_being_killed:
             self._batch.stop()
