@@ -25,14 +25,14 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx_copybutton",
     "code_tables",
-    "package_diagram",
+    "diagrams",
 ]
 exclude_patterns = ["_build", "_ext"]
 source_suffix = {".md": "markdown"}
 root_doc = "index"
 
 myst_heading_anchors = 4
-# GitHub draws these fences by itself; the extension package_diagram does it here.
+# GitHub draws these fences by itself; the extension diagrams does it here.
 myst_fence_as_directive = {"mermaid"}
 # Prompts and what a program prints are left out of what is copied.
 copybutton_prompt_text = "$ "
