@@ -8,8 +8,8 @@ PEERS := apache-airflow-providers-dbt-cloud apache-airflow-providers-databricks 
 # What a distributed Airflow needs besides.
 DISTRIBUTED_PACKAGES := apache-airflow-providers-celery apache-airflow-providers-postgres redis psutil cryptography
 SERVERS_ARE_THERE := { command -v redis-server && ls /usr/lib/postgresql/*/bin/initdb; } >/dev/null 2>&1
-# What knows no Airflow, and uses the same libraries whatever the version of Airflow.
-TESTS_WITHOUT_AIRFLOW := tests/api tests/sandbox
+# What depends on no version of Airflow, and uses the same libraries whatever that is.
+TESTS_WITHOUT_AIRFLOW := tests/api tests/docs tests/sandbox
 UNIT_TESTS := tests/batch tests/client tests/hooks tests/submission tests/test_*.py
 TASK_TESTS := tests/operators tests/sensors tests/triggers tests/transfers tests/links tests/decorators \
 	tests/example_dags tests/saving tests/stored tests/waiting tests/failure_modes
