@@ -105,9 +105,11 @@ check: .venv/.installed ## Lint, check types and imports, build and check the pa
 	.venv/bin/python -m build --no-isolation --outdir dist . >/dev/null
 	.venv/bin/twine check --strict dist/*
 
-docs: .environments/docs/.installed ## Build the site into .environments/docs-html, with warnings as errors
+docs: .environments/docs/.installed ## Build the site into .environments/docs-html, with warnings as errors, and check its links
+	rm -rf .environments/docs-html
 	.environments/docs/bin/python -m sphinx --fail-on-warning --keep-going --quiet \
 		-d .environments/docs-doctrees docs .environments/docs-html
+	.environments/docs/bin/python scripts/check_site.py .environments/docs-html
 
 format: .venv/.installed ## Format the code
 	.venv/bin/ruff check --fix
