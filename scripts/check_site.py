@@ -25,11 +25,14 @@ class Page(HTMLParser):
         super().__init__()
         self.links: list[tuple[str, str]] = []
         self.places: set[str] = set()
+        self.has_error = False
         self.feed(path.read_text(encoding="utf-8"))
 
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
         """Note what a tag names and where it leads."""
         values = dict(attributes)
+        # What a theme or a directive complains about where only a reader of the page would see it.
+        self.has_error |= "system-message" in (values.get("class") or "")
         if tag == "link" and values.get("rel") in RELATIONS:
             return
         for name in ("id", "name"):
@@ -48,7 +51,7 @@ def read(path: Path) -> Page:
 
 def faults_of(page: Path) -> list[str]:
     """Return what is wrong with the links of a page."""
-    faults = []
+    faults = ["shows an error of its own"] if read(page).has_error else []
     for link, kind in read(page).links:
         parts = urlsplit(link)
         if parts.scheme or parts.netloc:

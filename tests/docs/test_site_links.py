@@ -42,6 +42,7 @@ def test_a_site_whose_links_lead_somewhere_passes(check):
             '<script src="https://example.com/x.js"></script>',
             "loads https://example.com/x.js from another host",
         ),
+        ('<aside class="system-message">x</aside>', "shows an error of its own"),
         ('<link rel="stylesheet" href="//example.com/x.css">', "from another host"),
     ],
 )
