@@ -80,7 +80,7 @@ class GenerateVideosOperator(SubmittingOperator):
     :raises PictoryInvalidRequestError: items or arguments are wrong; nothing was paid.
     :raises PictorySpendingLimitError: it would cost more than it may; nothing was paid.
     :raises PictoryBatchError: items have no video; the message names the first of them.
-    :raises PictoryExecutionTimeoutError: the ``execution_timeout`` is over; a retry goes on.
+    :raises PictoryExecutionTimeoutError: the ``execution_timeout`` is over; a retry resumes the wait.
     :raises PictoryError: as :class:`GenerateVideoOperator`, where no more items can be submitted; what is in
         flight has been awaited by then.
     """

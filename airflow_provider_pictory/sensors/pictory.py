@@ -39,7 +39,7 @@ class VideoJobSensor(PokingSensor):
     Wait until Pictory has finished a video.
 
     It defers unless told otherwise. On Airflow 3.3 and later it starts in the triggerer and, once there is a
-    video, ends there, so no task process runs at all; whatever else happens goes on on a worker. It defers
+    video, ends there, so no task process runs at all; anything else continues on a worker. It defers
     from a worker, after a first poll, where something would be missed otherwise: outlets, callbacks for
     success, execution or skipping, listeners such as OpenLineage, ``multiple_outputs``, mapped tasks and
     those that others are mapped over, a result that is its DAG's, a job id that is neither text nor a task's
@@ -78,7 +78,7 @@ class VideoJobSensor(PokingSensor):
     :raises PictoryInsufficientCreditsError: the job failed for want of credits.
     :raises PictoryJobExpiredError: the job's video was deleted at Pictory.
     :raises PictoryJobTimedOutError: the ``timeout`` is over, the job isn't.
-    :raises PictoryExecutionTimeoutError: the ``execution_timeout`` is; a retry goes on waiting.
+    :raises PictoryExecutionTimeoutError: the ``execution_timeout`` is; a retry waits for the same job.
     """
 
     template_fields: Sequence[str] = ("job_id", "pictory_conn_id")

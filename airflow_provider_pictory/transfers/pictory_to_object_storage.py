@@ -32,7 +32,7 @@ class PictoryToObjectStorageOperator(BaseOperator):
     """
     Save a finished video as a file on any storage that Airflow knows. It never submits anything.
 
-    The video is downloaded in constant memory, goes on where a broken connection left off, and is checked:
+    The video is downloaded in constant memory, resumes where a broken connection stopped, and is checked:
     its length, and that it is a whole MP4 with the job's duration and size. Only then does it appear under
     its path, all at once: locally it is renamed, in object stores an upload is committed. A task that is
     stopped or killed leaves no file under the path. A host that isn't on the open internet is asked only if
