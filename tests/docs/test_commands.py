@@ -114,7 +114,7 @@ CHECKS = {
     "export": check_export,
     "curl": check_curl,
     "git": check_git,
-    "python": check_python,
+    "python3": check_python,
     "cp": check_cp,
     "pictory-sandbox": lambda words: "--list-faults" in words or _settings(words),
     "cd": lambda words: None,
