@@ -8,9 +8,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_pictory.arguments import OnItemFailure, choice, credit_limit, job_limit, time_span
+from airflow_provider_pictory.assets import describe_videos
 from airflow_provider_pictory.batch.credits import guard_limits, guard_quota
 from airflow_provider_pictory.batch.deferred_batch import DeferredBatch
 from airflow_provider_pictory.batch.manifest import failures_in_words, manifest_of, summary_of, write_manifest
+from airflow_provider_pictory.batch.plan import ItemState
 from airflow_provider_pictory.batch.run import BatchRun
 from airflow_provider_pictory.batch.store import open_batch_store
 from airflow_provider_pictory.batch_requests import read_batch
@@ -218,6 +220,8 @@ class BatchTask:
             raise PictoryError(
                 f"This task has to end, since {why}; a retry or a clear of it goes on with its videos"
             )
+        completed = [line for line in manifest if line["state"] == ItemState.COMPLETED]
+        describe_videos(self._operator.outlets, context, completed, path)
         self._run.deliver()
         return path or manifest
 

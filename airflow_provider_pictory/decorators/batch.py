@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import DecoratedOperator, context_merge, task_decorator_factory
 
+from airflow_provider_pictory.literals import is_of_a_file
 from airflow_provider_pictory.operators.batch import GenerateVideosOperator
+from airflow_provider_pictory.request_arguments import refuse_wrong_requests
 
 try:
     from airflow.providers.common.compat.sdk import determine_kwargs
@@ -68,6 +70,11 @@ class DecoratedGenerateVideosOperator(DecoratedOperator, GenerateVideosOperator)
         super().__init__(
             python_callable=python_callable, op_args=op_args, op_kwargs=op_kwargs, requests=(), **kwargs
         )
+        if is_of_a_file(self, DecoratedGenerateVideosOperator):
+            self._refuse_wrong_literals()
+
+    def _refuse_wrong_requests(self, given: dict[str, Any]) -> None:
+        refuse_wrong_requests({name: value for name, value in given.items() if name != "requests"})
 
     @staticmethod
     def xcom_push(context: Context, key: str, value: Any) -> None:

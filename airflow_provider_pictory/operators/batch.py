@@ -9,8 +9,18 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
-from airflow_provider_pictory.arguments import switches, time_span
-from airflow_provider_pictory.request_arguments import REQUEST_ARGUMENTS
+from airflow_provider_pictory.arguments import (
+    OnItemFailure,
+    choice,
+    credit_limit,
+    job_limit,
+    refuse_wrong_rules,
+    switch,
+    switches,
+    time_span,
+)
+from airflow_provider_pictory.literals import is_of_a_file, literals
+from airflow_provider_pictory.request_arguments import REQUEST_ARGUMENTS, refuse_wrong_requests
 from airflow_provider_pictory.submission.operator import CreditLimit, SubmittingOperator
 
 if TYPE_CHECKING:
@@ -26,6 +36,14 @@ DEFAULT_TIMEOUT = 60 * 60.0
 DEFAULT_RECONCILE_TIMEOUT = 15 * 60.0
 MAX_ACTIVE_JOBS = 20
 SWITCHES = ("deferrable", "check_quota", "resubmit_failed")
+RULES = (
+    "on_clear",
+    "on_unknown_submission",
+    "on_item_failure",
+    "max_active_jobs",
+    "max_credits",
+    "max_credits_per_video",
+)
 
 
 class GenerateVideosOperator(SubmittingOperator):
@@ -156,6 +174,8 @@ class GenerateVideosOperator(SubmittingOperator):
         self.on_unknown_submission = on_unknown_submission
         self.resubmit_failed = resubmit_failed
         self.reconcile_timeout = reconcile_timeout
+        if is_of_a_file(self, GenerateVideosOperator):
+            self._refuse_wrong_literals()
 
     def execute(self, context: Context) -> Any:
         """Submit the batch's videos, as far as there is room, and wait for them."""
@@ -195,6 +215,31 @@ class GenerateVideosOperator(SubmittingOperator):
         else:
             self._batch.stop()
 
+    def _refuse_wrong_literals(self) -> None:
+        """
+        Refuse what can never be right while the DAG file is parsed, in the words of a run.
+
+        :raises PictoryInvalidRequestError: for the first kind of argument that is wrong; of the requests, for
+            all at once.
+        """
+        given = literals(self, (*SWITCHES, *RULES, *REQUEST_ARGUMENTS, "requests"))
+        for name in SWITCHES:
+            switch(given[name], name)
+        refuse_wrong_rules(given, has_limit=SubmittingOperator.max_credits.was_given(self))
+        choice(self.on_item_failure, "on_item_failure", OnItemFailure)
+        job_limit(self.max_active_jobs, "max_active_jobs")
+        if "max_credits_per_video" in given:
+            credit_limit(
+                self.max_credits_per_video,
+                "max_credits_per_video",
+                GenerateVideosOperator.max_credits_per_video.was_given(self),
+            )
+        self._refuse_multiple_outputs()
+        self._refuse_wrong_requests(given)
+
+    def _refuse_wrong_requests(self, given: dict[str, Any]) -> None:
+        refuse_wrong_requests(given)
+
     def _begin(self, context: Context, *, is_resumed: bool) -> Any:
         batch = self._open(context, began=datetime.now(UTC), is_resumed=is_resumed)
         batch.check_quota()
@@ -204,6 +249,7 @@ class GenerateVideosOperator(SubmittingOperator):
         from airflow_provider_pictory.batch.task import open_batch
 
         switches(self, SWITCHES)
+        self._refuse_multiple_outputs()
         self._batch = open_batch(
             self,
             context,

@@ -147,7 +147,7 @@ class PictoryToObjectStorageOperator(BaseOperator):
         lines = None if self.job_id else read_list(self.video)
         self._is_saving = True
         try:
-            return self._save_one(context) if lines is None else self._save_many(lines)
+            return self._save_one(context) if lines is None else self._save_many(lines, context)
         finally:
             self._is_saving = False
             self.hook.close()
@@ -171,8 +171,9 @@ class PictoryToObjectStorageOperator(BaseOperator):
         )
         return manifest
 
-    def _save_many(self, lines: Sequence[Any]) -> list[dict[str, Any]]:
+    def _save_many(self, lines: Sequence[Any], context: Context) -> list[dict[str, Any]]:
         from airflow_provider_pictory.arguments import job_limit
+        from airflow_provider_pictory.assets import describe_videos
         from airflow_provider_pictory.hooks.pictory import PictoryHook
         from airflow_provider_pictory.saving.many import ManySaver, finished_videos
 
@@ -185,7 +186,9 @@ class PictoryToObjectStorageOperator(BaseOperator):
             max_parallel_downloads=job_limit(self.max_parallel_downloads, "max_parallel_downloads") or 1,
             log=self.log,
         )
-        return self._many.save(videos)
+        saved = self._many.save(videos)
+        describe_videos(self.outlets, context, saved, str(self.path))
+        return saved
 
     @property
     def _options(self) -> dict[str, Any]:
