@@ -35,7 +35,7 @@ class DecoratedGenerateVideosOperator(DecoratedOperator, GenerateVideosOperator)
     """
     Generate the videos that a function asks for.
 
-    The function is called each time that a worker goes on with the batch, also after a deferral, so it has to
+    The function is called each time a worker continues with the batch, also after a deferral, so it has to
     return the same list then, or a longer one. What it returns isn't rendered: braces in it are braces.
 
     :param python_callable: returns what :class:`GenerateVideosOperator` takes for ``requests``. It can take

@@ -59,12 +59,6 @@ class GenerateVideosOperator(SubmittingOperator):
     At most ``max_active_jobs`` jobs are in flight. While they run the task is deferred, and it is resumed
     only when half of them have ended, to submit the next.
 
-    ``return_value`` is the manifest, a list in the order of the requests. Each item is a flat dict of JSON
-    types: ``key``, ``state`` (``completed``, ``failed``, ``running``, ``unknown`` or ``waiting``),
-    ``job_id``, the fields of a :class:`VideoJobSensor`'s result, ``error_code``, ``error_message`` and
-    ``estimated_credits``. With ``manifest_path`` it is the path of the file that has them. XCom ``summary``
-    has ``total``, ``completed``, ``failed``, ``estimated_credits`` and ``used_credits``.
-
     :param requests: a list of prompts, or of dicts of a request's fields, as the arguments below are called,
         each with a ``key`` if it shall have one: a text that names it, such as a product's id. Also the
         output of a task, mapped or not, and a template that renders to such a list. (templated)
@@ -95,10 +89,16 @@ class GenerateVideosOperator(SubmittingOperator):
     :param resubmit_failed: let a retry submit items again whose job failed.
     :param reconcile_timeout: as for :class:`GenerateVideoOperator`.
 
+    :xcom return_value: the manifest, a list in the order of the requests. Each item is a flat dict of JSON
+        types: ``key``, ``state`` (``completed``, ``failed``, ``running``, ``unknown`` or ``waiting``),
+        ``job_id``, the fields of a :class:`VideoJobSensor`'s result, ``error_code``, ``error_message`` and
+        ``estimated_credits``. With ``manifest_path`` it is the path of the file that has them.
+    :xcom summary: a dict of ``total``, ``completed``, ``failed``, ``estimated_credits`` and ``used_credits``.
+
     :raises PictoryInvalidRequestError: items or arguments are wrong; nothing was paid.
     :raises PictorySpendingLimitError: it would cost more than it may; nothing was paid.
     :raises PictoryBatchError: items have no video; the message names the first of them.
-    :raises PictoryExecutionTimeoutError: the ``execution_timeout`` is over; a retry goes on.
+    :raises PictoryExecutionTimeoutError: the ``execution_timeout`` is over; a retry resumes the wait.
     :raises PictoryError: as :class:`GenerateVideoOperator`, where no more items can be submitted; what is in
         flight has been awaited by then.
     """
