@@ -10,7 +10,17 @@ from __future__ import annotations
 import argparse
 import time
 
-from benchmarks import downloading, job_list, measuring, parsing, real_airflow, report, schedule, waiting
+from benchmarks import (
+    batches,
+    downloading,
+    job_list,
+    measuring,
+    parsing,
+    real_airflow,
+    report,
+    schedule,
+    waiting,
+)
 from benchmarks.measuring import say
 
 QUESTIONS = {
@@ -20,6 +30,7 @@ QUESTIONS = {
     "waiting": waiting.main,
     "job_list": job_list.main,
     "real_airflow": real_airflow.main,
+    "batches": batches.main,
 }
 
 

@@ -50,7 +50,7 @@ def main() -> None:
     """Write both files from what there is."""
     sections = [
         section
-        for write in (_waiting, _job_list, _real_airflow, _parsing, _downloading, _schedule)
+        for write in (_waiting, _job_list, _real_airflow, _batches, _parsing, _downloading, _schedule)
         if (section := write())
     ]
     TABLES.write_text("\n".join(["# Results\n", _conditions(), *sections]))
@@ -174,6 +174,32 @@ def _real_airflow() -> str:
         "connections per job", "end of task after end of job, median", "p95",
     ]  # fmt: skip
     return f"## {results['jobs']} jobs of about a minute under a real Airflow\n\n{table(heads, rows)}"
+
+
+def _batches() -> str:
+    results = kept("batches")
+    if results is None:
+        return ""
+    names = {"batch": "one task", "mapped": "mapped tasks"}
+    heads = [
+        "", "videos", "task processes", "worker-seconds per video", "CPU of the whole Airflow per video",
+        "requests per video", "memory of a task, at most", "memory of the triggerer, at most", "time",
+    ]  # fmt: skip
+    rows = [
+        [
+            names[name],
+            f"{row['videos']:,}",
+            f"{row['task_processes']:,}",
+            f"{row['worker_seconds'] / row['videos']:.2f}",
+            f"{row['airflow_cpu_seconds'] / row['videos'] * MILLISECONDS:,.0f} ms",
+            f"{row['requests'] / row['videos']:.1f}",
+            f"{row['task_memory'] / 2**20:,.0f} MB",
+            f"{row['triggerer_memory'] / 2**20:,.0f} MB",
+            f"{row['seconds']:,.0f} s",
+        ]
+        for name, row in results.items()
+    ]
+    return f"## Many videos of a minute under a real Airflow\n\n{table(heads, rows)}"
 
 
 def _parsing() -> str:
