@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 PAUSE_BETWEEN_POLLS = 15.0
 # The longest timeout of a connection and the longest window, generously, in seconds.
 LONGEST_SETTLING = 50 * 60 * 60.0
+# How long a claim takes, generously.
+PAUSE_BETWEEN_CLAIMS = 0.7
 # Another task whose POST is under way gets its response within the connection's timeout, and notes it.
 MARGIN_FOR_OTHERS = 5.0
 # Of several who claim a job at once some or all withdraw, which takes a few calls to Airflow.
@@ -85,7 +87,6 @@ class Reconciler:
         self._lists = AccountLists(record, hook, pages)
         # What this task got before doesn't come from this submission, were the lists even behind.
         self._earlier = {earlier.job_id for earlier in record.earlier_jobs}
-        self._rank = 0
         self._began_at = 0.0
         self._settles_at = 0.0
         self._server_time: datetime | None = None
@@ -249,13 +250,15 @@ class Reconciler:
         return Wait("another task may be about to get its response", found.job_ids, is_bounded=True)
 
     def _take(self, job_ids: tuple[str, ...]) -> SubmissionRecord | None:
-        """Claim a job, the first that is free but for those who came first."""
-        job_id = job_ids[min(self._rank, len(job_ids) - 1)]
+        """
+        Claim a job, the oldest that is free: a newer one may be the only one that another task can take.
+
+        :return: ``None`` where others claim it as well. They try again one after the other.
+        """
+        job_id = job_ids[0]
         claimed = self._store.claim(self._record, job_id, self._clock)
         if isinstance(claimed, int):
-            # Those before this one take the jobs before; the next round sees which are left.
-            self._rank = claimed
-            self._clock.sleep(1.0 + claimed % 7 / 7)
+            self._clock.sleep(1.0 + min(claimed * PAUSE_BETWEEN_CLAIMS, PAUSE_BETWEEN_POLLS))
             return None
         others = [other for other in job_ids if other != job_id]
         if others:

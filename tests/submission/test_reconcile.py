@@ -18,7 +18,7 @@ from airflow_provider_pictory.exceptions import (
     PictorySubmissionPendingError,
 )
 from airflow_provider_pictory.submission.account_lists import MOST_PAGES_WITHOUT_BASELINE
-from airflow_provider_pictory.submission.names import RECORD_PREFIX, job_digest
+from airflow_provider_pictory.submission.names import RECORD_PREFIX, RecordName, job_digest
 from airflow_provider_pictory.submission.reconcile import (
     MARGIN_FOR_OTHERS,
     PAUSE_BETWEEN_POLLS,
@@ -440,6 +440,35 @@ def test_claims_that_are_being_withdrawn_are_waited_for(account):
     account.time.after(3, account.variables.texts.clear)
 
     assert account.find_out() == ours
+
+
+def test_an_older_job_that_several_claimed_at_once_is_taken_before_a_newer_one(account, monkeypatch):
+    """The newer one may be the only one that another task can take."""
+    account.intend()
+    older, newer = account.post(), account.post()
+    for job_id in (older, newer):
+        account.end(job_id, "completed")
+    account.time.now += 1000
+    rival = next(
+        place
+        for place in (PLACE._replace(task_id="rival", map_index=number) for number in itertools.count())
+        if place.digest < PLACE.digest
+    )
+    intent = account.intend(place=rival)
+    claimed = intent.accepted(older, account.time.clock().now(), is_claimed=True)
+    write, claims = account.variables.set, []
+
+    def write_beside_rival(key, value, description=None):
+        write(key, value, description)
+        name = RecordName.read(key)
+        if not claims and name and (name.place, name.job) == (PLACE.digest, job_digest(older)):
+            claims.append(account.store(rival).write(claimed.but(state=RecordState.INTENT)))
+            account.time.after(0.5, lambda: account.store(rival).remove(claims[0]))
+
+    monkeypatch.setattr(account.variables, "set", write_beside_rival)
+
+    assert account.find_out() == older
+    assert len(claims) == 1
 
 
 def test_a_job_that_another_task_got_in_its_response_is_not_waited_for(account):
