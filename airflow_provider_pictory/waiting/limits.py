@@ -69,7 +69,7 @@ def wait_limit(
     span = min(task.execution_timeout.total_seconds(), LONGEST_SPAN)
     room = 0.0
     if not is_deferred:
-        room = ROOM_FOR_LAST_POLL
+        room = min(ROOM_FOR_LAST_POLL, span / 10)
     elif hasattr(task_instance, "trigger_timeout"):
         # Airflow 2's, which ends a resumed task without a word once the time since its start is over.
         room = ROOM_TO_RESUME
