@@ -68,10 +68,8 @@ def test_all_else_is_as_airflow_would_have_it(error):
 def test_airflow_asks_it_about_each_failed_try(pictory, run_dag, monkeypatch):
     from airflow_provider_pictory.retry_policy import PictoryRetryPolicy
 
-    for module in ("reconcile", "submitter"):
-        monkeypatch.setattr(
-            f"airflow_provider_pictory.submission.{module}.settles_in", lambda record, **moments: 0.5
-        )
+    for name in ("reconcile.until_settled", "submitter.settles_in"):
+        monkeypatch.setattr(f"airflow_provider_pictory.submission.{name}", lambda record, **moments: 0.5)
     pictory.set_faults(["drop-after-processing:method=POST,count=1"])
     # dag.test() knows no delays other than the task's own.
     with a_dag(retries=1, retry_policy=PictoryRetryPolicy()) as dag:

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
 
 # How often submissions that were delayed or lost are tried again while nothing is in flight.
 MOST_ROUNDS = 20
+FIRST_PAUSE = 5.0
 LONGEST_PAUSE = 60.0
 # What ends one item without touching the others; anything else keeps a try from submitting any more.
 ITEM_ERRORS = (
@@ -97,7 +98,7 @@ class BatchRun:
         signature = f"{attempt.try_number}:{attempt.max_tries}:{attempt.task_instance_id}"
         self.state = BatchState(items, store.entries, signature, log)
         self.trouble: PictoryError | None = None
-        self._delay: PictoryError | None = None
+        self._delay: PictoryRateLimitedError | None = None
         self._records = BatchRecords(store, clock=clock, log=log)
         # When the lists tell what became of submissions, by the keys of their items.
         self._settles_at: dict[str, datetime] = {}
@@ -187,7 +188,8 @@ class BatchRun:
             if self.state.keys(ItemState.UNKNOWN):
                 self._find_out_unknown()
             else:
-                self._clock.sleep(LONGEST_PAUSE)
+                wanted = self._delay.retry_after if self._delay is not None else None
+                self._clock.sleep(min(LONGEST_PAUSE, wanted or FIRST_PAUSE * 2.0 ** (rounds - 1)))
             self._submit_waiting()
         self._records.write(self.state.keys(ItemState.COMPLETED, ItemState.FAILED))
         if not (jobs := self.state.in_flight()):

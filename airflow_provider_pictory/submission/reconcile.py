@@ -133,7 +133,7 @@ class Reconciler:
         self._server_time, self._began_at = (
             AccountPages(self._hook, 0.0) if self._pages is None else self._pages
         ).server_time(self._clock)
-        rest = _until_settled(
+        rest = until_settled(
             self._record,
             server_now=self._server_time,
             own_now=self._clock.now() if self._is_own_intent else None,
@@ -202,7 +202,7 @@ class Reconciler:
             return evidence
         owners = self._store.read_owners(self._owned)
         settles_at = max(
-            self._began_at + _until_settled(taker, server_now=self._server_time)
+            self._began_at + until_settled(taker, server_now=self._server_time)
             for taker in (self._record, *self._takers(owners))
         )
         if settles_at > max(now, self._settles_at):
@@ -305,10 +305,10 @@ def settles_in(
     :param server_now: the present moment by Pictory's clock, where known.
     :param own_now: the present moment by the clock of the worker that wrote the record, where this is that.
     """
-    return max(0.0, _until_settled(record, server_now=server_now, own_now=own_now))
+    return max(0.0, until_settled(record, server_now=server_now, own_now=own_now))
 
 
-def _until_settled(
+def until_settled(
     record: SubmissionRecord, *, server_now: datetime | None = None, own_now: datetime | None = None
 ) -> float:
     """Return the same, negative where that moment has passed."""

@@ -176,7 +176,7 @@ def short_pauses(monkeypatch):
         "airflow_provider_pictory.client.submitting.pause_before_submitting_again", lambda state: 0.01
     )
     monkeypatch.setattr(
-        "airflow_provider_pictory.submission.reconcile.settles_in", lambda record, **moments: 0.01
+        "airflow_provider_pictory.submission.reconcile.until_settled", lambda record, **moments: 0.01
     )
     # On a busy machine that is not over yet when the lists are read first.
     monkeypatch.setattr("airflow_provider_pictory.submission.reconcile.PAUSE_BETWEEN_POLLS", 0.05)

@@ -14,10 +14,8 @@ from tests.support import airflow_versions
 @pytest.fixture(autouse=True)
 def no_waiting_for_the_lists(monkeypatch):
     """Let the sandbox's lists, which never lag here, be read at once."""
-    for module in ("reconcile", "submitter"):
-        monkeypatch.setattr(
-            f"airflow_provider_pictory.submission.{module}.settles_in", lambda record, **moments: 0.01
-        )
+    for name in ("reconcile.until_settled", "submitter.settles_in"):
+        monkeypatch.setattr(f"airflow_provider_pictory.submission.{name}", lambda record, **moments: 0.01)
     monkeypatch.setattr("airflow_provider_pictory.submission.reconcile.PAUSE_BETWEEN_POLLS", 0.05)
     monkeypatch.setattr(
         "airflow_provider_pictory.hooks.pictory.PictoryHook.get_submission_window", lambda hook: 0.5
