@@ -27,7 +27,7 @@ UV := .environments/uv/bin/uv
 UV_NEEDED := .environments/uv/.installed
 endif
 
-.PHONY: help demo ui test test-unit test-tasks test-end-to-end test-oldest matrix test-cell scenarios coverage soak chaos chaos-oldest distributed show bench check format constraints clean
+.PHONY: help demo ui test test-unit test-tasks test-end-to-end test-oldest matrix test-cell scenarios coverage live-check soak chaos chaos-oldest distributed show bench check format constraints clean
 .DELETE_ON_ERROR:
 
 help: ## Say what there is
@@ -72,6 +72,10 @@ coverage: .environments/coverage/.installed ## Say which lines and branches of t
 	.environments/coverage/bin/coverage run -m pytest --numprocesses 2 --quiet -m "not end_to_end"
 	.environments/coverage/bin/coverage combine --quiet
 	.environments/coverage/bin/coverage report
+
+# PICTORY_API_BASE_URL leads to another address than Pictory's.
+live-check: .venv/.installed ## Check what we assume about Pictory, with PICTORY_API_KEY (PAID=1: with one clip; SANDBOX=1: try it)
+	@.venv/bin/python -m live_check $(if $(PAID),--paid) $(if $(SANDBOX),--sandbox)
 
 soak: .venv/.installed ## Let a thousand jobs wait through a storm of faults, for about five minutes
 	.venv/bin/python -m tests.chaos.soak
