@@ -8,9 +8,9 @@ PEERS := apache-airflow-providers-dbt-cloud apache-airflow-providers-databricks 
 # What a distributed Airflow needs besides.
 DISTRIBUTED_PACKAGES := apache-airflow-providers-celery apache-airflow-providers-postgres redis psutil cryptography
 SERVERS_ARE_THERE := { command -v redis-server && ls /usr/lib/postgresql/*/bin/initdb; } >/dev/null 2>&1
-# What knows no Airflow, and uses the same libraries whatever the version of Airflow.
-TESTS_WITHOUT_AIRFLOW := tests/api tests/sandbox
-UNIT_TESTS := tests/client tests/hooks tests/submission tests/test_*.py
+# What depends on no version of Airflow, and uses the same libraries whatever that is.
+TESTS_WITHOUT_AIRFLOW := tests/api tests/docs tests/sandbox
+UNIT_TESTS := tests/batch tests/client tests/hooks tests/submission tests/test_*.py
 TASK_TESTS := tests/operators tests/sensors tests/triggers tests/transfers tests/links tests/decorators \
 	tests/example_dags tests/saving tests/stored tests/waiting tests/failure_modes
 END_TO_END_TESTS := tests/e2e tests/chaos/test_crashes.py
@@ -27,7 +27,7 @@ UV := .environments/uv/bin/uv
 UV_NEEDED := .environments/uv/.installed
 endif
 
-.PHONY: help demo ui test test-unit test-tasks test-end-to-end test-oldest matrix test-cell scenarios coverage live-check soak chaos chaos-oldest distributed show bench check format constraints clean
+.PHONY: help demo ui test test-unit test-tasks test-end-to-end test-oldest matrix test-cell scenarios coverage live-check soak chaos chaos-oldest distributed show bench check docs format constraints clean
 .DELETE_ON_ERROR:
 
 help: ## Say what there is
@@ -109,6 +109,12 @@ check: .venv/.installed ## Lint, check types and imports, build and check the pa
 	.venv/bin/python -m build --no-isolation --outdir dist . >/dev/null
 	.venv/bin/twine check --strict dist/*
 
+docs: .environments/docs/.installed ## Build the site into .environments/docs-html, with warnings as errors, and check its links
+	rm -rf .environments/docs-html
+	.environments/docs/bin/python -m sphinx --fail-on-warning --keep-going --quiet \
+		-d .environments/docs-doctrees docs .environments/docs-html
+	.environments/docs/bin/python scripts/check_site.py .environments/docs-html
+
 format: .venv/.installed ## Format the code
 	.venv/bin/ruff check --fix
 	.venv/bin/ruff format
@@ -124,6 +130,11 @@ constraints: $(UV_NEEDED) ## Choose today's versions of all dependencies anew
 	$(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --no-header --no-annotate \
 		--extra sandbox --constraint constraints/airflow-3.3.txt \
 		--output-file constraints/distributed.txt pyproject.toml -
+	# Of what `make check` needs alone, Sphinx asks for an older docutils.
+	grep -v '^docutils==' constraints/airflow-3.3.txt | \
+	$(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --no-header --no-annotate \
+		--extra sandbox --group docs --constraint /dev/stdin \
+		--output-file constraints/docs.txt pyproject.toml
 
 clean: ## Remove everything that these targets made
 	rm -rf .venv .environments demo-output chaos-reports dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
@@ -146,6 +157,12 @@ clean: ## Remove everything that these targets made
 	$(UV) venv --quiet --allow-existing --python '>=3.11,<3.14' $(@D)
 	$(UV) pip install --quiet --python $(@D) --constraint constraints/airflow-3.3.txt \
 		--editable '.[sandbox]' --group test --group coverage
+	@touch $@
+
+.environments/docs/.installed: pyproject.toml constraints/docs.txt $(UV_NEEDED)
+	$(UV) venv --quiet --allow-existing --python '>=3.11,<3.14' $(@D)
+	$(UV) pip install --quiet --python $(@D) --constraint constraints/docs.txt \
+		--editable '.[sandbox]' --group docs
 	@touch $@
 
 .environments/distributed/.installed: pyproject.toml constraints/distributed.txt $(UV_NEEDED)

@@ -10,7 +10,7 @@ from airflow.providers.common.compat.sdk import Asset
 from airflow_provider_pictory.api.redaction import clean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
 
     from airflow.providers.common.compat.sdk import Context
 
@@ -46,13 +46,45 @@ def describe_video(
     extra: dict[str, Any] = {"job_id": job_id, "seconds": seconds, "credits": ai_credits}
     if path is not None:
         extra["path"] = path
+    _describe(outlets, context, extra)
+
+
+def describe_videos(
+    outlets: Iterable[object], context: Context, videos: Sequence[Mapping[str, Any]], path: str | None = None
+) -> None:
+    """
+    Say in the events of a task's assets how many videos came in one task.
+
+    Their ``extra`` has ``videos``, their number, ``seconds`` and ``credits``, the sums as far as they are
+    known, and ``path`` where there is one. Which videos they are is in what the task returns.
+
+    :param outlets: of the task, of all kinds.
+    :param context: Airflow's of the running task.
+    :param videos: what the task returns for each that came.
+    :param path: of the file that has all of that, or of the videos as it was given.
+    """
+    extra: dict[str, Any] = {
+        "videos": len(videos),
+        "seconds": _sum_of(videos, "seconds", "duration_seconds"),
+        "credits": _sum_of(videos, "ai_credits_used"),
+    }
+    if path is not None:
+        extra["path"] = path
+    _describe(outlets, context, extra)
+
+
+def _sum_of(videos: Sequence[Mapping[str, Any]], *names: str) -> float:
+    return round(sum(video.get(name) or 0.0 for video in videos for name in names), 2)
+
+
+def _describe(outlets: Iterable[object], context: Context, extra: Mapping[str, Any]) -> None:
     for outlet in outlets:
         if isinstance(outlet, _asset_kinds()):
             try:
                 events: Any = context["outlet_events"]
                 events[outlet].extra.update(extra)
             except Exception as error:  # noqa: BLE001  (see above)
-                log.warning("The event of %r can't say which video came: %s", outlet, clean(repr(error)))
+                log.warning("The event of %r can't say what came: %s", outlet, clean(repr(error)))
 
 
 def _asset_kinds() -> tuple[type, ...]:

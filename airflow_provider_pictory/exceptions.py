@@ -166,7 +166,7 @@ class PictoryJobExpiredError(PictoryJobError):
 
 class PictoryJobTimedOutError(PictoryJobError):
     """
-    The wait is over, the job isn't known to be: if it is running, it goes on and is paid for.
+    The wait is over, the job isn't known to be: if it is running, it continues and is paid for.
 
     Like Airflow's own sensor timeout it is not retried.
     """
@@ -176,7 +176,7 @@ class PictoryExecutionTimeoutError(AirflowTaskTimeout, PictoryError):
     """
     The task's ``execution_timeout`` is over, the job isn't known to be.
 
-    Like Airflow's own error for it, a retry follows where one is left, and goes on with the same job.
+    Like Airflow's own error for it, a retry follows where one is left, and waits for the same job.
 
     :param message: a sentence with the job id.
     :param job_id: of the job.

@@ -6,6 +6,7 @@ Loaded whenever a DAG file is parsed, so it imports next to nothing.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_pictory.literals import is_plain_request
@@ -69,6 +70,71 @@ def refuse_wrong_request(known: Mapping[str, Any]) -> None:
     """
     if not is_plain_request(known) and (request := _with_unknown_fields(known)) is not None:
         checked_request(request)
+
+
+def refuse_wrong_requests(given: Mapping[str, Any]) -> None:
+    """
+    Refuse the requests of a batch that are wrong whatever becomes of those arguments that aren't known yet.
+
+    :param given: literals among the operator's arguments, ``requests`` if it is one of them.
+    :raises PictoryInvalidRequestError: in the words of a run.
+    """
+    defaults = {name: given[name] for name in REQUEST_ARGUMENTS if given.get(name) is not None}
+    if "requests" in given and given.keys() >= set(REQUEST_ARGUMENTS):
+        if not _are_plain(given["requests"], defaults):
+            from airflow_provider_pictory.batch_requests import read_batch
+
+            read_batch(given["requests"], defaults)
+        return
+    # Items may bring fields of their own along, another model for instance, so each is judged by itself.
+    for name, value in defaults.items():
+        if value != "" and not is_plain_request({name: value}):
+            _refuse_whatever_the_model({"prompt": NOT_KNOWN_YET, name: value})
+
+
+def _refuse_whatever_the_model(fields: dict[str, Any]) -> None:
+    from airflow_provider_pictory.api import VideoModel
+    from airflow_provider_pictory.exceptions import PictoryInvalidRequestError
+
+    try:
+        checked_request(fields)
+    except PictoryInvalidRequestError:
+        if "model" in fields:
+            raise
+        for model in VideoModel:
+            with suppress(PictoryInvalidRequestError):
+                checked_request({**fields, "model": model})
+                return
+        raise
+
+
+def _are_plain(requests: object, defaults: Mapping[str, Any]) -> bool:
+    """Return whether a batch is certainly right, without loading its checks."""
+    if not isinstance(requests, (list, tuple)):
+        return False
+    items = [{"prompt": item} if isinstance(item, str) else item for item in requests]
+    if not all(isinstance(item, dict) for item in items):
+        return False
+    keys = [item["key"] for item in items if "key" in item]
+    return (
+        all(isinstance(key, str) and key.isidentifier() and len(key) <= 100 for key in keys)
+        and len(set(keys)) == len(keys)
+        and all(
+            item.keys() <= {"key", *REQUEST_ARGUMENTS}
+            and is_plain_request(
+                {
+                    "prompt": None,
+                    **defaults,
+                    **{
+                        name: value
+                        for name, value in item.items()
+                        if name != "key" and value not in (None, "")
+                    },
+                }
+            )
+            for item in items
+        )
+    )
 
 
 def _with_unknown_fields(known: Mapping[str, Any]) -> dict[str, Any] | None:

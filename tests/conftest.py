@@ -38,7 +38,7 @@ TESTS = Path(__file__).parent
 # What takes longest begins early, so that nobody waits for it alone in the end.
 LONG = ("tests/submission/test_state_machine.py", "tests/example_dags/test_snippets.py")
 # The folders, and the files beside this one, whose tests are unit tests unless they run DAGs.
-UNIT_TESTS = {(), ("api",), ("client",), ("hooks",), ("sandbox",), ("submission",)}
+UNIT_TESTS = {(), ("api",), ("batch",), ("client",), ("docs",), ("hooks",), ("sandbox",), ("submission",)}
 
 # Property tests have no time limit for a single example, since slow machines exist, and few examples.
 settings.register_profile("unhurried", deadline=None, max_examples=40)

@@ -9,8 +9,10 @@ import pytest
 from airflow.providers.common.compat.sdk import Asset, AssetAlias
 
 from airflow_provider_pictory.assets import describe_video
+from airflow_provider_pictory.operators.batch import GenerateVideosOperator
 from airflow_provider_pictory.operators.pictory import GenerateVideoOperator
 from airflow_provider_pictory.sensors.pictory import VideoJobSensor
+from airflow_provider_pictory.transfers.pictory_to_object_storage import PictoryToObjectStorageOperator
 from tests.support.airflow_versions import asset_events, needs_references_to_assets, tell_of_assets
 from tests.support.dag_runs import a_dag
 from tests.support.pictory_words import only_job
@@ -110,6 +112,29 @@ def test_what_the_author_of_the_dag_adds_is_kept(pictory, run_dag):
     assert (extra["campaign"], extra["job_id"]) == ("spring", only_job(pictory)["job_id"])
 
 
+def test_the_event_of_a_batch_says_how_many_videos_came_and_where_the_list_or_the_files_are(
+    pictory, run_dag, tmp_path
+):
+    generated, saved = an_asset(), an_asset()
+    with a_dag() as dag:
+        batch = GenerateVideosOperator(
+            task_id="batch",
+            requests=[PROMPT, {"prompt": "An owl at dusk", "duration": 10}],
+            outlets=[generated],
+        )
+        PictoryToObjectStorageOperator(
+            task_id="save", video=batch.output, path=f"file://{tmp_path}/{{key}}.mp4", outlets=[saved]
+        )
+
+    assert set(run_dag(dag).states.values()) == {"success"}
+
+    ((_, of_batch),) = events_of(generated)
+    ((_, of_files),) = events_of(saved)
+    assert of_batch == {"videos": 2, "seconds": 15, "credits": 24}
+    assert of_files["path"] == f"file://{tmp_path}/{{key}}.mp4"
+    assert (of_files["videos"], of_files["credits"]) == (2, 24)
+
+
 @needs_references_to_assets
 def test_a_reference_to_an_asset_is_as_good_as_the_asset(pictory, run_dag):
     asset = an_asset()
@@ -131,7 +156,7 @@ def test_a_reference_to_an_asset_that_is_not_there_costs_no_video(pictory, run_d
     run = run_dag(dag)
 
     assert run.states == {"generate": "success"}
-    assert "can't say which video came" in caplog.text
+    assert "can't say what came" in caplog.text
 
 
 def test_a_path_is_told_where_there_is_one_and_other_outlets_are_left_alone():

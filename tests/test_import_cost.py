@@ -35,6 +35,20 @@ with DAG("parsed", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=timezon
         return "A red fox in snow"
 
     clip()
+
+    from airflow_provider_pictory.decorators.batch import pictory_videos_task
+    from airflow_provider_pictory.operators.batch import GenerateVideosOperator
+
+    batch = GenerateVideosOperator(
+        task_id="batch", requests=["A red fox in snow", {"key": "owl", "prompt": "An owl at dusk"}]
+    )
+    PictoryToObjectStorageOperator(task_id="save_all", video=batch.output, path="films/{key}.mp4")
+
+    @pictory_videos_task
+    def clips():
+        return ["A red fox in snow"]
+
+    clips()
 """
 REST = """
 import airflow_provider_pictory.exceptions
@@ -45,11 +59,13 @@ import airflow_provider_pictory.triggers.without_worker
 ENOUGH_FOR_A_DAG = {
     "airflow_provider_pictory.arguments",
     "airflow_provider_pictory.decorators",
+    "airflow_provider_pictory.decorators.batch",
     "airflow_provider_pictory.decorators.pictory",
     "airflow_provider_pictory.links",
     "airflow_provider_pictory.links.pictory",
     "airflow_provider_pictory.literals",
     "airflow_provider_pictory.operators",
+    "airflow_provider_pictory.operators.batch",
     "airflow_provider_pictory.operators.pictory",
     "airflow_provider_pictory.waiting",
     "airflow_provider_pictory.waiting.intervals",

@@ -14,11 +14,16 @@ import importlib, pkgutil, sys
 for name in {hidden}:
     sys.modules[name] = None
 import airflow_provider_pictory
+from airflow.providers.common.compat.sdk import AirflowOptionalProviderFeatureException
 
 path, prefix = airflow_provider_pictory.__path__, "airflow_provider_pictory."
 for name in [module.name for module in pkgutil.walk_packages(path, prefix)]:
     if {condition}:
-        importlib.import_module(name)
+        try:
+            importlib.import_module(name)
+        except AirflowOptionalProviderFeatureException as error:
+            # Of the version of Airflow, which it names.
+            assert "needs Airflow" in str(error)
 print("all imported")
 """
 OF_THE_SANDBOX = "name.startswith('airflow_provider_pictory.sandbox.')"

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from airflow_provider_pictory.submission.record import SubmissionRecord
 
 VERSION = 1
+_FIELDS = {"version", "revision", "place", "items", "recorded"}
 # What all records of a batch have in common, and what their items' names say.
 _SHARED = {"dag_id", "run_id", "task_id", "map_index", "item"}
 
@@ -69,11 +70,13 @@ class BatchDocument:
     :param place: the task instance.
     :param entries: by the items' keys.
     :param revision: counts the writes, so that of two stores the later one is believed.
+    :param recorded: keys of the items that may have a Variable of their own, where those can't be listed.
     """
 
     place: TaskPlace
     entries: Mapping[str, Entry] = field(default_factory=dict)
     revision: int = 0
+    recorded: tuple[str, ...] = ()
 
     def as_json(self) -> str:
         """Return the text that is stored."""
@@ -82,6 +85,7 @@ class BatchDocument:
             "revision": self.revision,
             "place": list(self.place[:4]),
             "items": {key: _stored(entry) for key, entry in self.entries.items()},
+            "recorded": list(self.recorded),
         }
         return json.dumps(document, separators=(",", ":"))
 
@@ -93,7 +97,7 @@ def read_document(text: str) -> BatchDocument:
     :raises ValueError: it can't be understood completely; the message says why.
     """
     document = json.loads(text)
-    if not isinstance(document, dict) or set(document) != {"version", "revision", "place", "items"}:
+    if not isinstance(document, dict) or set(document) != _FIELDS:
         raise ValueError("this is no document of a batch")
     if document["version"] != VERSION:
         raise ValueError(f"version {document['version']!r} is unknown to this version of the provider")
@@ -102,6 +106,7 @@ def read_document(text: str) -> BatchDocument:
         place,
         {key: _read_entry(entry, place, key) for key, entry in document["items"].items()},
         int(document["revision"]),
+        tuple(map(str, document["recorded"])),
     )
 
 

@@ -9,10 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from airflow_provider_pictory.api.redaction import clean
-from airflow_provider_pictory.batch.document import BatchDocument
 from airflow_provider_pictory.batch.plan import ItemState, ends_to_await
 from airflow_provider_pictory.batch.recording import ItemRecording
+from airflow_provider_pictory.batch.records import BatchRecords
 from airflow_provider_pictory.batch.state import BatchState
 from airflow_provider_pictory.exceptions import (
     PictoryError,
@@ -24,7 +23,6 @@ from airflow_provider_pictory.exceptions import (
     PictorySubmissionPendingError,
 )
 from airflow_provider_pictory.outcome import may_pass, poll
-from airflow_provider_pictory.submission.forgetting import is_awaited
 from airflow_provider_pictory.submission.reconcile import settles_in
 from airflow_provider_pictory.submission.record import RecordState
 from airflow_provider_pictory.submission.submitter import Submitter
@@ -44,8 +42,8 @@ if TYPE_CHECKING:
     from airflow_provider_pictory.task_log import Logger
     from airflow_provider_pictory.waiting.limits import WaitLimit
 
-# How often a submission that too many others delay is tried again while nothing is in flight.
-MOST_PAUSES = 20
+# How often submissions that were delayed or lost are tried again while nothing is in flight.
+MOST_ROUNDS = 20
 LONGEST_PAUSE = 60.0
 # What ends one item without touching the others; anything else keeps a try from submitting any more.
 ITEM_ERRORS = (
@@ -97,7 +95,6 @@ class BatchRun:
         clock: Clock,
         log: Logger,
     ) -> None:
-        self._store = store
         self._attempt = attempt
         self._hook = hook
         # What a batch may cost was checked for all items together.
@@ -108,22 +105,20 @@ class BatchRun:
         signature = f"{attempt.try_number}:{attempt.max_tries}:{attempt.task_instance_id}"
         self.state = BatchState(items, store.entries, signature, log)
         self.trouble: PictoryError | None = None
-        self._document = BatchDocument(store.place)
-        self._with_variable: set[str] | None = set()
+        self._delay: PictoryError | None = None
+        self._records = BatchRecords(store, clock=clock, log=log)
         self._read_at: Moment = clock.moment()
         self._current: Submitter | None = None
         self._is_stopped = False
 
-    def open(self) -> None:
+    def open(self, *, is_resumed: bool) -> None:
         """
         Read what the processes before this one have done, and take over from them.
 
+        :param is_resumed: whether another process of this try has come before.
         :raises PictoryRecordError: it can't be read, or not written.
         """
-        document = self._store.read()
-        self._store.entries.update(document.entries)
-        self._with_variable = self._store.places_with_records()
-        self._document = self._store.write(document)
+        self._records.open(self.state.items, is_new=self._attempt.is_first and not is_resumed)
         self._read_at = self._clock.moment()
         if removed := self.state.removed():
             self._log.warning(
@@ -186,26 +181,39 @@ class BatchRun:
         :raises PictoryRecordError: what is known can't be recorded, or another try has taken over.
         """
         self._submit_waiting()
-        pauses = 0
-        while not self.state.in_flight() and self.trouble is None and not self._is_stopped:
+        rounds = 0
+        while self._has_nothing_in_flight_but_more_to_do():
+            if (rounds := rounds + 1) > MOST_ROUNDS:
+                self.trouble = self._delay or PictorySubmissionPendingError(
+                    "Pictory has taken no submission for a long time; a retry, or a clear, goes on"
+                )
+                break
             # Nothing else to wait for: what became of submissions is found out here, and a limit waited out.
             if self.state.keys(ItemState.UNKNOWN):
                 self._find_out_unknown()
-            elif not self.state.keys(ItemState.WAITING) or (pauses := pauses + 1) > MOST_PAUSES:
-                break
             else:
                 self._clock.sleep(LONGEST_PAUSE)
             self._submit_waiting()
-        self._write()
+        self._records.write(self.state.keys(ItemState.COMPLETED, ItemState.FAILED))
         if not (jobs := self.state.in_flight()):
             return None
         waiting = 0 if self.trouble else len(self.state.keys(ItemState.WAITING))
         return Awaited(jobs, ends_to_await(len(jobs), self._max_active_jobs, waiting))
 
+    def _has_nothing_in_flight_but_more_to_do(self) -> bool:
+        return (
+            self.trouble is None
+            and not self._is_stopped
+            and not self.state.in_flight()
+            and bool(self.state.keys(ItemState.UNKNOWN, ItemState.WAITING))
+        )
+
     def has_job_or_may_have(self, key: str) -> bool:
-        """Return whether going on with an item may cost nothing, since there may be a job."""
+        """Return whether going on with an item may cost nothing, since there may be a job that isn't over."""
         record = self.state.entry(key).record
-        return bool(record and record.job_id) or self._is_written(key)
+        if record is not None and record.state in (RecordState.DELIVERED, RecordState.CLOSED):
+            return False
+        return bool(record and record.job_id) or self._records.has_variable(key)
 
     def deliver(self) -> None:
         """
@@ -217,7 +225,11 @@ class BatchRun:
         if self._is_stopped:
             raise PictoryError("This task is being killed; a retry or a clear of it goes on with its videos")
         self.state.deliver()
-        self._store.retire(BatchDocument(self._store.place, self._store.entries, self._document.revision))
+        self._records.retire()
+
+    def tidy_up(self) -> None:
+        """Delete what batches have left that nobody will ask about any more."""
+        self._records.tidy(is_first_try=self._attempt.is_first)
 
     def _submit_waiting(self) -> None:
         """Submit items in their order, those with a job first: to go on with one costs nothing."""
@@ -225,6 +237,8 @@ class BatchRun:
             self.state.keys(ItemState.WAITING), key=lambda key: not self.has_job_or_may_have(key)
         )
         in_flight = len(self.state.keys(ItemState.RUNNING, ItemState.UNKNOWN))
+        room = None if self._max_active_jobs is None else max(0, self._max_active_jobs - in_flight)
+        self._records.announce(waiting[:room])
         for key in waiting:
             is_full = self._max_active_jobs is not None and in_flight >= self._max_active_jobs
             if self._is_stopped or self.trouble or (is_full and not self.has_job_or_may_have(key)):
@@ -236,7 +250,8 @@ class BatchRun:
     def _submit(self, key: str, *, reconcile_timeout: float | None = None) -> bool:
         """Submit an item or go on with it, and return whether the next one may follow at once."""
         item, entry = self.state.items[key], self.state.entry(key)
-        store = self._store.record_store(key, entry.record, is_written=self._is_written(key))
+        self._records.announce([key])
+        store = self._records.of_item(key)
         log = PrefixedLog(self._log, str(item))
         recording = ItemRecording(store, clock=self._clock, log=log)
         policy = self._policy
@@ -256,7 +271,7 @@ class BatchRun:
         try:
             submitted = submitter.ensure(item.request, ended=entry.job)
         except PictorySubmissionPendingError:
-            self._note_variable(key)
+            self._records.note_variable(key)
             self.state.keep(key, store.read_written(), is_settled=True)
             return True
         except ITEM_ERRORS as error:
@@ -265,6 +280,7 @@ class BatchRun:
         except PictoryError as error:
             self.state.keep(key, recording.record or entry.record)
             if isinstance(error, PictoryRateLimitedError):
+                self._delay = error
                 self._log.info("Pictory takes no more submissions for the moment: %s", error)
             else:
                 self.trouble = error
@@ -272,7 +288,7 @@ class BatchRun:
         finally:
             self._current = None
             self._read_at = submitter.read_at
-        self._note_variable(key)
+        self._records.note_variable(key)
         if submitted.job is not None:
             self.state.conclude(key, recording.record, submitted.job)
         else:
@@ -289,36 +305,3 @@ class BatchRun:
                     "a clear of this task, looks on"
                 )
                 return
-
-    # What is recorded
-
-    def _is_written(self, key: str) -> bool:
-        place = self._store.place._replace(item=key)
-        return self._with_variable is None or place.digest in self._with_variable
-
-    def _note_variable(self, key: str) -> None:
-        if self._with_variable is not None:
-            self._with_variable.add(self._store.place._replace(item=key).digest)
-
-    def _write(self) -> None:
-        """Write the document, and delete the Variables of items that have ended."""
-        document = BatchDocument(self._store.place, self._store.entries, self._document.revision)
-        self._document = self._store.write(document)
-        ended = self.state.keys(ItemState.COMPLETED, ItemState.FAILED)
-        records = [
-            record
-            for key in ended
-            if (record := self.state.entry(key).record)
-            and self._is_written(key)
-            and (record.has_ended or record.state is RecordState.CLOSED)
-        ]
-        if not records or self._with_variable is None:
-            return
-        try:
-            claims = self._store.variables.claims(())
-            for record in records:
-                if not is_awaited(record, claims):
-                    self._store.record_store(record.item or "", None, is_written=True).remove(record)
-                    self._with_variable.discard(record.place.digest)
-        except Exception as error:  # noqa: BLE001  (what is left over is deleted by later tasks)
-            self._log.info("Records of ended items can't be deleted now: %s", clean(repr(error)))

@@ -5,14 +5,18 @@ from __future__ import annotations
 import json
 import secrets
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from airflow.providers.common.compat.sdk import Variable
 
+from airflow_provider_pictory import clock as clocks
 from airflow_provider_pictory.batch.document import BatchDocument, read_document
 from airflow_provider_pictory.exceptions import PictoryRecordError
 from airflow_provider_pictory.submission.names import Claims, RecordName, job_digest
 from airflow_provider_pictory.submission.store import RecordStore, error_words, place_of
+from airflow_provider_pictory.submission.task_states import is_only_run
+from airflow_provider_pictory.submission.tidying import OLDEST
 from airflow_provider_pictory.submission.variables import (
     ListedVariables,
     list_names,
@@ -22,7 +26,8 @@ from airflow_provider_pictory.submission.variables import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
+    from datetime import datetime
 
     from airflow.providers.common.compat.sdk import Context
 
@@ -32,23 +37,35 @@ if TYPE_CHECKING:
 
 DOCUMENT_PREFIX = "pictory_batch_"
 STATE_KEY = "pictory_batch"
+# How many documents of other batches a batch deletes at most.
+MOST_DELETED = 20
 
 
 class BatchStore:
     """
-    The document of one batch, whatever its tries; whoever writes it says so in its Variable's name.
+    The document of one batch, whatever its tries; its Variable's name says who wrote it, and when.
 
     :param place: the task instance.
     :param variables: Airflow's, for the records of items.
     :param task_state: ``context["task_state_store"]``, ``None`` where Airflow has none.
+    :param is_only_run: tells whether the DAG has had no other run.
+
+    ``is_listed`` says whether Airflow lists the names of Variables.
     """
 
-    def __init__(self, place: TaskPlace, variables: RecordVariables, task_state: Any) -> None:
+    def __init__(
+        self,
+        place: TaskPlace,
+        variables: RecordVariables,
+        task_state: Any,
+        is_only_run: Callable[[], bool] = lambda: False,
+    ) -> None:
         self.place = place
         self.variables = variables
         self._task_state = task_state
-        self._is_listed = isinstance(variables, ListedVariables)
-        self._token = secrets.token_hex(4)
+        self._is_only_run = is_only_run
+        self.is_listed = isinstance(variables, ListedVariables)
+        self._token = f"{int(clocks.SYSTEM_CLOCK.now().timestamp() * 1_000_000):x}_{secrets.token_hex(4)}"
         self._names: set[str] = set()
         self._text: str | None = None
         # What is known of the items by now, written or not.
@@ -58,14 +75,15 @@ class BatchStore:
         also = f" and task state {STATE_KEY!r}" if self._task_state is not None else ""
         return f"Variable {self._prefix}*{also} for {self.place}"
 
-    def read(self) -> BatchDocument:
+    def read(self, *, is_new: bool = False) -> BatchDocument:
         """
         Return what was written last; a document without entries where it is certain that nothing was.
 
+        :param is_new: whether it is certain that nothing was, since this is the first try's first process.
         :raises PictoryRecordError: it can't be read or understood.
         """
         try:
-            texts = self._read_variables()
+            texts = self._read_variables(is_new=is_new)
             kept = None if self._task_state is None else self._task_state.get(STATE_KEY)
         except Exception as error:
             raise PictoryRecordError(
@@ -92,7 +110,7 @@ class BatchStore:
         :return: the document as it was written.
         :raises PictoryRecordError: it can't be written to the Variable.
         """
-        document = BatchDocument(self.place, document.entries, document.revision + 1)
+        document = replace(document, revision=document.revision + 1)
         text = document.as_json()
         try:
             self._write_variable(text)
@@ -113,7 +131,7 @@ class BatchStore:
         if self._task_state is None:
             self.write(document)
             return
-        self._write_task_state(BatchDocument(self.place, document.entries, document.revision + 1))
+        self._write_task_state(replace(document, revision=document.revision + 1))
         try:
             for name in self._names:
                 Variable.delete(name)
@@ -128,7 +146,7 @@ class BatchStore:
         :raises PictoryRecordError: another try has taken over, or that can't be found out.
         """
         try:
-            if self._is_listed:
+            if self.is_listed:
                 is_ours = set(list_names(self._prefix)) == self._names
             else:
                 is_ours = read_for_certain(self._prefix) == self._text
@@ -140,18 +158,21 @@ class BatchStore:
         if not is_ours:
             raise PictoryRecordError("Another try of this task has taken over; nothing more was submitted")
 
-    def places_with_records(self) -> set[str] | None:
+    def keys_with_records(self, document: BatchDocument, keys: set[str]) -> set[str]:
         """
-        Return the digests of all places that have a record, ``None`` where they can't be listed.
+        Return the keys of the items that have, or may have, a Variable of their own.
 
+        :param document: as it was read.
+        :param keys: of all items, those that were in the list before among them.
         :raises PictoryRecordError: they can't be read.
         """
         if not isinstance(self.variables, ListedVariables):
-            return None
+            return keys & set(document.recorded)
         try:
-            return {name.place for name in self.variables.names()}
+            places = {name.place for name in self.variables.names()}
         except Exception as error:
             raise PictoryRecordError(f"Who has which job can't be read ({error_words(error)})") from error
+        return {key for key in keys if self.place._replace(item=key).digest in places}
 
     def record_store(self, key: str, known: SubmissionRecord | None, *, is_written: bool) -> ItemStore:
         """
@@ -180,15 +201,34 @@ class BatchStore:
     def _prefix(self) -> str:
         return f"{DOCUMENT_PREFIX}{self.place.digest}"
 
-    def _read_variables(self) -> list[str]:
-        if self._is_listed:
+    def tidy(self, records: Iterable[SubmissionRecord], now: datetime, *, is_first_try: bool = False) -> None:
+        """
+        Delete documents of other batches that are too old to be asked about.
+
+        :param records: those of this batch that are left, to be deleted by age where they can't be listed.
+        :param now: this moment.
+        :param is_first_try: whether no other try of this task instance has come before.
+        """
+        if not self.is_listed:
+            self.variables.tidy(
+                self.place, records, now, lambda: is_first_try and self._is_only_run(), [self._prefix]
+            )
+            return
+        oldest = int((now - OLDEST).timestamp() * 1_000_000)
+        names = set(list_names(DOCUMENT_PREFIX)) - self._names
+        old = [name for name in names if (_written_at(name) or oldest) < oldest]
+        for name in old[:MOST_DELETED]:
+            Variable.delete(name)
+
+    def _read_variables(self, *, is_new: bool) -> list[str]:
+        if self.is_listed:
             self._names = set(list_names(self._prefix))
             return [read_existing(name) for name in self._names]
-        self._text = read_for_certain(self._prefix)
+        self._text = None if is_new else read_for_certain(self._prefix)
         return [] if self._text is None else [self._text]
 
     def _write_variable(self, text: str) -> None:
-        name = f"{self._prefix}_{self._token}" if self._is_listed else self._prefix
+        name = f"{self._prefix}_{self._token}" if self.is_listed else self._prefix
         description = f"What the batch of {self.place} has submitted to Pictory"[:1000]
         Variable.set(name, text, description)
         for former in self._names - {name}:
@@ -254,4 +294,12 @@ def open_batch_store(context: Context) -> BatchStore:
     :param context: Airflow's of the running task.
     """
     task_state = cast("Mapping[str, Any]", context).get("task_state_store")
-    return BatchStore(place_of(context), open_variables(), task_state)
+    return BatchStore(place_of(context), open_variables(), task_state, lambda: is_only_run(context))
+
+
+def _written_at(name: str) -> int | None:
+    """Return when a document's Variable was first written, in microseconds, as its name says."""
+    try:
+        return int(name.rsplit("_", 2)[1], 16)
+    except (ValueError, IndexError):
+        return None

@@ -8,9 +8,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_pictory.arguments import OnItemFailure, choice, credit_limit, job_limit, time_span
+from airflow_provider_pictory.assets import describe_videos
 from airflow_provider_pictory.batch.credits import guard_limits, guard_quota
 from airflow_provider_pictory.batch.deferred_batch import DeferredBatch
 from airflow_provider_pictory.batch.manifest import failures_in_words, manifest_of, summary_of, write_manifest
+from airflow_provider_pictory.batch.plan import ItemState
 from airflow_provider_pictory.batch.run import BatchRun
 from airflow_provider_pictory.batch.store import open_batch_store
 from airflow_provider_pictory.batch_requests import read_batch
@@ -51,6 +53,7 @@ class BatchTask:
     :param policy: what the author of the DAG decided, as for a single video.
     :param max_credits_per_video: the most that each video may cost.
     :param began: when this try of the task began.
+    :param is_resumed: whether another process of this try has come before.
     """
 
     def __init__(
@@ -61,6 +64,7 @@ class BatchTask:
         policy: SubmissionPolicy,
         max_credits_per_video: float | None,
         began: datetime,
+        is_resumed: bool,
     ) -> None:
         self._operator = operator
         self._task_instance = context["ti"]
@@ -96,7 +100,7 @@ class BatchTask:
             log=self._log,
         )
         guard_limits(self._items, max_credits=policy.max_credits, max_credits_per_video=max_credits_per_video)
-        self._run.open()
+        self._run.open(is_resumed=is_resumed)
 
     def check_quota(self) -> None:
         """
@@ -207,6 +211,7 @@ class BatchTask:
             write_manifest(manifest, self._destination)
             path = self._destination.name
             self._log.info("The manifest is at %s", path)
+        self._run.tidy_up()
         if self._run.trouble is not None:
             raise self._run.trouble
         if summary["failed"] and self._on_item_failure is OnItemFailure.FAIL:
@@ -215,6 +220,8 @@ class BatchTask:
             raise PictoryError(
                 f"This task has to end, since {why}; a retry or a clear of it goes on with its videos"
             )
+        completed = [line for line in manifest if line["state"] == ItemState.COMPLETED]
+        describe_videos(self._operator.outlets, context, completed, path)
         self._run.deliver()
         return path or manifest
 
@@ -282,6 +289,7 @@ def open_batch(
     policy: SubmissionPolicy,
     max_credits_per_video_was_given: bool,
     began: datetime,
+    is_resumed: bool,
 ) -> BatchTask:
     """
     Check a batch's arguments, and take over what the processes before this one have submitted.
@@ -291,6 +299,7 @@ def open_batch(
     :param policy: what the author of the DAG decided, as for a single video.
     :param max_credits_per_video_was_given: whether that limit was given, were it ``None`` by now.
     :param began: when this try of the task began.
+    :param is_resumed: whether another process of this try has come before.
     :raises PictoryInvalidRequestError: arguments or items are wrong.
     :raises PictorySpendingLimitError: the batch would cost more than it may.
     :raises PictoryRecordError: what was submitted before can't be read.
@@ -303,4 +312,5 @@ def open_batch(
             operator.max_credits_per_video, "max_credits_per_video", max_credits_per_video_was_given
         ),
         began=began,
+        is_resumed=is_resumed,
     )

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import DecoratedOperator, context_merge, task_decorator_factory
 
+from airflow_provider_pictory.literals import is_of_a_file
 from airflow_provider_pictory.operators.batch import GenerateVideosOperator
+from airflow_provider_pictory.request_arguments import refuse_wrong_requests
 
 try:
     from airflow.providers.common.compat.sdk import determine_kwargs
@@ -33,7 +35,7 @@ class DecoratedGenerateVideosOperator(DecoratedOperator, GenerateVideosOperator)
     """
     Generate the videos that a function asks for.
 
-    The function is called each time that a worker goes on with the batch, also after a deferral, so it has to
+    The function is called each time a worker continues with the batch, also after a deferral, so it has to
     return the same list then, or a longer one. What it returns isn't rendered: braces in it are braces.
 
     :param python_callable: returns what :class:`GenerateVideosOperator` takes for ``requests``. It can take
@@ -68,13 +70,18 @@ class DecoratedGenerateVideosOperator(DecoratedOperator, GenerateVideosOperator)
         super().__init__(
             python_callable=python_callable, op_args=op_args, op_kwargs=op_kwargs, requests=(), **kwargs
         )
+        if is_of_a_file(self, DecoratedGenerateVideosOperator):
+            self._refuse_wrong_literals()
+
+    def _refuse_wrong_requests(self, given: dict[str, Any]) -> None:
+        refuse_wrong_requests({name: value for name, value in given.items() if name != "requests"})
 
     @staticmethod
     def xcom_push(context: Context, key: str, value: Any) -> None:
         """Push an XCom, as Airflow 3.0 wants any decorated task to be able to."""
         context["ti"].xcom_push(key=key, value=value)
 
-    def _open(self, context: Context, *, began: datetime) -> BatchTask:
+    def _open(self, context: Context, *, began: datetime, is_resumed: bool) -> BatchTask:
         # A copy, since an argument of the function may bear the name of something that we need ourselves.
         merged = copy.copy(context)
         context_merge(merged, self.op_kwargs)
@@ -83,7 +90,7 @@ class DecoratedGenerateVideosOperator(DecoratedOperator, GenerateVideosOperator)
         if inspect.iscoroutine(returned):
             returned.close()
         self.requests = returned
-        return super()._open(context, began=began)
+        return super()._open(context, began=began, is_resumed=is_resumed)
 
 
 def pictory_videos_task(

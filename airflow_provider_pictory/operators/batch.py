@@ -9,8 +9,18 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
-from airflow_provider_pictory.arguments import switches, time_span
-from airflow_provider_pictory.request_arguments import REQUEST_ARGUMENTS
+from airflow_provider_pictory.arguments import (
+    OnItemFailure,
+    choice,
+    credit_limit,
+    job_limit,
+    refuse_wrong_rules,
+    switch,
+    switches,
+    time_span,
+)
+from airflow_provider_pictory.literals import is_of_a_file, literals
+from airflow_provider_pictory.request_arguments import REQUEST_ARGUMENTS, refuse_wrong_requests
 from airflow_provider_pictory.submission.operator import CreditLimit, SubmittingOperator
 
 if TYPE_CHECKING:
@@ -26,6 +36,14 @@ DEFAULT_TIMEOUT = 60 * 60.0
 DEFAULT_RECONCILE_TIMEOUT = 15 * 60.0
 MAX_ACTIVE_JOBS = 20
 SWITCHES = ("deferrable", "check_quota", "resubmit_failed")
+RULES = (
+    "on_clear",
+    "on_unknown_submission",
+    "on_item_failure",
+    "max_active_jobs",
+    "max_credits",
+    "max_credits_per_video",
+)
 
 
 class GenerateVideosOperator(SubmittingOperator):
@@ -40,12 +58,6 @@ class GenerateVideosOperator(SubmittingOperator):
 
     At most ``max_active_jobs`` jobs are in flight. While they run the task is deferred, and it is resumed
     only when half of them have ended, to submit the next.
-
-    ``return_value`` is the manifest, a list in the order of the requests. Each item is a flat dict of JSON
-    types: ``key``, ``state`` (``completed``, ``failed``, ``running``, ``unknown`` or ``waiting``),
-    ``job_id``, the fields of a :class:`VideoJobSensor`'s result, ``error_code``, ``error_message`` and
-    ``estimated_credits``. With ``manifest_path`` it is the path of the file that has them. XCom ``summary``
-    has ``total``, ``completed``, ``failed``, ``estimated_credits`` and ``used_credits``.
 
     :param requests: a list of prompts, or of dicts of a request's fields, as the arguments below are called,
         each with a ``key`` if it shall have one: a text that names it, such as a product's id. Also the
@@ -77,10 +89,16 @@ class GenerateVideosOperator(SubmittingOperator):
     :param resubmit_failed: let a retry submit items again whose job failed.
     :param reconcile_timeout: as for :class:`GenerateVideoOperator`.
 
+    :xcom return_value: the manifest, a list in the order of the requests. Each item is a flat dict of JSON
+        types: ``key``, ``state`` (``completed``, ``failed``, ``running``, ``unknown`` or ``waiting``),
+        ``job_id``, the fields of a :class:`VideoJobSensor`'s result, ``error_code``, ``error_message`` and
+        ``estimated_credits``. With ``manifest_path`` it is the path of the file that has them.
+    :xcom summary: a dict of ``total``, ``completed``, ``failed``, ``estimated_credits`` and ``used_credits``.
+
     :raises PictoryInvalidRequestError: items or arguments are wrong; nothing was paid.
     :raises PictorySpendingLimitError: it would cost more than it may; nothing was paid.
     :raises PictoryBatchError: items have no video; the message names the first of them.
-    :raises PictoryExecutionTimeoutError: the ``execution_timeout`` is over; a retry goes on.
+    :raises PictoryExecutionTimeoutError: the ``execution_timeout`` is over; a retry resumes the wait.
     :raises PictoryError: as :class:`GenerateVideoOperator`, where no more items can be submitted; what is in
         flight has been awaited by then.
     """
@@ -156,12 +174,12 @@ class GenerateVideosOperator(SubmittingOperator):
         self.on_unknown_submission = on_unknown_submission
         self.resubmit_failed = resubmit_failed
         self.reconcile_timeout = reconcile_timeout
+        if is_of_a_file(self, GenerateVideosOperator):
+            self._refuse_wrong_literals()
 
     def execute(self, context: Context) -> Any:
         """Submit the batch's videos, as far as there is room, and wait for them."""
-        batch = self._open(context, began=datetime.now(UTC))
-        batch.check_quota()
-        return self._go_on(context, batch)
+        return self._begin(context, is_resumed=False)
 
     def execute_complete(
         self, context: Context, event: dict[str, Any] | None = None, **handed_through: Any
@@ -177,8 +195,8 @@ class GenerateVideosOperator(SubmittingOperator):
         wait = DeferredBatch.read(handed_through)
         if wait.is_of_another_try(context):
             self.log.info("This try was resumed with an event of try %s, so it starts anew", wait.try_number)
-            return self.execute(context)
-        batch = self._open(context, began=wait.began_at)
+            return self._begin(context, is_resumed=True)
+        batch = self._open(context, began=wait.began_at, is_resumed=True)
         batch.take(event, wait)
         return self._go_on(context, batch)
 
@@ -188,7 +206,7 @@ class GenerateVideosOperator(SubmittingOperator):
             return self.execute_complete(context, **(next_kwargs or {}))
         # Airflow hands nothing through then, so the rest is known from the record.
         self.log.warning("Airflow ended the wait in the triggerer: %s", (next_kwargs or {}).get("error"))
-        return self.execute(context)
+        return self._begin(context, is_resumed=True)
 
     def on_kill(self) -> None:
         """Say what a killed task leaves behind, since there is no way to cancel it."""
@@ -197,16 +215,48 @@ class GenerateVideosOperator(SubmittingOperator):
         else:
             self._batch.stop()
 
-    def _open(self, context: Context, *, began: datetime) -> BatchTask:
+    def _refuse_wrong_literals(self) -> None:
+        """
+        Refuse what can never be right while the DAG file is parsed, in the words of a run.
+
+        :raises PictoryInvalidRequestError: for the first kind of argument that is wrong; of the requests, for
+            all at once.
+        """
+        given = literals(self, (*SWITCHES, *RULES, *REQUEST_ARGUMENTS, "requests"))
+        for name in SWITCHES:
+            switch(given[name], name)
+        refuse_wrong_rules(given, has_limit=SubmittingOperator.max_credits.was_given(self))
+        choice(self.on_item_failure, "on_item_failure", OnItemFailure)
+        job_limit(self.max_active_jobs, "max_active_jobs")
+        if "max_credits_per_video" in given:
+            credit_limit(
+                self.max_credits_per_video,
+                "max_credits_per_video",
+                GenerateVideosOperator.max_credits_per_video.was_given(self),
+            )
+        self._refuse_multiple_outputs()
+        self._refuse_wrong_requests(given)
+
+    def _refuse_wrong_requests(self, given: dict[str, Any]) -> None:
+        refuse_wrong_requests(given)
+
+    def _begin(self, context: Context, *, is_resumed: bool) -> Any:
+        batch = self._open(context, began=datetime.now(UTC), is_resumed=is_resumed)
+        batch.check_quota()
+        return self._go_on(context, batch)
+
+    def _open(self, context: Context, *, began: datetime, is_resumed: bool) -> BatchTask:
         from airflow_provider_pictory.batch.task import open_batch
 
         switches(self, SWITCHES)
+        self._refuse_multiple_outputs()
         self._batch = open_batch(
             self,
             context,
             policy=self._policy(),
             max_credits_per_video_was_given=GenerateVideosOperator.max_credits_per_video.was_given(self),
             began=began,
+            is_resumed=is_resumed,
         )
         if self._is_being_killed:
             self._batch.stop()

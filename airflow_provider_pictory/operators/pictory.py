@@ -48,16 +48,13 @@ class GenerateVideoOperator(SubmittingOperator):
     task, or an argument of a mapped task. The log says what the video will cost before it is submitted.
 
     A video is submitted once, whatever crashes: what a task is about to submit is written down before, and
-    the job id right after it. A retry goes on with the job that is there. So does a clear while the job may
+    the job id right after it. A retry reattaches to the job that is there. So does a clear while the job may
     still be running; a clear after its end means a new video (``on_clear``). Where a crash or a lost response
     leaves it open whether Pictory took the video, the next try finds out from the account's lists and submits
     again only if it never arrived.
 
-    ``return_value`` is the job id, for a :class:`VideoJobSensor`. The same is in XCom ``job_id``, and the
-    estimated cost in ``estimated_credits``; both are pushed before any waiting. With ``wait_for_completion``
-    XCom ``video`` holds what the sensor would return, and ``used_credits`` what it did cost, where Pictory
-    says so. The events of assets in ``outlets`` have ``job_id``, ``seconds`` and ``credits`` in their
-    ``extra``, the latter two ``None`` where nobody waited.
+    The events of assets in ``outlets`` have ``job_id``, ``seconds`` and ``credits`` in their ``extra``, the
+    latter two ``None`` where nobody waited.
 
     :param prompt: what the video shows, 5 to 5,000 characters, some of them visible, and no control
         characters but line breaks and tabs. (templated)
@@ -65,7 +62,7 @@ class GenerateVideoOperator(SubmittingOperator):
     :param aspect_ratio: such as ``"16:9"``; the model's first by default. (templated)
     :param duration: seconds, as ``8`` or ``"8s"``; the model's first by default. (templated)
     :param first_frame_image_url: public URL of an image to start from. (templated)
-    :param extend_video_url: public URL of a video to go on from. (templated)
+    :param extend_video_url: public URL of a video to continue. (templated)
     :param reference_image_urls: 1 to 3 public URLs of images to resemble; at most one of these three kinds of
         sources may be given. (templated)
     :param webhook: URL that Pictory notifies when the job ends. (templated)
@@ -85,7 +82,7 @@ class GenerateVideoOperator(SubmittingOperator):
         file; one that a template, a task or a mapping leaves empty is refused. (templated)
     :param check_quota: ask the account first, and submit only what its remaining AI credits cover; off by
         default.
-    :param on_clear: what a clear of this task means. ``"auto"`` (default): go on with a job that is still
+    :param on_clear: what a clear of this task means. ``"auto"`` (default): reattach to a job that is still
         running and deliver a video that was never delivered, otherwise make a new one; ``"new"``: always a
         new video; ``"reattach"``: never.
     :param on_unknown_submission: what to do where nothing tells whether a submission arrived. ``"fail"``
@@ -96,6 +93,11 @@ class GenerateVideoOperator(SubmittingOperator):
         submission whose response was lost, and for other tasks that may have lost the same; 15 minutes by
         default.
 
+    :xcom return_value: the job id, for a :class:`VideoJobSensor`.
+    :xcom job_id: the same, before any waiting.
+    :xcom estimated_credits: the estimated cost, before any waiting.
+    :xcom video: with ``wait_for_completion``, what the sensor would return.
+    :xcom used_credits: likewise, what it did cost, where Pictory says so.
     :raises PictoryInvalidRequestError: a rule is broken; nothing was paid.
     :raises PictorySpendingLimitError: it would cost more than ``max_credits``; nothing was paid.
     :raises PictoryConfigurationError: the connection is missing or can't be used; nothing was paid.
@@ -110,9 +112,9 @@ class GenerateVideoOperator(SubmittingOperator):
     :raises PictoryJobFailedError: the job failed.
     :raises PictoryJobExpiredError: the job's video was deleted at Pictory.
     :raises PictoryJobNotFoundError: Pictory doesn't know the job that this task submitted.
-    :raises PictoryJobTimedOutError: the ``timeout`` is over, the job isn't; a clear goes on waiting.
+    :raises PictoryJobTimedOutError: the ``timeout`` is over, the job isn't; a clear waits for it again.
     :raises PictoryExecutionTimeoutError: the ``execution_timeout`` ended a wait in the triggerer; a retry
-        goes on waiting.
+        waits for the same job.
     """
 
     template_fields: Sequence[str] = (*REQUEST_ARGUMENTS, "pictory_conn_id", "max_credits")

@@ -39,7 +39,7 @@ class VideoJobSensor(PokingSensor):
     Wait until Pictory has finished a video.
 
     It defers unless told otherwise. On Airflow 3.3 and later it starts in the triggerer and, once there is a
-    video, ends there, so no task process runs at all; whatever else happens goes on on a worker. It defers
+    video, ends there, so no task process runs at all; anything else continues on a worker. It defers
     from a worker, after a first poll, where something would be missed otherwise: outlets, callbacks for
     success, execution or skipping, listeners such as OpenLineage, ``multiple_outputs``, mapped tasks and
     those that others are mapped over, a result that is its DAG's, a job id that is neither text nor a task's
@@ -49,11 +49,7 @@ class VideoJobSensor(PokingSensor):
     timeout; a failed job ends the sensor at once and without retries. Before it declares a timeout it takes
     one last poll. What can never be right is refused as soon as the DAG file is parsed.
 
-    ``return_value`` is the result, a flat dict of JSON types: ``job_id``, ``status``, ``url``,
-    ``duration_seconds``, ``width``, ``height``, ``thumbnail_url``, ``preview_url``, ``last_frame_image_url``
-    and ``ai_credits_used``. The URLs need no key and can expire. The id alone is in XCom ``job_id``, too, so
-    that ``wait.output["job_id"]`` works. The events of assets in ``outlets`` have
-    ``job_id``, ``seconds`` and ``credits`` in their ``extra``.
+    The events of assets in ``outlets`` have ``job_id``, ``seconds`` and ``credits`` in their ``extra``.
 
     :param job_id: of the job, usually ``generate.output`` of a :class:`GenerateVideoOperator`. (templated)
     :param pictory_conn_id: id of the Airflow connection. (templated)
@@ -69,6 +65,11 @@ class VideoJobSensor(PokingSensor):
         connection or the job id, it fails all the same; ``never_fail`` skips then, too. Both mean the same
         deferred and poking.
 
+    :xcom return_value: the result, a flat dict of JSON types: ``job_id``, ``status``, ``url``,
+        ``duration_seconds``, ``width``, ``height``, ``thumbnail_url``, ``preview_url``,
+        ``last_frame_image_url`` and ``ai_credits_used``. The URLs need no key and can expire.
+    :xcom job_id: the id alone, so that ``wait.output["job_id"]`` works.
+
     :raises PictoryInvalidRequestError: the job id can't be one, often a missing XCom.
     :raises PictoryConfigurationError: the connection is missing or can't be used.
     :raises PictoryAuthenticationError: Pictory refuses the key.
@@ -77,7 +78,7 @@ class VideoJobSensor(PokingSensor):
     :raises PictoryInsufficientCreditsError: the job failed for want of credits.
     :raises PictoryJobExpiredError: the job's video was deleted at Pictory.
     :raises PictoryJobTimedOutError: the ``timeout`` is over, the job isn't.
-    :raises PictoryExecutionTimeoutError: the ``execution_timeout`` is; a retry goes on waiting.
+    :raises PictoryExecutionTimeoutError: the ``execution_timeout`` is; a retry waits for the same job.
     """
 
     template_fields: Sequence[str] = ("job_id", "pictory_conn_id")

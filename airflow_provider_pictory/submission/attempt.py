@@ -54,7 +54,7 @@ class Attempt:
             int(task_instance.try_number),
             int(task_instance.max_tries),
             str(getattr(task_instance, "id", None) or ""),
-            None if former_xcoms is UNKNOWN else frozenset(former_xcoms or ()),
+            None if former_xcoms is UNKNOWN or _xcoms_belong_to_tries() else frozenset(former_xcoms or ()),
             pushes_result,
         )
 
@@ -96,6 +96,14 @@ class Attempt:
             # What a task returns is pushed last, so a crash before that shows.
             return XCOM_RETURN_KEY in self.former_xcoms
         return record.state is RecordState.DELIVERED
+
+
+def _xcoms_belong_to_tries() -> bool:
+    """Whether no try is told of the XComs of another one, as from Airflow 3.4 on (task SDK 1.4)."""
+    from airflow.sdk import __version__
+
+    major, minor, *_ = __version__.split(".")
+    return (int(major), int(minor)) >= (1, 4)
 
 
 @dataclass(frozen=True)

@@ -128,8 +128,8 @@ class SubmittingOperator(BaseOperator):
             from airflow_provider_pictory.exceptions import PictoryInvalidRequestError
 
             raise PictoryInvalidRequestError(
-                "Nothing was submitted: multiple_outputs: got True, but this task returns a job id, which "
-                "can't be split; leave it out, also of the DAG's default_args"
+                "Nothing was submitted: multiple_outputs: got True, but what this task returns is no dict, "
+                "so it can't be split; leave it out, also of the DAG's default_args"
             )
 
     def _say_what_goes_on(self, error: Exception) -> None:

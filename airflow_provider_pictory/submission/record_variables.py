@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from airflow_provider_pictory.submission.names import Claims, RecordName
-    from airflow_provider_pictory.submission.record import SubmissionRecord
+    from airflow_provider_pictory.submission.record import SubmissionRecord, TaskPlace
 
 
 class RecordVariables(ABC):
@@ -71,13 +71,22 @@ class RecordVariables(ABC):
         """Return names and texts of the records of a job."""
 
     @abstractmethod
-    def tidy(self, record: SubmissionRecord, now: datetime, is_only_run: Callable[[], bool]) -> None:
+    def tidy(
+        self,
+        place: TaskPlace,
+        records: Iterable[SubmissionRecord],
+        now: datetime,
+        is_first: Callable[[], bool],
+        others: Iterable[str] = (),
+    ) -> None:
         """
         Delete what is too old to be asked about, where it can't be listed.
 
-        :param record: of the running task.
+        :param place: the running task instance.
+        :param records: its records.
         :param now: this moment.
-        :param is_only_run: tells whether the DAG has had no other run.
+        :param is_first: tells whether this task has never done this before, in any run.
+        :param others: names of further Variables of the task instance.
         """
 
     @abstractmethod

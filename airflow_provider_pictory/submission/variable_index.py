@@ -11,7 +11,7 @@ from airflow_provider_pictory.submission.record import digest_of
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from airflow_provider_pictory.submission.record import SubmissionRecord
+    from airflow_provider_pictory.submission.record import TaskPlace
 
 INDEX_PREFIX = "pictory_index_"
 
@@ -19,9 +19,9 @@ INDEX_PREFIX = "pictory_index_"
 KEPT_WITHOUT_LISTING = timedelta(days=7)
 
 
-def index_name(record: SubmissionRecord) -> str:
-    """Return the name of the Variable with the index of a record's task."""
-    return f"{INDEX_PREFIX}{digest_of(record.dag_id, record.task_id, record.map_index)}"
+def index_name(place: TaskPlace) -> str:
+    """Return the name of the Variable with the index of a task, over all its runs."""
+    return f"{INDEX_PREFIX}{digest_of(place.dag_id, place.task_id, place.map_index)}"
 
 
 def with_names(index: str | None, names: Iterable[str], now: datetime) -> tuple[str, list[str]]:

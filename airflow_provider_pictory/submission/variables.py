@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from datetime import datetime
 
-    from airflow_provider_pictory.submission.record import SubmissionRecord
+    from airflow_provider_pictory.submission.record import SubmissionRecord, TaskPlace
 
 CLAIM_PREFIX = "pictory_job_claim_"
 PROBE_PREFIX = "pictory_probe_"
@@ -107,7 +107,14 @@ class ListedVariables(RecordVariables):
         """Return who has which job, from one listing."""
         return Claims(self.names())
 
-    def tidy(self, record: SubmissionRecord, now: datetime, is_only_run: Callable[[], bool]) -> None:
+    def tidy(
+        self,
+        place: TaskPlace,
+        records: Iterable[SubmissionRecord],
+        now: datetime,
+        is_first: Callable[[], bool],
+        others: Iterable[str] = (),
+    ) -> None:
         """Leave it to those who see the names of all records."""
 
     def find_by_job(self, job_id: str) -> list[tuple[str, str]]:
@@ -129,11 +136,9 @@ class NamedVariables(RecordVariables):
 
     def __init__(self) -> None:
         self._known: dict[str, str | None] = {}
-        self._is_new = False
 
     def find(self, place: str, *, is_new: bool = False) -> list[tuple[str, str]]:
         """Return the record of a task instance."""
-        self._is_new = is_new
         if is_new:
             self._known[place] = None
             return []
@@ -205,22 +210,28 @@ class NamedVariables(RecordVariables):
         place = Variable.get(_claim_name(job_id), None)
         return self.find(str(place)) if place else []
 
-    def tidy(self, record: SubmissionRecord, now: datetime, is_only_run: Callable[[], bool]) -> None:
+    def tidy(
+        self,
+        place: TaskPlace,
+        records: Iterable[SubmissionRecord],
+        now: datetime,
+        is_first: Callable[[], bool],
+        others: Iterable[str] = (),
+    ) -> None:
         """
-        Note which Variables belong to a record, and delete those of this task's that are too old.
+        Note which Variables belong to the task instance, and delete those of this task's that are too old.
 
         Two runs that write the index at once may drop a line, so that a Variable stays.
         """
-        index = index_name(record)
-        names = [f"{RECORD_PREFIX}{record.place.digest}"]
-        if record.job_id is not None:
-            names.append(_claim_name(record.job_id))
-        is_there = not (self._is_new and is_only_run())
-        text, old = with_names(Variable.get(index, None) if is_there else None, names, now)
+        index, names = index_name(place), list(others)
+        for record in records:
+            names.append(f"{RECORD_PREFIX}{record.place.digest}")
+            if record.job_id is not None:
+                names.append(_claim_name(record.job_id))
+        text, old = with_names(None if is_first() else Variable.get(index, None), names, now)
         for name in old:
             Variable.delete(name)
-        Variable.set(index, text, f"Variables of {record.dag_id}.{record.task_id}, to be deleted by age")
-        self._is_new = False
+        Variable.set(index, text, f"Variables of {place.dag_id}.{place.task_id}, to be deleted by age")
 
     def pause_before_claim_counts(self) -> float:
         """Return the seconds after which the later of two claims under one name is certain."""

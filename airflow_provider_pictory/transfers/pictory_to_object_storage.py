@@ -32,7 +32,7 @@ class PictoryToObjectStorageOperator(BaseOperator):
     """
     Save a finished video as a file on any storage that Airflow knows. It never submits anything.
 
-    The video is downloaded in constant memory, goes on where a broken connection left off, and is checked:
+    The video is downloaded in constant memory, resumes where a broken connection stopped, and is checked:
     its length, and that it is a whole MP4 with the job's duration and size. Only then does it appear under
     its path, all at once: locally it is renamed, in object stores an upload is committed. A task that is
     stopped or killed leaves no file under the path. A host that isn't on the open internet is asked only if
@@ -44,11 +44,8 @@ class PictoryToObjectStorageOperator(BaseOperator):
     second one fails, unless both end in the same moment, when the last one wins. The file is always one's or
     the other's.
 
-    ``return_value`` is a flat dict of JSON types: ``job_id``, ``path``, ``bytes``, ``sha256``, ``seconds``,
-    ``width``, ``height`` and ``ai_credits_used``. ``path`` has the connection's id in it, where there is one,
-    so that ``ObjectStoragePath(path)`` finds the file. Each of them is an XCom of its own too, so that
-    ``save.output["path"]`` works, unless ``multiple_outputs=False`` leaves that out. The events of assets in
-    ``outlets`` have ``job_id``, ``seconds``, ``credits`` and ``path`` in their ``extra``.
+    The events of assets in ``outlets`` have ``job_id``, ``seconds``, ``credits`` and ``path`` in their
+    ``extra``.
 
     :param path: where to, such as ``"s3://media@videos/film.mp4"`` with the id of a connection
         before the ``@``, or a local path. One that ends in ``/`` is a folder, and the file's name is
@@ -70,6 +67,12 @@ class PictoryToObjectStorageOperator(BaseOperator):
         (templated)
     :param pictory_conn_id: id of the Airflow connection to Pictory, which is asked for the video's URL; its
         key goes there alone. (templated)
+    :param multiple_outputs: also push each field of the result as an XCom of its own, so that
+        ``save.output["path"]`` works; not for a list.
+
+    :xcom return_value: a flat dict of JSON types: ``job_id``, ``path``, ``bytes``, ``sha256``, ``seconds``,
+        ``width``, ``height`` and ``ai_credits_used``; of a list of videos, a list of these. ``path`` has the
+        connection's id in it, where there is one, so that ``ObjectStoragePath(path)`` finds the file.
 
     :raises PictoryInvalidRequestError: the path, the job id, the video or ``max_bytes`` can't be one, often a
         missing XCom.
@@ -144,7 +147,7 @@ class PictoryToObjectStorageOperator(BaseOperator):
         lines = None if self.job_id else read_list(self.video)
         self._is_saving = True
         try:
-            return self._save_one(context) if lines is None else self._save_many(lines)
+            return self._save_one(context) if lines is None else self._save_many(lines, context)
         finally:
             self._is_saving = False
             self.hook.close()
@@ -168,8 +171,9 @@ class PictoryToObjectStorageOperator(BaseOperator):
         )
         return manifest
 
-    def _save_many(self, lines: Sequence[Any]) -> list[dict[str, Any]]:
+    def _save_many(self, lines: Sequence[Any], context: Context) -> list[dict[str, Any]]:
         from airflow_provider_pictory.arguments import job_limit
+        from airflow_provider_pictory.assets import describe_videos
         from airflow_provider_pictory.hooks.pictory import PictoryHook
         from airflow_provider_pictory.saving.many import ManySaver, finished_videos
 
@@ -182,7 +186,9 @@ class PictoryToObjectStorageOperator(BaseOperator):
             max_parallel_downloads=job_limit(self.max_parallel_downloads, "max_parallel_downloads") or 1,
             log=self.log,
         )
-        return self._many.save(videos)
+        saved = self._many.save(videos)
+        describe_videos(self.outlets, context, saved, str(self.path))
+        return saved
 
     @property
     def _options(self) -> dict[str, Any]:

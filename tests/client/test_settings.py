@@ -481,12 +481,12 @@ def test_the_hook_tells_the_submission_window(connect):
         ("http://127.0.0.1:8765", "http://127.0.0.1:8765"),
     ],
 )
-def test_the_readmes_command_makes_a_connection_of_the_variables_of_pictorys_scripts(
+def test_the_docs_command_makes_a_connection_of_the_variables_of_pictorys_scripts(
     monkeypatch, base_url, expected
 ):
-    readme = Path(__file__).parents[2].joinpath("README.md").read_text()
+    page = Path(__file__).parents[2].joinpath("docs", "connections.md").read_text()
     (command,) = re.findall(
-        r"^export AIRFLOW_CONN_PICTORY_DEFAULT=.*PICTORY_API_KEY.*$", readme, re.MULTILINE
+        r"^ *(export AIRFLOW_CONN_PICTORY_DEFAULT=.*PICTORY_API_KEY.*)$", page, re.MULTILINE
     )
     variables = {"PATH": os.defpath, "PICTORY_API_KEY": KEY}
     if base_url is not None:

@@ -14,8 +14,8 @@ import pytest
 from tests.support.airflow_versions import needs_airflow_3, needs_approvals, read_dags
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-# What a test of somebody's own is, rather than a DAG; the README says into which files it goes.
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+# What a test of somebody's own is, rather than a DAG; the page says into which files it goes.
 TESTS = {"# conftest.py", "# test_my_dags.py"}
 NOBODY_APPROVES = {"approved_lighthouse"}
 
@@ -40,10 +40,13 @@ def test_each_page_that_shows_code_is_found():
         "README",
         "approve-and-publish",
         "continue-a-clip",
+        "decorator",
+        "generate",
         "generate-wait-save",
         "nightly-batch",
         "product-batch",
         "react-to-videos",
+        "sandbox",
     }
     assert {text.split("\n")[0] for _, text in ALL} >= TESTS
 
@@ -88,7 +91,7 @@ def test_each_dag_is_read_and_runs_without_a_logical_date(pictory, run_dag, clip
 
 
 def test_the_test_runs_in_a_project_of_somebody_s_own(airflow_database, tmp_path, tidy):
-    """As the README has it: the DAG under ``$AIRFLOW_HOME/dags``, a migrated database, and two files."""
+    """As docs/sandbox.md has it: a DAG under ``$AIRFLOW_HOME/dags``, a migrated database, and two files."""
     home, project = tmp_path / "airflow", tmp_path / "project"
     for folder in (home / "dags", project):
         folder.mkdir(parents=True)

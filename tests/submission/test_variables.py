@@ -273,7 +273,7 @@ def make_older(variables, age):
 def submit(place, job_id=JOB_ID):
     record = accepted(job_id, place=place)
     write(record)
-    open_variables().tidy(record, datetime.now(UTC), lambda: False)
+    open_variables().tidy(record.place, [record], datetime.now(UTC), lambda: False)
 
 
 def runs(number):
@@ -494,7 +494,7 @@ def test_names_of_variables_hide_nothing_from_logs(in_a_task, kind):
     def act(context):
         variables = kind()
         variables.write(accepted(is_claimed=True), "")
-        variables.tidy(accepted(), NOW, lambda: False)
+        variables.tidy(accepted().place, [accepted()], NOW, lambda: False)
 
     in_a_task(act)
 
