@@ -27,7 +27,7 @@ UV := .environments/uv/bin/uv
 UV_NEEDED := .environments/uv/.installed
 endif
 
-.PHONY: help demo ui test test-unit test-tasks test-end-to-end test-oldest matrix test-cell scenarios coverage live-check soak chaos chaos-oldest distributed show bench check docs format constraints clean
+.PHONY: help demo ui test test-unit test-tasks test-end-to-end test-oldest matrix test-cell scenarios coverage live-check soak chaos chaos-oldest chaos-batch chaos-batch-oldest distributed show bench check docs format constraints clean
 .DELETE_ON_ERROR:
 
 help: ## Say what there is
@@ -85,6 +85,13 @@ chaos: .venv/.installed ## Kill tasks wherever it could hurt, for a quarter of a
 
 chaos-oldest: $(OLDEST)/.installed ## The kills around the paid POST on the oldest Airflow supported
 	$(OLDEST)/bin/python -m tests.chaos.crashes_on_oldest
+
+# 200 videos in one task; BATCH="--items 1000 --kills 0 --fewest-kills 0 --without-faults" measures instead.
+chaos-batch: .venv/.installed ## Kill and clear a task with 200 videos, for ten minutes: each video is paid for once
+	.venv/bin/python -m tests.chaos.batches $(BATCH)
+
+chaos-batch-oldest: $(OLDEST)/.installed ## The same on the oldest Airflow supported
+	$(OLDEST)/bin/python -m tests.chaos.batches --oldest $(BATCH)
 
 distributed: .environments/distributed/.installed ## Videos on a distributed Airflow under kills, for half an hour (DISTRIBUTED=--short: 4 minutes)
 	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! $(SERVERS_ARE_THERE); then \

@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import time
 
-from benchmarks import downloading, measuring, parsing, real_airflow, report, schedule, waiting
+from benchmarks import downloading, job_list, measuring, parsing, real_airflow, report, schedule, waiting
 from benchmarks.measuring import say
 
 QUESTIONS = {
@@ -18,6 +18,7 @@ QUESTIONS = {
     "parsing": parsing.main,
     "downloading": downloading.main,
     "waiting": waiting.main,
+    "job_list": job_list.main,
     "real_airflow": real_airflow.main,
 }
 

@@ -50,7 +50,7 @@ def main() -> None:
     """Write both files from what there is."""
     sections = [
         section
-        for write in (_waiting, _real_airflow, _parsing, _downloading, _schedule)
+        for write in (_waiting, _job_list, _real_airflow, _parsing, _downloading, _schedule)
         if (section := write())
     ]
     TABLES.write_text("\n".join(["# Results\n", _conditions(), *sections]))
@@ -110,6 +110,39 @@ def _waiting_row(name: str, row: dict[str, Any]) -> list[str]:
         f"{row['delay_p99']:.2f} s",
         f"{min(row['polls_kept'], 1):.0%}",
         f"{row['requests_per_job']:.1f}",
+    ]
+
+
+def _job_list() -> str:
+    results = kept("job_list")
+    if results is None:
+        return ""
+    heads = [
+        "", "requests per look", "against the shared session", "CPU per look", "against the shared session",
+        "looks kept", "delay of detection, median", "p99",
+    ]  # fmt: skip
+    names = {**CONTESTANTS, "pictory_without_list": "VideoJobTrigger, list switched off"}
+    parts = ["## Learning from the list of jobs\n"]
+    for account, of_jobs in results.items():
+        for jobs, rows in of_jobs.items():
+            parts.append(f"### {int(jobs):,} jobs, polled every 2 s; {account}\n")
+            reference = rows["shared_session"]
+            parts.append(
+                table(heads, [_job_list_row(names[name], row, reference) for name, row in rows.items()])
+            )
+    return "\n".join(parts)
+
+
+def _job_list_row(name: str, row: dict[str, Any], reference: dict[str, Any]) -> list[str]:
+    return [
+        name,
+        f"{row['requests_per_look']:.3f}",
+        _ratio(row["requests_per_look"] / reference["requests_per_look"]),
+        f"{row['cpu_per_look'] * 1e6:,.0f} µs",
+        _ratio(row["cpu_per_look"] / reference["cpu_per_look"]),
+        f"{min(row['looks_kept'], 1):.0%}",
+        f"{row['delay_p50']:.2f} s",
+        f"{row['delay_p99']:.2f} s",
     ]
 
 

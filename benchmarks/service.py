@@ -23,6 +23,7 @@ from typing import Any
 from benchmarks.measuring import percentile, pin_to_processor
 
 PICTORY_JOB = re.compile(rb"GET /pictoryapis/v1/jobs/([0-9a-f]{8})-")
+PICTORY_JOBS = re.compile(rb"GET /pictoryapis/v1/jobs(?:\?nextPageKey=(\d+))? ")
 DBT_CLOUD_RUN = re.compile(rb"GET /api/v2/accounts/1/runs/(\d+)/")
 DATABRICKS_RUN = re.compile(rb"GET /api/2\.\d/jobs/runs/get ")
 RESOURCE = re.compile(rb"GET /videos/(\d+) ")
@@ -43,8 +44,14 @@ def ends(count: int, seed: int, first: float, span: float) -> list[float]:
 class Service:
     """What the server knows of its jobs and has seen of its clients."""
 
-    def __init__(self, jobs: int) -> None:
+    def __init__(self, jobs: int, page_size: int = 0, foreign_pages: int = 0, foreign_bytes: int = 0) -> None:
         self.ends = [float("inf")] * jobs
+        # Without a page's size there is no list of jobs.
+        self.page_size = page_size
+        # Pages of other clients' jobs, which are newer than all of ours.
+        self.foreign_pages = foreign_pages
+        self.foreign_bytes = foreign_bytes
+        self.pages: list[tuple[float, list[int]]] = []
         self.connections: list[float] = []
         self.arrivals: list[tuple[float, int]] = []
         self.seen: set[int] = set()
@@ -52,6 +59,8 @@ class Service:
     def response(self, head: bytes, body: bytes) -> bytes:
         """Return the whole response to a request."""
         now = time.monotonic()
+        if self.page_size and (match := PICTORY_JOBS.match(head)):
+            return _message(b"200 OK", self._page(int(match[1] or 0), now))
         if match := PICTORY_JOB.match(head):
             number = int(match[1], 16)
             document = _pictory(number, has_ended=now >= self.ends[number])
@@ -69,13 +78,41 @@ class Service:
             return b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"
         self.arrivals.append((now, number))
         self.seen.add(number)
-        content = json.dumps(document or {"message": "not there yet"}).encode()
         status = b"404 Not Found" if document is None else b"200 OK"
-        return (
-            b"HTTP/1.1 %b\r\nDate: Thu, 01 Jan 2026 00:00:00 GMT\r\nContent-Type: application/json\r\n"
-            b"Content-Length: %d\r\nConnection: keep-alive\r\nServer: mock\r\n\r\n%b"
-            % (status, len(content), content)
+        return _message(status, document or {"message": "not there yet"})
+
+    def _page(self, number: int, now: float) -> dict[str, Any]:
+        """Return a page of the list of jobs, newest first."""
+        if number < self.foreign_pages:
+            self.pages.append((now, []))
+            words = "x" * (self.foreign_bytes // self.page_size)
+            items = [
+                {"success": True, "data": {"jobId": f"{number}-{index}", "status": "completed", "of": words}}
+                for index in range(self.page_size)
+            ]
+        else:
+            newest = len(self.ends) - 1 - (number - self.foreign_pages) * self.page_size
+            numbers = list(range(newest, max(-1, newest - self.page_size), -1))
+            self.pages.append((now, numbers))
+            self.seen.update(numbers)
+            items = [_pictory_listed(job, has_ended=now >= self.ends[job]) for job in numbers]
+        is_last = (number + 1 - self.foreign_pages) * self.page_size >= len(self.ends)
+        return {"items": items, "nextPageKey": None if is_last else str(number + 1)}
+
+    def looks(self, start: float, end: float, interval: float) -> int:
+        """Count how often clients learned how a job is, more than half an interval after the time before."""
+        moments = sorted(
+            [*self.arrivals, *((moment, number) for moment, numbers in self.pages for number in numbers)]
         )
+        last: dict[int, float] = {}
+        count = 0
+        for moment, number in moments:
+            if moment > end:
+                break
+            if moment - last.get(number, float("-inf")) > interval / 2:
+                last[number] = moment
+                count += moment >= start
+        return count
 
     def report(self, start: float, end: float, interval: float) -> dict[str, Any]:
         """
@@ -104,7 +141,18 @@ class Service:
             "connections_in_window": sum(start <= moment <= end for moment in self.connections),
             "connections": len(self.connections),
             "requests": len(self.arrivals),
+            "pages": sum(start <= moment <= end for moment, _ in self.pages),
+            "looks": self.looks(start, end, interval),
         }
+
+
+def _message(status: bytes, document: dict[str, Any]) -> bytes:
+    content = json.dumps(document).encode()
+    return (
+        b"HTTP/1.1 %b\r\nDate: Thu, 01 Jan 2026 00:00:00 GMT\r\nContent-Type: application/json\r\n"
+        b"Content-Length: %d\r\nConnection: keep-alive\r\nServer: mock\r\n\r\n%b"
+        % (status, len(content), content)
+    )
 
 
 class _Connection(asyncio.Protocol):
@@ -147,6 +195,11 @@ def _pictory(number: int, *, has_ended: bool) -> dict[str, Any]:
     return {"job_id": job_id, "success": True, "data": data}
 
 
+def _pictory_listed(number: int, *, has_ended: bool) -> dict[str, Any]:
+    document = _pictory(number, has_ended=has_ended)
+    return {"success": True, "data": {"jobId": document["job_id"], **document["data"]}}
+
+
 def _dbt_cloud(number: int, *, has_ended: bool) -> dict[str, Any]:
     status, words = (10, "Success") if has_ended else (3, "Running")
     return {
@@ -164,7 +217,7 @@ def _databricks(number: int, *, has_ended: bool) -> dict[str, Any]:
 
 async def serve(arguments: argparse.Namespace) -> None:
     """Serve until the standard input ends, and respond the questions that come there line by line."""
-    service = Service(arguments.jobs)
+    service = Service(arguments.jobs, arguments.page_size, arguments.foreign_pages, arguments.foreign_bytes)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(arguments.certificate, arguments.key)
     loop = asyncio.get_running_loop()
@@ -200,6 +253,11 @@ def main() -> None:
     """Run the server."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--jobs", type=int, required=True)
+    parser.add_argument(
+        "--page-size", type=int, default=0, help="of the list of jobs; without it, there is none"
+    )
+    parser.add_argument("--foreign-pages", type=int, default=0, help="of jobs newer than those awaited")
+    parser.add_argument("--foreign-bytes", type=int, default=0, help="of each such page")
     parser.add_argument("--certificate", required=True)
     parser.add_argument("--key", required=True)
     arguments = parser.parse_args()

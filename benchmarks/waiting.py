@@ -76,9 +76,15 @@ def summary(runs: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
     return summaries
 
 
-def run_once(name: str, jobs: int, seed: int, certificates: Certificates, home: str) -> dict[str, Any]:
-    """Let one contestant wait for so many jobs against a server of its own."""
-    with talking("benchmarks.service", *server_arguments(jobs, certificates)) as server:
+def run_once(
+    name: str, jobs: int, seed: int, certificates: Certificates, home: str, *further: object
+) -> dict[str, Any]:
+    """
+    Let one contestant wait for so many jobs against a server of its own.
+
+    :param further: arguments of the server.
+    """
+    with talking("benchmarks.service", *server_arguments(jobs, certificates), *further) as server:
         port = server.hear()["port"]
         authority = str(certificates.authority)
         environment = without_settings(
@@ -125,6 +131,10 @@ def run_once(name: str, jobs: int, seed: int, certificates: Certificates, home: 
         "delay_p50": percentile(delays, 50),
         "delay_p99": percentile(delays, 99),
         "requests_per_job": seen["requests"] / jobs,
+        "requests_per_look": (seen["polls"] + seen["pages"]) / max(1, seen["looks"]),
+        "cpu_per_look": own["cpu_seconds"] / max(1, seen["looks"]),
+        "looks_kept": seen["looks"] / (WINDOW * jobs / INTERVAL),
+        "pages": seen["pages"],
         "unnoticed": jobs - len(finished),
         "errors": own["error_count"],
         "early": own["early"],

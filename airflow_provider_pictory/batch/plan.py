@@ -10,7 +10,8 @@ from airflow_provider_pictory.api import JobStatus
 from airflow_provider_pictory.submission.record import RecordState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
+    from datetime import datetime
 
     from airflow_provider_pictory.batch.document import Entry
 
@@ -65,6 +66,21 @@ class Progress:
             f"{self.completed} of {self.total} videos are completed, {self.failed} failed, {self.running} "
             f"running, {self.waiting} not submitted yet; about {self.estimated_credits:g} AI credits so far"
         )
+
+
+@dataclass(frozen=True)
+class Awaited:
+    """
+    What a batch waits for before a worker has something to do.
+
+    :param jobs: ids of the jobs in flight, by the keys of their items.
+    :param ends: how many of them are to end.
+    :param until: when a worker has something to do all the same, ``None`` without such a moment.
+    """
+
+    jobs: Mapping[str, str]
+    ends: int
+    until: datetime | None = None
 
 
 def state_of(entry: Entry | None, signature: str) -> ItemState:

@@ -6,10 +6,12 @@ Each item is submitted as a single video is. What one item ends in doesn't touch
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from airflow_provider_pictory.batch.plan import ItemState, ends_to_await
+from airflow_provider_pictory.api import JobStatus
+from airflow_provider_pictory.batch.plan import Awaited, ItemState, ends_to_await
 from airflow_provider_pictory.batch.recording import ItemRecording
 from airflow_provider_pictory.batch.records import BatchRecords
 from airflow_provider_pictory.batch.state import BatchState
@@ -23,14 +25,17 @@ from airflow_provider_pictory.exceptions import (
     PictorySubmissionPendingError,
 )
 from airflow_provider_pictory.outcome import may_pass, poll
-from airflow_provider_pictory.submission.reconcile import settles_in
+from airflow_provider_pictory.submission.account_pages import AccountPages
+from airflow_provider_pictory.submission.attempt import Reattach, decide
+from airflow_provider_pictory.submission.fingerprint import RequestFingerprint
 from airflow_provider_pictory.submission.record import RecordState
-from airflow_provider_pictory.submission.submitter import Submitter
+from airflow_provider_pictory.submission.submitter import Submitter, reattached
 from airflow_provider_pictory.task_log import PrefixedLog
 from airflow_provider_pictory.waiting.limits import timed_out
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from datetime import datetime
 
     from airflow_provider_pictory.api import VideoJob
     from airflow_provider_pictory.batch.store import BatchStore
@@ -52,19 +57,6 @@ ITEM_ERRORS = (
     PictoryJobNotFoundError,
     PictorySubmissionIndeterminateError,
 )
-
-
-@dataclass(frozen=True)
-class Awaited:
-    """
-    What a batch waits for before a worker has something to do.
-
-    :param jobs: ids of the jobs in flight, by the keys of their items.
-    :param ends: how many of them are to end.
-    """
-
-    jobs: Mapping[str, str]
-    ends: int
 
 
 class BatchRun:
@@ -107,6 +99,10 @@ class BatchRun:
         self.trouble: PictoryError | None = None
         self._delay: PictoryError | None = None
         self._records = BatchRecords(store, clock=clock, log=log)
+        # When the lists tell what became of submissions, by the keys of their items.
+        self._settles_at: dict[str, datetime] = {}
+        # What this process has read of the account's lists in one go.
+        self._pages: AccountPages | None = None
         self._read_at: Moment = clock.moment()
         self._current: Submitter | None = None
         self._is_stopped = False
@@ -164,12 +160,11 @@ class BatchRun:
             elif limit is not None and is_over and limit.argument == "timeout":
                 self.state.fail(key, record, timed_out(job_id, seen, limit.advice, limit))
 
-    def find_out_settled(self) -> None:
-        """Find out what became of those submissions whose window is over, without waiting for anything."""
+    def look_for_unknown(self) -> None:
+        """Look what became of submissions, with one reading of the lists and without waiting for anything."""
+        self._pages = None
         for key in self.state.keys(ItemState.UNKNOWN):
-            record = self.state.entry(key).record
-            if record is not None and settles_in(record, own_now=self._clock.now()) <= 0:
-                self._submit(key, reconcile_timeout=0.0)
+            self._submit(key)
 
     # What is submitted
 
@@ -198,7 +193,13 @@ class BatchRun:
         if not (jobs := self.state.in_flight()):
             return None
         waiting = 0 if self.trouble else len(self.state.keys(ItemState.WAITING))
-        return Awaited(jobs, ends_to_await(len(jobs), self._max_active_jobs, waiting))
+        return Awaited(jobs, ends_to_await(len(jobs), self._max_active_jobs, waiting), self._until())
+
+    def _until(self) -> datetime | None:
+        """Return when the last of the submissions without a known outcome can be found out about."""
+        now = self._clock.now()
+        unknown = self.state.keys(ItemState.UNKNOWN)
+        return max((moment for key in unknown if (moment := self._settles_at[key]) > now), default=None)
 
     def _has_nothing_in_flight_but_more_to_do(self) -> bool:
         return (
@@ -233,6 +234,9 @@ class BatchRun:
 
     def _submit_waiting(self) -> None:
         """Submit items in their order, those with a job first: to go on with one costs nothing."""
+        self._pages = None
+        if kept := sum(self._keep_video(key) for key in self.state.keys(ItemState.WAITING)):
+            self._log.info("%d items have had their videos before; nothing is paid again", kept)
         waiting = sorted(
             self.state.keys(ItemState.WAITING), key=lambda key: not self.has_job_or_may_have(key)
         )
@@ -247,31 +251,56 @@ class BatchRun:
                 return
             in_flight += self.state[key] in (ItemState.RUNNING, ItemState.UNKNOWN)
 
-    def _submit(self, key: str, *, reconcile_timeout: float | None = None) -> bool:
-        """Submit an item or go on with it, and return whether the next one may follow at once."""
+    def _keep_video(self, key: str) -> bool:
+        """Keep the video that an earlier try knew of, where that takes no more than what the document has."""
+        entry, record = self.state.entry(key), self.state.entry(key).record
+        if (
+            record is None
+            or entry.job is None
+            or entry.job.status != JobStatus.COMPLETED
+            # There may be something newer.
+            or self._records.has_variable(key)
+        ):
+            return False
+        fingerprint = RequestFingerprint.of(
+            self.state.items[key].request, self._hook.pictory_conn_id, self._hook.get_base_url()
+        ).digest
+        decision = decide(record, self._attempt, self._policy, fingerprint, entry.job)
+        if fingerprint != record.fingerprint.digest or not isinstance(decision, Reattach):
+            return False
+        self.state.conclude(key, reattached(decision.record, self._attempt, self._policy), entry.job)
+        return True
+
+    def _submit(self, key: str, *, waits: bool = False) -> bool:
+        """
+        Submit an item or go on with it.
+
+        :param waits: whether to wait until it is known what became of an earlier submission.
+        :return: whether the next one may follow at once.
+        """
         item, entry = self.state.items[key], self.state.entry(key)
         self._records.announce([key])
         store = self._records.of_item(key)
         log = PrefixedLog(self._log, str(item))
         recording = ItemRecording(store, clock=self._clock, log=log)
-        policy = self._policy
-        if reconcile_timeout is not None:
-            policy = replace(policy, reconcile_timeout=reconcile_timeout)
+        self._pages = self._pages or AccountPages(self._hook, self._clock.monotonic())
         submitter = self._current = Submitter(
             attempt=self._attempt,
             store=store,
             recording=recording,
             hook=self._hook,
-            policy=policy,
+            policy=self._policy,
             log=log,
             clock=self._clock,
             is_one_of_many=True,
             read_at=self._read_at,
+            pages=None if waits else self._pages,
         )
         try:
             submitted = submitter.ensure(item.request, ended=entry.job)
-        except PictorySubmissionPendingError:
+        except PictorySubmissionPendingError as error:
             self._records.note_variable(key)
+            self._settles_at[key] = self._clock.now() + timedelta(seconds=error.retry_after or 0.0)
             self.state.keep(key, store.read_written(), is_settled=True)
             return True
         except ITEM_ERRORS as error:
@@ -298,7 +327,7 @@ class BatchRun:
     def _find_out_unknown(self) -> None:
         """Find out what became of submissions, and wait for it."""
         for key in self.state.keys(ItemState.UNKNOWN):
-            self._submit(key)
+            self._submit(key, waits=True)
             if self.state[key] is ItemState.UNKNOWN:
                 self.trouble = PictorySubmissionPendingError(
                     f"What became of the submission of {self.state.items[key]} isn't known yet; a retry, or "

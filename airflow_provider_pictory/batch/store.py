@@ -39,6 +39,9 @@ DOCUMENT_PREFIX = "pictory_batch_"
 STATE_KEY = "pictory_batch"
 # How many documents of other batches a batch deletes at most.
 MOST_DELETED = 20
+# Airflow warns of larger values in its store of task state, by default beyond 65,535 bytes. A document of
+# more than about eighty items is in its Variable alone.
+LARGEST_TASK_STATE = 60_000
 
 
 class BatchStore:
@@ -105,7 +108,7 @@ class BatchStore:
 
     def write(self, document: BatchDocument) -> BatchDocument:
         """
-        Replace what was written last, in both stores: either may be emptied.
+        Replace what was written last, in both stores where it isn't too large: either may be emptied.
 
         :return: the document as it was written.
         :raises PictoryRecordError: it can't be written to the Variable.
@@ -119,7 +122,7 @@ class BatchStore:
                 f"What this batch submits ({self}) can't be written ({error_words(error)})"
             ) from error
         with suppress(PictoryRecordError):
-            self._write_task_state(document)
+            self._write_task_state(text)
         return document
 
     def retire(self, document: BatchDocument) -> None:
@@ -128,10 +131,11 @@ class BatchStore:
 
         :raises PictoryRecordError: it can't be written.
         """
-        if self._task_state is None:
+        text = replace(document, revision=document.revision + 1).as_json()
+        if self._task_state is None or len(text) > LARGEST_TASK_STATE:
             self.write(document)
             return
-        self._write_task_state(replace(document, revision=document.revision + 1))
+        self._write_task_state(text)
         try:
             for name in self._names:
                 Variable.delete(name)
@@ -183,6 +187,15 @@ class BatchStore:
         :param is_written: whether there may be a Variable of its own.
         """
         return ItemStore(self, key, known, is_written=is_written)
+
+    def records_of(self, job_ids: Iterable[str]) -> dict[str, SubmissionRecord]:
+        """Return the records of the batch's items that have one of these jobs, by the jobs' ids."""
+        wanted = set(job_ids)
+        return {
+            entry.record.job_id: entry.record
+            for entry in self.entries.values()
+            if entry.record is not None and entry.record.job_id in wanted
+        }
 
     def names_of_jobs(self, but: str | None) -> list[RecordName]:
         """
@@ -236,13 +249,17 @@ class BatchStore:
         self._names = {name}
         self._text = text
 
-    def _write_task_state(self, document: BatchDocument) -> None:
+    def _write_task_state(self, text: str) -> None:
         if self._task_state is None:
             return
         from airflow.sdk.execution_time.context import NEVER_EXPIRE
 
         try:
-            self._task_state.set(STATE_KEY, json.loads(document.as_json()), retention=NEVER_EXPIRE)
+            if len(text) > LARGEST_TASK_STATE:
+                # What was small enough before is out of date by now.
+                self._task_state.delete(STATE_KEY)
+            else:
+                self._task_state.set(STATE_KEY, json.loads(text), retention=NEVER_EXPIRE)
         except Exception as error:
             raise PictoryRecordError(f"{self} can't be written ({error_words(error)})") from error
 
@@ -281,6 +298,15 @@ class ItemStore(RecordStore):
         """Return who has which of these jobs; what other items have had has no Variable any more."""
         claims = super().claims(job_ids)
         return Claims((*claims.names, *self._batch.names_of_jobs(self.place.item)), claims.shows_pending)
+
+    def read_owners(self, job_ids: Iterable[str]) -> list[SubmissionRecord]:
+        """Return the records of others that have one of these jobs; of the same batch they are known."""
+        job_ids = set(job_ids)
+        known = self._batch.records_of(job_ids)
+        return [
+            *(record for record in known.values() if record.place != self.place),
+            *super().read_owners(job_ids - known.keys()),
+        ]
 
     def insist_on_no_other_try(self) -> None:
         """Insist that no other try of the batch has taken over."""

@@ -36,7 +36,7 @@ from airflow_provider_pictory.waiting.starting import backstop_after
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
-    from airflow_provider_pictory.batch.run import Awaited
+    from airflow_provider_pictory.batch.plan import Awaited
     from airflow_provider_pictory.batch_requests import BatchItem
     from airflow_provider_pictory.saving.destination import Destination
     from airflow_provider_pictory.submission.policy import SubmissionPolicy
@@ -260,7 +260,7 @@ class BatchTask:
                 job_id=next(iter(left.values()), ""),
             )
             return
-        self._run.find_out_settled()
+        self._run.look_for_unknown()
 
     def _new_limit(self) -> WaitLimit:
         return wait_limit(
@@ -279,6 +279,7 @@ class BatchTask:
             "ends": awaited.ends,
             "pictory_conn_id": self._operator.pictory_conn_id,
             "poll_interval": self._poll_interval,
+            "until": awaited.until.isoformat() if awaited.until is not None else None,
         }
 
 

@@ -12,6 +12,7 @@ from airflow_provider_pictory.exceptions import (
     PictoryInvalidRequestError,
     PictoryJobNotFoundError,
 )
+from airflow_provider_pictory.submission.account_pages import AccountPages
 from airflow_provider_pictory.submission.evidence import Candidate, Videos
 from airflow_provider_pictory.submission.fingerprint import url_path
 
@@ -35,11 +36,16 @@ class AccountLists:
 
     :param record: of the submission, an intent without a job.
     :param hook: of the connection that it went over.
+    :param pages: what others have read of the lists; by default they are read anew each time.
     """
 
-    def __init__(self, record: SubmissionRecord, hook: PictoryHook) -> None:
+    def __init__(
+        self, record: SubmissionRecord, hook: PictoryHook, pages: AccountPages | None = None
+    ) -> None:
         self.record = record
         self._hook = hook
+        self._shared_pages = pages
+        self._pages = pages or AccountPages(hook, 0.0)
         self.is_complete = record.baseline is not BaselineKind.UNKNOWN
         self.candidates: dict[str, Candidate] = {}
         self._is_frozen = record.candidates is not None
@@ -53,6 +59,7 @@ class AccountLists:
         :param now: seconds, for when a job was first seen completed.
         :param skipped: jobs that needn't be polled.
         """
+        self._pages = self._shared_pages or AccountPages(self._hook, now)
         if not self._is_frozen:
             self._read_newer_jobs(now)
         elif not self.candidates:
@@ -118,7 +125,8 @@ class AccountLists:
         """Return which of some videos' paths belong to no job, were it one of those before the submission."""
         left, pages_before = set(paths), 0
         is_before = self.record.newest_job_id is None
-        for page in self._pages_of_jobs(MOST_PAGES):
+        # Read after the videos, since their jobs may have come in between.
+        for page in self._pages_of_jobs(AccountPages(self._hook, 0.0), MOST_PAGES):
             left.difference_update(url_path(job.url) for job in page.jobs)
             is_before |= any(job.job_id == self.record.newest_job_id for job in page.jobs)
             pages_before += is_before
@@ -136,7 +144,7 @@ class AccountLists:
         found: dict[str, Candidate] = {}
         is_complete = self.record.baseline is not BaselineKind.UNKNOWN
         has_baseline = False
-        pages = self._pages_of_jobs(MOST_PAGES if is_complete else MOST_PAGES_WITHOUT_BASELINE)
+        pages = self._pages_of_jobs(self._pages, MOST_PAGES if is_complete else MOST_PAGES_WITHOUT_BASELINE)
         for job in (job for page in pages for job in page.jobs):
             if job.job_id is None:
                 raise PictoryAPIError("an item of Pictory's list of jobs has no id that can be read")
@@ -152,11 +160,11 @@ class AccountLists:
         oldest_first = dict(reversed(found.items()))
         self.candidates = {**self.candidates, **oldest_first}
 
-    def _pages_of_jobs(self, most_pages: int) -> Iterator[JobListPage]:
+    def _pages_of_jobs(self, pages: AccountPages, most_pages: int) -> Iterator[JobListPage]:
         page_key: str | None = None
         self._has_seen_all_jobs = False
         for _ in range(most_pages):
-            page = self._hook.list_jobs(page_key)
+            page = pages.jobs(page_key)
             yield page
             page_key = page.next_page_key
             if page_key is None:
@@ -178,7 +186,7 @@ class AccountLists:
     def _listed_videos(self, since: datetime) -> Iterator[ListedVideo]:
         page_key: str | None = None
         for _ in range(MOST_PAGES):
-            page = self._hook.list_videos(page_key)
+            page = self._pages.videos(page_key)
             yield from page.videos
             page_key = page.next_page_key
             oldest = min((video.created_at for video in page.videos if video.created_at), default=None)

@@ -15,6 +15,7 @@ from airflow_provider_pictory.exceptions import (
 )
 from airflow_provider_pictory.outcome import PAUSE_BETWEEN_REPORTS, may_pass
 from airflow_provider_pictory.submission.account_lists import AccountLists
+from airflow_provider_pictory.submission.account_pages import AccountPages
 from airflow_provider_pictory.submission.evidence import (
     Evidence,
     Found,
@@ -24,6 +25,7 @@ from airflow_provider_pictory.submission.evidence import (
     conclude,
 )
 from airflow_provider_pictory.submission.names import short_prompt
+from airflow_provider_pictory.submission.record import RecordState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -53,9 +55,11 @@ class Reconciler:
     :param hook: of the connection that it went over.
     :param store: where jobs are claimed, and the candidates written down for a later try.
     :param is_own_intent: whether this very try sent it, so that its worker's clock can be relied on.
-    :param timeout: seconds to wait, beyond the window, for running jobs that may be it.
+    :param timeout: seconds to wait, beyond the window, for running jobs that may be it; ``None`` not to wait
+        for anything.
     :param clock: what to wait by.
     :param log: of the task.
+    :param pages: what others have read of the account's lists, where nothing is waited for.
     """
 
     def __init__(
@@ -65,9 +69,10 @@ class Reconciler:
         hook: PictoryHook,
         store: RecordStore,
         is_own_intent: bool,
-        timeout: float,
+        timeout: float | None,
         clock: Clock,
         log: Logger,
+        pages: AccountPages | None = None,
     ) -> None:
         self._record = record
         self._hook = hook
@@ -76,7 +81,8 @@ class Reconciler:
         self._timeout = timeout
         self._clock = clock
         self._log = log
-        self._lists = AccountLists(record, hook)
+        self._pages = pages
+        self._lists = AccountLists(record, hook, pages)
         # What this task got before doesn't come from this submission, were the lists even behind.
         self._earlier = {earlier.job_id for earlier in record.earlier_jobs}
         self._rank = 0
@@ -104,7 +110,7 @@ class Reconciler:
         while True:
             evidence = self._gather()
             now = self._clock.monotonic()
-            give_up_at = self._settles_at + self._timeout
+            give_up_at = self._settles_at + (self._timeout or 0.0)
             if isinstance(evidence, Found):
                 record = self._take(evidence.job_ids)
                 if record is not None:
@@ -115,23 +121,25 @@ class Reconciler:
                 return None
             if isinstance(evidence, Undecidable):
                 raise self._unknown(evidence)
-            if now >= give_up_at and not evidence.is_bounded:
-                raise self._still_pending(evidence)
+            if self._timeout is None or (now >= give_up_at and not evidence.is_bounded):
+                raise self._still_pending(evidence, now)
             if now - reported_at >= PAUSE_BETWEEN_REPORTS:
                 reported_at = now
                 self._log.info("What became of the submission isn't known yet: %s", _named(evidence))
             self._clock.sleep(self._pause(now, give_up_at))
 
     def _begin(self) -> None:
-        self._server_time = self._hook.get_baseline().server_time
-        rest = settles_in(
+        self._server_time, self._began_at = (
+            AccountPages(self._hook, 0.0) if self._pages is None else self._pages
+        ).server_time(self._clock)
+        rest = _until_settled(
             self._record,
             server_now=self._server_time,
             own_now=self._clock.now() if self._is_own_intent else None,
         )
-        self._began_at = self._clock.monotonic()
-        self._settles_at = self._began_at + rest
-        if rest > 0:
+        # Since when it is settled counts only where the lists were read some time ago.
+        self._settles_at = self._began_at + (max(0.0, rest) if self._pages is None else rest)
+        if rest > 0 and self._timeout is not None:
             self._log.info(
                 "A submission of %s has no known outcome; its job may appear in Pictory's lists for another "
                 "%.0f s",
@@ -145,7 +153,8 @@ class Reconciler:
         return min([PAUSE_BETWEEN_POLLS, *(moment - now for moment in moments)])
 
     def _gather(self) -> Evidence:
-        now = self._clock.monotonic()
+        # What was read before the window was over proves nothing about what came after.
+        now = self._clock.monotonic() if self._pages is None else self._pages.began_at
         try:
             evidence = self._conclude(now)
             if isinstance(evidence, NotSubmitted | Undecidable):
@@ -190,26 +199,29 @@ class Reconciler:
         """
         if not self._owned:
             return evidence
+        owners = self._store.read_owners(self._owned)
         settles_at = max(
-            self._began_at + settles_in(taker, server_now=self._server_time)
-            for taker in (self._record, *self._takers())
+            self._began_at + _until_settled(taker, server_now=self._server_time)
+            for taker in (self._record, *self._takers(owners))
         )
         if settles_at > max(now, self._settles_at):
             self._settles_at = settles_at
             self._lists.thaw()
             self._record = self._record.but(candidates=None)
             return Wait("another task took a job that may be its, and that one's may still appear", (), True)
+        if self._owned <= {owner.job_id for owner in owners if owner.state is not RecordState.INTENT}:
+            # Nobody gives up a job that is its own by now.
+            return evidence
         if self._concluded_at is None:
             self._concluded_at = now
         if now - self._concluded_at < PATIENCE_WITH_CLAIMS:
             return Wait("other tasks are about to take jobs that may be its", tuple(self._owned), True)
         return evidence
 
-    def _takers(self) -> list[SubmissionRecord]:
+    def _takers(self, owners: Iterable[SubmissionRecord]) -> list[SubmissionRecord]:
         """Return the records of those who found jobs that may be ours in the account's lists."""
         prompt = self._record.fingerprint.prompt_digest
-        takers = self._store.read_claims(self._owned)
-        return [taker for taker in takers if taker.fingerprint.prompt_digest == prompt]
+        return [owner for owner in owners if owner.is_claimed and owner.fingerprint.prompt_digest == prompt]
 
     def _freeze(self) -> None:
         """Take no newer jobs for candidates, of which there may be without end, nor let a later try."""
@@ -262,11 +274,11 @@ class Reconciler:
             f"could pay twice. {ways_out(evidence.job_ids)}"
         )
 
-    def _still_pending(self, evidence: Wait) -> PictorySubmissionPendingError:
+    def _still_pending(self, evidence: Wait, now: float) -> PictorySubmissionPendingError:
         return PictorySubmissionPendingError(
             f"{self._what()} isn't known yet: {_named(evidence)}. Nothing was submitted again. A retry, or a "
             "clear of this task, looks on. " + (ways_out(evidence.job_ids) if evidence.job_ids else ""),
-            retry_after=PAUSE_BETWEEN_POLLS,
+            retry_after=max(self._settles_at - now, 0.0 if self._timeout is None else PAUSE_BETWEEN_POLLS),
             candidates=evidence.job_ids,
         )
 
@@ -290,6 +302,13 @@ def settles_in(
     :param server_now: the present moment by Pictory's clock, where known.
     :param own_now: the present moment by the clock of the worker that wrote the record, where this is that.
     """
+    return max(0.0, _until_settled(record, server_now=server_now, own_now=own_now))
+
+
+def _until_settled(
+    record: SubmissionRecord, *, server_now: datetime | None = None, own_now: datetime | None = None
+) -> float:
+    """Return the same, negative where that moment has passed."""
     whole = min(record.seconds_to_settle, LONGEST_SETTLING)
     if record.server_time is not None and server_now is not None:
         passed = (server_now - record.server_time).total_seconds()
@@ -297,7 +316,7 @@ def settles_in(
         passed = (own_now - record.intended_at).total_seconds()
     else:
         passed = 0.0
-    return max(0.0, min(whole - passed, whole))
+    return min(whole - passed, whole)
 
 
 def ways_out(job_ids: Iterable[str]) -> str:

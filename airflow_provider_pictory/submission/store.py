@@ -234,9 +234,9 @@ class RecordStore:
         self._withdraw(tentative, intent)
         return self._rank_among(others)
 
-    def read_claims(self, job_ids: Iterable[str]) -> list[SubmissionRecord]:
+    def read_owners(self, job_ids: Iterable[str]) -> list[SubmissionRecord]:
         """
-        Return other task instances' records of jobs that they found in the account's lists.
+        Return the records of the other task instances that have one of these jobs, or are about to take it.
 
         :raises PictoryRecordError: they can't be read.
         """
@@ -245,7 +245,7 @@ class RecordStore:
             records = [read_record(text) for text in texts]
         except Exception as error:
             raise PictoryRecordError(f"Who has which job can't be read ({error_words(error)})") from error
-        return [record for record in records if record.is_claimed and record.place != self.place]
+        return [record for record in records if record.place != self.place]
 
     def _other_owners(self, job_id: str) -> set[str]:
         return self.claims([job_id]).owners(job_id) - {self.place.digest}

@@ -45,6 +45,7 @@ from airflow_provider_pictory.submission.unknown_outcome import find_outcome
 
 if TYPE_CHECKING:
     from airflow_provider_pictory.clock import Clock, Moment
+    from airflow_provider_pictory.submission.account_pages import AccountPages
     from airflow_provider_pictory.submission.policy import SubmissionPolicy
     from airflow_provider_pictory.submission.recording import Recording
     from airflow_provider_pictory.submission.store import RecordStore
@@ -71,6 +72,7 @@ class Submitter:
         a later call to find out, and no line says what is about to be submitted.
     :param read_at: when it was last certain that no other try has taken over; by default when the record is
         read.
+    :param pages: what was read of the account's lists, where nothing is to be waited for.
 
     ``read_at`` is when it was last certain that no other try has taken over. ``job_id`` is known from the
     moment of the response on; ``is_under_way`` says that a POST may have been sent whose outcome isn't known.
@@ -89,6 +91,7 @@ class Submitter:
         ends_when_accepted: bool = False,
         is_one_of_many: bool = False,
         read_at: Moment | None = None,
+        pages: AccountPages | None = None,
     ) -> None:
         self._attempt = attempt
         self._store = store
@@ -101,6 +104,7 @@ class Submitter:
         self._is_one_of_many = is_one_of_many
         self._is_read_before = read_at is not None
         self.read_at = read_at or clock.moment()
+        self._pages = pages
         self.job_id: str | None = None
         self.is_under_way = False
         self._is_stopped = False
@@ -168,12 +172,7 @@ class Submitter:
         job_id = self.job_id = record.job_id or ""
         conn_id = record.fingerprint.pictory_conn_id
         self._recording.note(
-            self._attempt.sign(record).but(
-                state=RecordState.ACCEPTED,
-                reason=None,
-                ends_when_accepted=self._ends_when_accepted,
-                is_kept=self._policy.on_clear is OnClear.REATTACH,
-            )
+            reattached(record, self._attempt, self._policy, ends_when_accepted=self._ends_when_accepted)
         )
         self._log.info("Going on with job %s, which was submitted before; nothing is paid again", job_id)
         if fingerprint != record.fingerprint.digest:
@@ -226,6 +225,7 @@ class Submitter:
             log=self._log,
             is_new_wanted=is_new_wanted,
             is_own_intent=is_own_intent,
+            pages=self._pages,
         )
 
     # A new submission
@@ -329,3 +329,15 @@ class Submitter:
 
     def _fingerprint_of(self, request: VideoRequest) -> RequestFingerprint:
         return RequestFingerprint.of(request, self._hook.pictory_conn_id, self._hook.get_base_url())
+
+
+def reattached(
+    record: SubmissionRecord, attempt: Attempt, policy: SubmissionPolicy, *, ends_when_accepted: bool = False
+) -> SubmissionRecord:
+    """Return the record of a try that goes on with the job of those before it."""
+    return attempt.sign(record).but(
+        state=RecordState.ACCEPTED,
+        reason=None,
+        ends_when_accepted=ends_when_accepted,
+        is_kept=policy.on_clear is OnClear.REATTACH,
+    )

@@ -15,6 +15,7 @@ from airflow_provider_pictory.submission.record import CloseReason
 if TYPE_CHECKING:
     from airflow_provider_pictory.clock import Clock
     from airflow_provider_pictory.hooks.pictory import PictoryHook
+    from airflow_provider_pictory.submission.account_pages import AccountPages
     from airflow_provider_pictory.submission.policy import SubmissionPolicy
     from airflow_provider_pictory.submission.record import SubmissionRecord
     from airflow_provider_pictory.submission.store import RecordStore
@@ -31,6 +32,7 @@ def find_outcome(
     log: Logger,
     is_new_wanted: bool = False,
     is_own_intent: bool = False,
+    pages: AccountPages | None = None,
 ) -> SubmissionRecord:
     """
     Find out what became of an intent.
@@ -43,6 +45,7 @@ def find_outcome(
     :param log: of the task.
     :param is_new_wanted: whether another video is wanted whatever became of it.
     :param is_own_intent: whether this very try sent it.
+    :param pages: what was read of the account's lists, where nothing is to be waited for.
     :return: the record, with a job or closed.
     :raises PictorySubmissionPendingError: it isn't known yet; a later try may find out.
     :raises PictorySubmissionIndeterminateError: it can't be found out.
@@ -60,9 +63,10 @@ def find_outcome(
         hook=hook,
         store=store,
         is_own_intent=is_own_intent,
-        timeout=policy.reconcile_timeout,
+        timeout=policy.reconcile_timeout if pages is None else None,
         clock=clock,
         log=log,
+        pages=pages,
     )
     try:
         return reconciler.resolve() or intent.closed(CloseReason.NOT_SUBMITTED)

@@ -207,8 +207,8 @@ class NamedVariables(RecordVariables):
 
     def find_by_job(self, job_id: str) -> list[tuple[str, str]]:
         """Return the record of a job, by way of its claim."""
-        place = Variable.get(_claim_name(job_id), None)
-        return self.find(str(place)) if place else []
+        place = read_for_certain(_claim_name(job_id))
+        return self.find(place) if place else []
 
     def tidy(
         self,

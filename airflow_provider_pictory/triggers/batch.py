@@ -30,6 +30,7 @@ class VideoBatchTrigger(BaseTrigger):
     :param progress: how far the batch is, by the names of numbers, for a line a minute.
     :param poll_interval: seconds between polls; ``None`` for our own schedule of 10 to 30 s.
     :param first_poll: the moment of the first poll, likewise; at once without it.
+    :param until: when a worker has something to do all the same, likewise; ``None`` without such a moment.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class VideoBatchTrigger(BaseTrigger):
         progress: Mapping[str, float],
         poll_interval: float | None = None,
         first_poll: str | None = None,
+        until: str | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.jobs = [[job_id, deadline] for job_id, deadline in jobs]
@@ -48,6 +50,7 @@ class VideoBatchTrigger(BaseTrigger):
         self.progress = dict(progress)
         self.poll_interval = time_span(poll_interval, "poll_interval")
         self.first_poll = first_poll
+        self.until = until
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return what is stored in Airflow's database to make this trigger again."""
@@ -60,6 +63,7 @@ class VideoBatchTrigger(BaseTrigger):
                 "progress": self.progress,
                 "poll_interval": self.poll_interval,
                 "first_poll": self.first_poll,
+                "until": self.until,
             },
         )
 
@@ -74,6 +78,7 @@ class VideoBatchTrigger(BaseTrigger):
                 pictory_conn_id=self.pictory_conn_id,
                 poll_interval=self.poll_interval,
                 first_poll=None if is_test else self.first_poll,
+                until=self.until,
                 progress=self._progress_in_words,
                 log=self.log,
             )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_pictory.api import VideoJob
@@ -46,7 +47,9 @@ async def wait_for_ends(
     first_poll: str | None,
     progress: Callable[[int], str],
     log: Logger,
+    until: str | None = None,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    pause_between_reports: float = PAUSE_BETWEEN_REPORTS,
 ) -> dict[str, Any]:
     """
     Wait until enough jobs have ended, with the poller that all waits of this process share.
@@ -58,7 +61,9 @@ async def wait_for_ends(
     :param first_poll: the moment of the first poll; at once without it.
     :param progress: say how far the batch is, for a number of jobs that have ended, for a line a minute.
     :param log: of the trigger.
+    :param until: when the wait ends in any case, in ISO 8601; ``None`` without such a moment.
     :param sleep: wait for so many seconds.
+    :param pause_between_reports: seconds between two lines about the progress.
     :return: the event.
     """
     async with shared_poller(pictory_conn_id) as poller:
@@ -78,13 +83,19 @@ async def wait_for_ends(
         }
         try:
             done: set[asyncio.Future[VideoJob]] = set()
-            while len(done) < min(ends, len(waits)):
+            loop = asyncio.get_running_loop()
+            report_at = loop.time() + pause_between_reports
+            end_at = loop.time() + (math.inf if until is None else _seconds_until(until))
+            while len(done) < min(ends, len(waits)) and loop.time() < end_at:
                 ended, _ = await asyncio.wait(
-                    set(waits) - done, timeout=PAUSE_BETWEEN_REPORTS, return_when=asyncio.FIRST_COMPLETED
+                    set(waits) - done,
+                    timeout=max(0.0, min(report_at, end_at) - loop.time()),
+                    return_when=asyncio.FIRST_COMPLETED,
                 )
                 done |= ended
-                if not ended:
+                if loop.time() >= report_at:
                     log.info("%s", progress(len(done)))
+                    report_at = loop.time() + pause_between_reports
             await sleep(GATHERING_TIME if len(done) < len(waits) else 0)
             done |= {wait for wait in waits if wait.done()}
             return _event({waits[wait]: _outcome(wait) for wait in done})
@@ -137,6 +148,10 @@ class QuietLog:
     def error(self, message: str, /, *arguments: object) -> Any:
         """Log what has cost a user something."""
         self._log.error(message, *arguments)
+
+
+def _seconds_until(moment: str) -> float:
+    return (datetime.fromisoformat(moment) - datetime.now(UTC)).total_seconds()
 
 
 def _outcome(wait: asyncio.Future[VideoJob]) -> VideoJob | BaseException:

@@ -17,8 +17,11 @@ MOST_BYTES_FOR_EACH = 16 * 1024
 # After so many pages in a row that aren't worth it, the rest of the list hardly is.
 POOR_PAGES_IN_A_ROW = 2
 MOST_PAGES = 200
-# So long the list isn't read once it proved to be of no use, in seconds.
+# So long the list isn't read once it proved to be of no use, in seconds. First it is tried again soon, since
+# the newest jobs may be those whose waits are about to begin; large pages are not.
+FIRST_REST = 5.0
 REST = 600.0
+LARGE_PAGE = 64 * 1024
 # Each job is asked for by itself as often: the list is never believed for long.
 LIST_POLLS_IN_A_ROW = 6
 # The list is late where so many of the last checks found that a job had ended which it showed running.
@@ -33,6 +36,7 @@ class JobListYield:
         self._rests_until = float("-inf")
         self._poor_pages = 0
         self._was_worth_it = False
+        self._next_rest = FIRST_REST
         self._checks: deque[bool] = deque(maxlen=CHECKS_REMEMBERED)
 
     def is_worthwhile(self, awaited: int, now: float) -> bool:
@@ -59,12 +63,17 @@ class JobListYield:
         is_worth_it = shown >= FEWEST_SHOWN and size <= shown * MOST_BYTES_FOR_EACH
         self._was_worth_it |= is_worth_it
         self._poor_pages = 0 if is_worth_it else self._poor_pages + 1
+        if not is_worth_it and size > LARGE_PAGE:
+            self._next_rest = REST
         return self._poor_pages < POOR_PAGES_IN_A_ROW
 
     def end(self, now: float) -> None:
         """Note that nothing more of the list is read for now."""
-        if not self._was_worth_it:
-            self.rest(now)
+        if self._was_worth_it:
+            self._next_rest = FIRST_REST
+        else:
+            self._rests_until = now + self._next_rest
+            self._next_rest = min(REST, 2 * self._next_rest)
 
     def check(self, *, has_ended: bool, now: float) -> None:
         """

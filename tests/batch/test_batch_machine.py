@@ -206,13 +206,15 @@ class ManyItemsOnePaidJobEach(RuleBasedStateMachine):
             if awaited is not None:
                 jobs = [self.service.jobs[job_id] for job_id in awaited.jobs.values()]
                 moment = sorted(max(job.ends_at, job.visible_at) for job in jobs)[awaited.ends - 1]
+                if awaited.until is not None:
+                    moment = min(moment, awaited.until.timestamp())
                 self.clock.now = max(self.clock.now, moment)
                 hook = Hook(a_try)
                 batch.note_ends(
                     hook.get_job(job.job_id) for job in jobs if max(job.ends_at, job.visible_at) <= moment
                 )
                 batch.poll_open(limits, ())
-                batch.find_out_settled()
+                batch.look_for_unknown()
             awaited = batch.advance()
             if awaited is None:
                 break

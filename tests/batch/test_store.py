@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from airflow_provider_pictory import clock as clocks
 from airflow_provider_pictory.api import VideoRequest
+from airflow_provider_pictory.batch.document import Entry, ItemError
 from airflow_provider_pictory.batch.records import BatchRecords
 from airflow_provider_pictory.batch.run import BatchRun
 from airflow_provider_pictory.batch.store import DOCUMENT_PREFIX, open_batch_store
@@ -20,6 +22,8 @@ from airflow_provider_pictory.submission.policy import SubmissionPolicy
 from airflow_provider_pictory.submission.variable_index import INDEX_PREFIX
 from airflow_provider_pictory.submission.variables import CLAIM_PREFIX
 from tests.submission.accounts import Log
+from tests.support.airflow_versions import needs_task_state
+from tests.support.bare_tasks import TaskState
 from tests.support.pictory_words import POST, count
 from tests.support.task_tries import TaskInstance, Variables, VariablesWithoutNames, kept_in
 
@@ -132,3 +136,23 @@ def test_documents_of_other_batches_are_deleted_by_age_and_never_ones_own(pictor
 
     (left,) = names(variables, DOCUMENT_PREFIX)
     assert left != first
+
+
+@needs_task_state
+def test_a_document_too_large_for_task_state_is_in_its_variable_alone_and_never_out_of_date(instance):
+    task_state, variables = TaskState(), Variables()
+    context = {"ti": instance, "task_state_store": task_state}
+    small = {"p0": Entry(error=ItemError("5001", "No"))}
+    large = {f"p{number}": Entry(error=ItemError("5001", "No" * 50)) for number in range(600)}
+    with kept_in(variables):
+        store = open_batch_store(context)
+        written = store.write(replace(store.read(), entries=small))
+        assert len(task_state.texts) == 1
+
+        store.retire(replace(written, entries=large))
+        assert task_state.texts == {}
+        assert open_batch_store(context).read().entries.keys() == large.keys()
+
+        store.retire(replace(written, entries=small, revision=9))
+        assert names(variables, DOCUMENT_PREFIX) == []
+        assert open_batch_store(context).read().entries == small

@@ -57,7 +57,9 @@ def test_all_faulty_items_are_named_before_the_first_is_paid_for(pictory, run_da
         {"prompt": "A blue whale sings", "key": "a/b"},
     ]
 
-    run = run_batch(run_dag, requests)
+    with a_dag() as dag:
+        GenerateVideosOperator(task_id="generate", requests=task(task_id="plan")(lambda: requests)())
+    run = run_dag(dag)
 
     error = run.error("generate")
     assert isinstance(error, PictoryInvalidRequestError)

@@ -435,10 +435,20 @@ def test_claims_that_are_being_withdrawn_are_waited_for(account):
     account.end(ours, "completed")
     account.time.now += 1000
     for place in (OTHER_PLACE, OTHER_PLACE._replace(map_index=1)):
-        account.accept(ours, place=place)
+        claimed = account.intend(place=place).accepted(ours, account.time.clock().now(), is_claimed=True)
+        account.store(place).write(claimed.but(state=RecordState.INTENT))
     account.time.after(3, account.variables.texts.clear)
 
     assert account.find_out() == ours
+
+
+def test_a_job_that_another_task_got_in_its_response_is_not_waited_for(account):
+    account.intend()
+    account.accept(account.post(), place=OTHER_PLACE)
+    account.time.now += 1000
+
+    assert account.find_out() is None
+    assert account.time.slept == 0
 
 
 # It can't be found out

@@ -355,6 +355,9 @@ class SteppingTaskState(TaskState):
     def set(self, key, value, retention=None):
         self._machine.variables.tries[-1].step(lambda: super(SteppingTaskState, self).set(key, value))
 
+    def delete(self, key):
+        self._machine.variables.tries[-1].step(lambda: super(SteppingTaskState, self).delete(key))
+
 
 class KnownTaskInstance(TaskInstance):
     """A task instance that is told what Airflow knows of the others."""

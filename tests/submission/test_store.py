@@ -205,7 +205,7 @@ def test_variables_that_fail_stop_the_task_and_airflow_may_try_again(error, can_
             lambda: store.remove(accepted()),
             lambda: store.close(accepted()),
             lambda: store.claims([JOB_ID]),
-            lambda: store.read_claims([JOB_ID]),
+            lambda: store.read_owners([JOB_ID]),
             lambda: store.claim(an_intent(), JOB_ID, Clock(lambda: NOW, lambda: 0.0, lambda _: None)),
         ):
             with pytest.raises(PictoryRecordError, match=type(error).__name__) as raised:
@@ -489,13 +489,17 @@ def test_a_claim_that_another_task_has_overwritten_is_left_to_it(any_variables):
     assert store_of(None).claims([JOB_ID]).owners(JOB_ID) == {OTHER_PLACE.digest}
 
 
-def test_records_of_those_who_found_their_job_in_the_lists_can_be_read(any_variables):
+def test_records_of_those_who_have_a_job_can_be_read(any_variables):
     claim(PLACE)
     written(None, accepted("by response", dag_id="another"), PLACE._replace(dag_id="another"))
 
     other = store_of(None, OTHER_PLACE)
-    assert [record.place for record in other.read_claims([JOB_ID, "by response", "nobody's"])] == [PLACE]
-    assert store_of(None).read_claims([JOB_ID]) == [], "its own is no other's"
+    owners = other.read_owners([JOB_ID, "by response", "nobody's"])
+    assert {(record.place, record.is_claimed) for record in owners} == {
+        (PLACE, True),
+        (PLACE._replace(dag_id="another"), False),
+    }
+    assert store_of(None).read_owners([JOB_ID]) == [], "its own is no other's"
 
 
 # Tries of a task

@@ -510,7 +510,7 @@ def test_names_of_variables_hide_nothing_from_logs(in_a_task, kind):
     [
         lambda store: store.read(),
         lambda store: store.claims([JOB_ID]),
-        lambda store: store.read_claims([JOB_ID]),
+        lambda store: store.read_owners([JOB_ID]),
         lambda store: store.insist_on_no_other_try(),
         lambda store: store.write(an_intent(place=PLACE)),
         pytest.param(lambda store: store.remove(accepted()), marks=airflow_versions.needs_failing_deletes),

@@ -49,6 +49,9 @@ class TaskState:
     def set(self, key: str, value: Any, retention: Any = None) -> None:
         self.texts[key] = json.dumps(value)
 
+    def delete(self, key: str) -> None:
+        self.texts.pop(key, None)
+
 
 class BareTask:
     """

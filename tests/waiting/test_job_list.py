@@ -12,6 +12,8 @@ from airflow_provider_pictory.api.listings import JobListPage, ListedJob
 from airflow_provider_pictory.exceptions import PictoryAPIError
 from airflow_provider_pictory.waiting.job_list import (
     FEWEST_JOBS,
+    FEWEST_SHOWN,
+    FIRST_REST,
     LIST_POLLS_IN_A_ROW,
     MOST_BYTES_FOR_EACH,
     REST,
@@ -163,8 +165,58 @@ def test_a_page_is_judged_by_its_answers_and_its_bytes():
     judged.end(now=0.0)
     assert judged.is_worthwhile(FEWEST_JOBS, 0.0), "the first page was worth it"
 
+
+def of_no_use(judged, now, size=100):
     judged.begin()
-    judged.page(3, 100)
-    judged.end(now=1.0)
+    judged.page(FEWEST_SHOWN - 1, size)
+    judged.end(now)
+
+
+def test_a_list_of_no_use_is_tried_again_soon_and_then_more_and_more_seldom():
+    judged, now = JobListYield(), 0.0
+    rests = []
+    for _ in range(10):
+        of_no_use(judged, now)
+        rest = next(rest for rest in range(1000) if judged.is_worthwhile(FEWEST_JOBS, now + rest))
+        rests.append(rest)
+        now += rest
+
+    assert rests == [5, 10, 20, 40, 80, 160, 320, 600, 600, 600]
+
+    judged.begin()
+    judged.page(20, 100)
+    judged.end(now)
+    of_no_use(judged, now)
+    assert judged.is_worthwhile(FEWEST_JOBS, now + FIRST_REST)
+
+
+def test_large_pages_of_no_use_are_not_tried_again_soon():
+    judged = JobListYield()
+    of_no_use(judged, 1.0, size=1_000_000)
+
     assert not judged.is_worthwhile(1000, 1.0 + REST - 0.1)
     assert judged.is_worthwhile(1000, 1.0 + REST)
+
+
+def test_waits_that_begin_with_the_oldest_job_of_many_come_to_use_the_list_too():
+    """As after a restart: the newest jobs are there already, their waits not yet."""
+    account = Account()
+    account.job_ids = [f"job {number}" for number in reversed(range(200))]
+
+    async def scenario():
+        poller = JobPoller(account)
+        deadline = datetime.now(UTC) + timedelta(hours=1)
+        waits = []
+        for number in range(200):
+            watch = JobWatch(f"job {number}", deadline=deadline, poll_interval=INTERVAL, log=QUIET)
+            waits.append(asyncio.create_task(poller.ended(watch)))
+            await asyncio.sleep(0.1)
+        before = account.polls
+        await asyncio.sleep(300)
+        for task in waits:
+            task.cancel()
+        await asyncio.gather(*waits, return_exceptions=True)
+        await poller.aclose()
+        return account.polls - before
+
+    assert run_fast(scenario()) + account.pages < 0.4 * 200 * 300 / INTERVAL
