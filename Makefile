@@ -27,7 +27,7 @@ UV := .environments/uv/bin/uv
 UV_NEEDED := .environments/uv/.installed
 endif
 
-.PHONY: help demo ui test test-unit test-tasks test-end-to-end test-oldest matrix test-cell scenarios coverage live-check soak chaos chaos-oldest chaos-batch chaos-batch-oldest distributed show bench check docs format constraints clean
+.PHONY: help demo ui test test-unit test-tasks test-end-to-end test-oldest matrix test-cell scenarios coverage live-check soak chaos chaos-oldest chaos-batch chaos-batch-oldest distributed show bench check docs dist format constraints clean
 .DELETE_ON_ERROR:
 
 help: ## Say what there is
@@ -121,6 +121,9 @@ docs: .environments/docs/.installed ## Build the site into .environments/docs-ht
 	.environments/docs/bin/python -m sphinx --fail-on-warning --keep-going --quiet \
 		-d .environments/docs-doctrees docs .environments/docs-html
 	.environments/docs/bin/python scripts/check_site.py .environments/docs-html
+
+dist: .venv/.installed $(UV_NEEDED) ## Build wheel and sdist of the last commit and check them (PUBLISH=1: also what only a release needs)
+	@.venv/bin/python scripts/dist.py --uv $(UV) $(if $(PUBLISH),--publish)
 
 format: .venv/.installed ## Format the code
 	.venv/bin/ruff check --fix
