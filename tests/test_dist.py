@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import io
+import re
 import sys
 import tarfile
 import tomllib
@@ -11,6 +12,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
+
+from airflow_provider_pictory import __version__
 
 ROOT = Path(__file__).parents[1]
 VERSION = "1.2.3rc4"
@@ -167,3 +170,36 @@ def test_the_address_is_the_setting_s(checks):
 )
 def test_only_what_is_complete_may_be_published(checks, address, changelog, is_clean, objections):
     assert checks.objections(address, changelog, VERSION, is_clean) == objections
+
+
+def test_this_version_has_a_section_in_the_changelog(checks):
+    assert checks.has_section((ROOT / "CHANGELOG.md").read_text(), __version__)
+
+
+def test_the_version_stands_in_one_place_only():
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+    assert "version" in settings["project"]["dynamic"]
+    places = [
+        ROOT / settings["tool"]["hatch"]["version"]["path"],
+        ROOT / "pyproject.toml",
+        *ROOT.glob("docs/*"),
+    ]
+    found = [
+        path for path in places if path.is_file() and f'"{__version__}"' in path.read_text(errors="replace")
+    ]
+    assert found == places[:1]
+
+
+def test_no_python_is_claimed_that_could_not_be_run():
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    claimed = re.findall(r"Python :: (3\.\d+)", "\n".join(settings["project"]["classifiers"]))
+    table = (
+        (ROOT / "docs/compatibility.md").read_text().partition("<!-- measured")[2].partition("<!-- end")[0]
+    )
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines()[3:]]
+    not_run = {row[2] for row in rows if row[4].startswith("not run:")}
+
+    assert claimed == ["3.11", "3.12", "3.13"] + ([] if "3.14" in not_run else ["3.14"])
+    assert rows
+    assert not_run.isdisjoint(claimed)
