@@ -16,15 +16,17 @@ if TYPE_CHECKING:
 PACKAGE = "airflow_provider_pictory"
 DISTRIBUTION = "airflow-provider-pictory"
 # What only serves the repository itself.
-NOT_IN_SDIST = (".ci/", ".github/", ".pre-commit-config.yaml")
+NOT_IN_SDIST = (".ci/", ".pre-commit-config.yaml")
 # What is made while the sdist is built.
 MADE_FOR_SDIST = {"PKG-INFO"}
 # What a person unpacks an sdist for, whatever the commit has.
 NEEDED_IN_SDIST = (
+    ".github/workflows/publish.yml",
     "CHANGELOG.md",
     "LICENSE",
     "Makefile",
     "README.md",
+    "SECURITY.md",
     "constraints/airflow-3.3.txt",
     "docs/_ext/code_tables.py",
     "docs/conf.py",
