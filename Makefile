@@ -147,7 +147,7 @@ constraints: $(UV_NEEDED) ## Choose today's versions of all dependencies anew
 		--output-file constraints/docs.txt pyproject.toml
 
 clean: ## Remove everything that these targets made
-	rm -rf .venv .environments demo-output chaos-reports dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .environments demo-output chaos-reports dist live-check-*.md .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 .environments/uv/.installed:
 	@mkdir -p $(@D)
