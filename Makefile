@@ -27,7 +27,7 @@ UV := .environments/uv/bin/uv
 UV_NEEDED := .environments/uv/.installed
 endif
 
-.PHONY: help demo ui test test-unit test-tasks test-end-to-end test-oldest matrix test-cell scenarios coverage soak chaos chaos-oldest chaos-batch chaos-batch-oldest distributed show bench check docs format constraints clean
+.PHONY: help demo ui test test-unit test-tasks test-end-to-end test-oldest matrix test-cell scenarios coverage live-check soak chaos chaos-oldest chaos-batch chaos-batch-oldest distributed show bench check docs dist format constraints clean
 .DELETE_ON_ERROR:
 
 help: ## Say what there is
@@ -72,6 +72,10 @@ coverage: .environments/coverage/.installed ## Say which lines and branches of t
 	.environments/coverage/bin/coverage run -m pytest --numprocesses 2 --quiet -m "not end_to_end"
 	.environments/coverage/bin/coverage combine --quiet
 	.environments/coverage/bin/coverage report
+
+# PICTORY_API_BASE_URL leads to another address than Pictory's.
+live-check: .venv/.installed ## Check what we assume about Pictory, with PICTORY_API_KEY (PAID=1: with one clip; SANDBOX=1: try it)
+	@.venv/bin/python -m live_check $(if $(PAID),--paid) $(if $(SANDBOX),--sandbox)
 
 soak: .venv/.installed ## Let a thousand jobs wait through a storm of faults, for about five minutes
 	.venv/bin/python -m tests.chaos.soak
@@ -118,6 +122,9 @@ docs: .environments/docs/.installed ## Build the site into .environments/docs-ht
 		-d .environments/docs-doctrees docs .environments/docs-html
 	.environments/docs/bin/python scripts/check_site.py .environments/docs-html
 
+dist: .venv/.installed $(UV_NEEDED) ## Build wheel and sdist of the last commit and check them (PUBLISH=1: also what only a release needs)
+	@.venv/bin/python scripts/dist.py --uv $(UV) $(if $(PUBLISH),--publish)
+
 format: .venv/.installed ## Format the code
 	.venv/bin/ruff check --fix
 	.venv/bin/ruff format
@@ -140,7 +147,7 @@ constraints: $(UV_NEEDED) ## Choose today's versions of all dependencies anew
 		--output-file constraints/docs.txt pyproject.toml
 
 clean: ## Remove everything that these targets made
-	rm -rf .venv .environments demo-output chaos-reports dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .environments demo-output chaos-reports dist live-check-*.md .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 .environments/uv/.installed:
 	@mkdir -p $(@D)

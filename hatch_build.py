@@ -1,4 +1,8 @@
-"""The README as a package index shows it: links and pictures are absolute, since it stands alone there."""
+"""
+What the metadata has from the repository's address: links, and the README as a package index shows it.
+
+Its links and pictures are absolute, since it stands alone there.
+"""
 
 from __future__ import annotations
 
@@ -31,15 +35,32 @@ def for_an_index(readme: str, address: str) -> str:
     return made if address else re.sub(r"\n{3,}", "\n\n", made)
 
 
-class IndexReadme(MetadataHookInterface):
-    """Puts the README for a package index into the metadata."""
+def links_to(address: str) -> dict[str, str]:
+    """
+    Return the links that a package index shows beside the README.
+
+    :param address: of the repository; while it is empty, there are none.
+    """
+    if not address:
+        return {}
+    return {
+        "Source": address,
+        "Documentation": f"{address}/blob/main/docs/index.md",
+        "Changelog": f"{address}/blob/main/CHANGELOG.md",
+        "Issues": f"{address}/issues",
+    }
+
+
+class IndexMetadata(MetadataHookInterface):
+    """Puts what depends on the repository's address into the metadata."""
 
     PLUGIN_NAME = "custom"
 
     def update(self, metadata: dict[str, Any]) -> None:
-        """Set the field ``readme``."""
+        """Set the fields ``readme`` and ``urls``."""
         root = Path(self.root)
         text = (root / "README.md").read_text(encoding="utf-8")
         settings = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
         address = settings["tool"]["pictory"]["repository-url"].rstrip("/")
         metadata["readme"] = {"content-type": "text/markdown", "text": for_an_index(text, address)}
+        metadata["urls"] = links_to(address)

@@ -23,7 +23,7 @@ BANNED = {
 # The account's credit ledger is Pictory's own word.
 ALLOWED = {"ledger": "airflow_provider_pictory/sandbox/"}
 # The changelog may name what was renamed.
-PLACES = ("airflow_provider_pictory", "example_dags", "docs", "README.md", "CONTRIBUTING.md")
+PLACES = ("airflow_provider_pictory", "example_dags", "docs", "README.md", "CONTRIBUTING.md", "SECURITY.md")
 
 
 def main() -> int:

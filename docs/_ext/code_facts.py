@@ -1,4 +1,4 @@
-"""What the site's tables say of the code: arguments, XComs, errors and models. It needs no Sphinx."""
+"""What the site's tables say of the code: arguments, XComs, errors, models and so on. It needs no Sphinx."""
 
 from __future__ import annotations
 
@@ -174,6 +174,18 @@ def models() -> list[list[str]]:
         ]
         for model, limits in sorted(MODEL_LIMITS.items(), key=lambda pair: pair[1].credits_per_second)
     ]
+
+
+def assumptions(part: str) -> list[list[str]]:
+    """
+    Return the lines of the table of what is assumed about Pictory.
+
+    :param part: ``free`` or ``paid``, by what a run of the live check has to do to see them.
+    """
+    from live_check.assumptions import FREE, PAID
+
+    of_part = {"free": FREE, "paid": PAID}[part]
+    return [[as_markdown(text) for text in (each.text, each.expected, each.source.value)] for each in of_part]
 
 
 def table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:

@@ -5,13 +5,23 @@ Tables that are made from the code while the site is built, so that none can be 
 - ``xcoms CLASS``: its docstring's ``:xcom:``, checked against what the code pushes.
 - ``errors CLASS``: its docstring's ``:raises:``, and whether Airflow retries.
 - ``models``: what each of Pictory's models makes and costs.
+- ``assumptions PART``: what the live check compares with the service.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from code_facts import OutdatedDocstringError, arguments_of, errors_of, load, models, table, xcoms_of
+from code_facts import (
+    OutdatedDocstringError,
+    arguments_of,
+    assumptions,
+    errors_of,
+    load,
+    models,
+    table,
+    xcoms_of,
+)
 from docutils import nodes
 from docutils.parsers.rst import directives
 from sphinx.util.docutils import SphinxDirective
@@ -88,10 +98,21 @@ class Models(CodeTable):
         return models()
 
 
+class Assumptions(CodeTable):
+    """``assumptions PART``."""
+
+    head = ("Assumption", "Expected", "Source")
+
+    def lines(self) -> list[list[str]]:
+        """Return a line for each assumption."""
+        return assumptions(self.arguments[0])
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     """Tell Sphinx of the directives."""
     app.add_directive("arguments", Arguments)
     app.add_directive("xcoms", XComs)
     app.add_directive("errors", Errors)
     app.add_directive("models", Models)
+    app.add_directive("assumptions", Assumptions)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

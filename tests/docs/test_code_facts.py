@@ -125,3 +125,13 @@ def test_the_models_are_those_of_the_code_and_the_default_is_marked():
 
 def test_a_table_is_markdown():
     assert code_facts.table(("One", "Two"), [["a", "b"]]) == "| One | Two |\n| --- | --- |\n| a | b |"
+
+
+def test_each_assumption_about_the_service_is_in_one_of_the_tables():
+    from live_check.assumptions import ALL
+
+    lines = [*code_facts.assumptions("free"), *code_facts.assumptions("paid")]
+
+    assert [line[0] for line in lines] == [code_facts.as_markdown(each.text) for each in ALL]
+    assert {line[2] for line in lines} == {"documented", "guess"}
+    assert all(line[1] for line in lines)

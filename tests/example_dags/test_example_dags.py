@@ -23,6 +23,8 @@ FOLDER = Path(__file__).parents[2] / "example_dags"
 WITH_APPROVALS = {"example_pictory_approval"}
 ALL_FILES = sorted(FOLDER.glob("*.py"))
 FILES = [path for path in ALL_FILES if HAS_APPROVALS or path.stem not in WITH_APPROVALS]
+# The film's one joins its clips besides.
+LONGEST = {"example_pictory_story": 90}
 # Those that this Airflow can't read are skipped with the reason.
 EACH = [
     pytest.param(path, id=path.stem, marks=[needs_approvals] if path.stem in WITH_APPROVALS else [])
@@ -152,7 +154,7 @@ def test_each_has_a_docstring_and_tags_to_be_found_by(path):
 
 @pytest.mark.parametrize("path", EACH)
 def test_each_is_short_and_tries_again_what_may_pass(path):
-    assert len(path.read_text().splitlines()) < 60
+    assert len(path.read_text().splitlines()) < LONGEST.get(path.stem, 60)
     assert all(task.retries == 3 for task in read(path).tasks)
 
 

@@ -1,0 +1,1 @@
+"""Check what the package assumes about Pictory against the live service: ``make live-check``."""
