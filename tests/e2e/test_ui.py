@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -57,11 +58,13 @@ class UserInterface:
         return response.json()
 
     def wait_for(self, look, is_there, seconds=120):
-        give_up_at = time.monotonic() + seconds
+        seen, give_up_at = None, time.monotonic() + seconds
         while time.monotonic() < give_up_at:
-            seen = look()
-            if is_there(seen):
-                return seen
+            # While several processes write to its database, a busy Airflow lets one request wait for long.
+            with suppress(requests.ReadTimeout):
+                seen = look()
+                if is_there(seen):
+                    return seen
             time.sleep(0.5)
         raise AssertionError(f"last seen: {seen}")
 
