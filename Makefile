@@ -27,7 +27,7 @@ UV := .environments/uv/bin/uv
 UV_NEEDED := .environments/uv/.installed
 endif
 
-.PHONY: help demo ui test test-unit test-tasks test-end-to-end test-oldest matrix test-cell scenarios coverage live-check soak chaos chaos-oldest chaos-batch chaos-batch-oldest distributed show bench check docs dist format constraints clean
+.PHONY: help demo ui test test-unit test-tasks test-end-to-end test-oldest matrix test-cell scenarios coverage live-check soak chaos chaos-oldest chaos-batch chaos-batch-oldest distributed show bench check docs pictures dist format constraints clean
 .DELETE_ON_ERROR:
 
 help: ## Say what there is
@@ -121,6 +121,13 @@ docs: .environments/docs/.installed ## Build the site into .environments/docs-ht
 	.environments/docs/bin/python -m sphinx --fail-on-warning --keep-going --quiet \
 		-d .environments/docs-doctrees docs .environments/docs-html
 	.environments/docs/bin/python scripts/check_site.py .environments/docs-html
+
+# The tests of the UI take them on their way, from a whole Airflow with the sandbox.
+pictures: .venv/.installed ## Take the pictures of Airflow's UI in docs/images anew, in a headless Chromium
+	@for program in chromium chromedriver; do command -v $$program >/dev/null || \
+		{ echo "$$program is missing (Debian: chromium chromium-driver)"; exit 1; }; done
+	PICTORY_SCREENSHOTS=$(CURDIR)/docs/images .venv/bin/python -m pytest --quiet tests/e2e/test_browser.py \
+		-k "plays_the_video or graph_shows"
 
 dist: .venv/.installed $(UV_NEEDED) ## Build wheel and sdist of the last commit and check them (PUBLISH=1: also what only a release needs)
 	@.venv/bin/python scripts/dist.py --uv $(UV) $(if $(PUBLISH),--publish)

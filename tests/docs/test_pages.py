@@ -7,6 +7,7 @@ import inspect
 import re
 import tomllib
 from functools import cache
+from pathlib import Path
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
@@ -81,6 +82,13 @@ def test_links_within_the_repository_lead_to_something(page):
         assert target.is_relative_to(ROOT), link
         if anchor:
             assert anchor in anchors(target), link
+
+
+def test_each_picture_of_the_ui_is_one_that_make_pictures_takes():
+    used = {Path(link).name for page in PAGES for link in LINK.findall(page.read_text()) if "images/" in link}
+    taken = re.findall(r'take_picture\(browser, "(.+?)"\)', (ROOT / "tests/e2e/test_browser.py").read_text())
+
+    assert used == set(taken)
 
 
 def test_the_repository_s_address_stands_in_one_place_only():
