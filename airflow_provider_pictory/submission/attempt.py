@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from airflow_provider_pictory.submission.record import SubmissionRecord
 
 XCOM_RETURN_KEY = "return_value"
-UNKNOWN: Any = object()
 
 
 class Relation(StrEnum):
@@ -48,13 +47,13 @@ class Attempt:
     @classmethod
     def of(cls, task_instance: Any, *, pushes_result: bool) -> Attempt:
         """Describe the running task instance."""
-        run = getattr(task_instance, "_ti_context_from_server", None)
-        former_xcoms = getattr(run, "xcom_keys_to_clear", UNKNOWN)
+        run: Any = getattr(task_instance, "_ti_context_from_server", None)
+        former_xcoms = frozenset(run.xcom_keys_to_clear or ()) if _shows_former_xcoms(run) else None
         return cls(
             int(task_instance.try_number),
             int(task_instance.max_tries),
             str(getattr(task_instance, "id", None) or ""),
-            None if former_xcoms is UNKNOWN or _xcoms_belong_to_tries() else frozenset(former_xcoms or ()),
+            former_xcoms,
             pushes_result,
         )
 
@@ -98,12 +97,14 @@ class Attempt:
         return record.state is RecordState.DELIVERED
 
 
-def _xcoms_belong_to_tries() -> bool:
-    """Whether no try is told of the XComs of another one, as from Airflow 3.4 on (task SDK 1.4)."""
-    from airflow.sdk import __version__
+def _shows_former_xcoms(run: Any) -> bool:
+    """
+    Whether Airflow tells a try which XComs the one before it has left.
 
-    major, minor, *_ = __version__.split(".")
-    return (int(major), int(minor)) >= (1, 4)
+    From Airflow 3.4 on they belong to a try, and none is told of another's; what a try is told has loops
+    since then.
+    """
+    return hasattr(run, "xcom_keys_to_clear") and not hasattr(run, "loop")
 
 
 @dataclass(frozen=True)
