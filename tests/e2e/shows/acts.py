@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[3]
 FOR_EVER = 10**6
+MINUTE = 60.0
 CREDITS_OF_ONE = "8"
 
 
@@ -454,16 +455,28 @@ def _variables(options: Options) -> None:
             # One for each that is in flight, and what a few at a time may look up.
             options.findings.expect(most <= each + 16, f"{words}: at most {most} Variables at a time")
             if dag_id != "shows_submit_mapped":
+                if left and stage.is_oldest:
+                    _submit_some_more(stage, dag_id)
+                    left &= set(stage.variables())
+                    say(f"{words:24}after a few more submissions a minute later: {len(left)}")
                 options.findings.expect(not left, f"{words}: {len(left)} Variables are left {_kinds(left)}")
             else:
                 options.findings.expect(
                     len(left) <= each, f"{words}: {len(left)} Variables left, nobody waited {_kinds(left)}"
                 )
-            before |= left
-        paid = len(stage.paid())
+            before |= set(stage.variables())
+        paid = len([job for job in stage.paid() if "one more" not in job["prompt"]])
         options.findings.expect(
             paid == each * len(dags), f"{paid} videos paid for, {each * len(dags)} wanted"
         )
+
+
+def _submit_some_more(stage: Stage, dag_id: str) -> None:
+    """Submit a few videos, which delete what others have left: on Airflow 2 no task can do so for itself."""
+    time.sleep(MINUTE)
+    prompts = [f"A boat of {dag_id}, one more with the number {index}" for index in range(4)]
+    run_id = stage.airflow.trigger(dag_id, {"prompts": prompts}, f"more-{dag_id}")
+    stage.wait_for_end([run_id], 120)
 
 
 def _kinds(names: set[str]) -> str:

@@ -105,9 +105,14 @@ class Stage:
         variables["AIRFLOW_CONN_PICTORY_DEFAULT"] = json.dumps(connection)
         return {**variables, **self.environment}
 
+    @property
+    def is_oldest(self) -> bool:
+        """Whether this process's Airflow, which is the show's, is 2.11."""
+        return metadata.version("apache-airflow").startswith("2.")
+
     def _airflow_class(self) -> type[RealAirflow]:
         # Not by importing Airflow, which would take its settings from this process's environment.
-        if metadata.version("apache-airflow").startswith("2."):
+        if self.is_oldest:
             from tests.chaos.oldest_airflow import OldestAirflow
 
             return OldestAirflow
