@@ -97,7 +97,8 @@ class GenerateVideosOperator(SubmittingOperator):
 
     :raises PictoryInvalidRequestError: items or arguments are wrong; nothing was paid.
     :raises PictorySpendingLimitError: it would cost more than it may; nothing was paid.
-    :raises PictoryBatchError: items have no video; the message names the first of them.
+    :raises PictoryBatchFailedError: items have no video; the message names the first of them.
+    :raises PictoryBatchError: the same with ``resubmit_failed``, so that a retry submits them again.
     :raises PictoryExecutionTimeoutError: the ``execution_timeout`` is over; a retry resumes the wait.
     :raises PictoryError: as :class:`GenerateVideoOperator`, where no more items can be submitted; what is in
         flight has been awaited by then.

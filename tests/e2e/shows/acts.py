@@ -465,7 +465,7 @@ def _variables(options: Options) -> None:
                     len(left) <= each, f"{words}: {len(left)} Variables left, nobody waited {_kinds(left)}"
                 )
             before |= set(stage.variables())
-        paid = len([job for job in stage.paid() if "one more" not in job["prompt"]])
+        paid = sum("one more" not in job["prompt"] for job in stage.pictory.jobs())
         options.findings.expect(
             paid == each * len(dags), f"{paid} videos paid for, {each * len(dags)} wanted"
         )
