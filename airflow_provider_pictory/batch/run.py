@@ -201,7 +201,9 @@ class BatchRun:
         """Return when the last of the submissions without a known outcome can be found out about."""
         now = self._clock.now()
         unknown = self.state.keys(ItemState.UNKNOWN)
-        return max((moment for key in unknown if (moment := self._settles_at[key]) > now), default=None)
+        # What a process before this one left in doubt, and this one hasn't looked at, has no moment yet.
+        moments = [self._settles_at.get(key, now) for key in unknown]
+        return max((moment for moment in moments if moment > now), default=None)
 
     def _has_nothing_in_flight_but_more_to_do(self) -> bool:
         return (

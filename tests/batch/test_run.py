@@ -123,6 +123,20 @@ def test_lost_responses_keep_nobody_waiting_and_their_jobs_are_found_with_one_re
     assert times.slept == []
 
 
+def test_what_another_process_left_in_doubt_keeps_nobody_from_going_on(pictory_at, opened):
+    """As after the end of a trigger that told nothing, or once the execution_timeout is over."""
+    pictory = pictory_at(
+        faults=["drop-after-processing:path=/v1/aistudio/videos,count=1"], render_seconds=3600
+    )
+    opened().advance()
+
+    awaited = opened(is_resumed=True).advance()
+
+    assert len(awaited.jobs) == 5
+    assert awaited.until is None
+    assert count(pictory, POST) == 6
+
+
 def test_what_never_arrived_is_submitted_once_its_window_is_over_and_not_before(pictory_at, opened, times):
     pictory = pictory_at(faults=["drop-before-processing:path=/v1/aistudio/videos,count=2"])
     batch = opened()
