@@ -43,10 +43,7 @@ def describe_video(
     :param ai_credits: that it did cost.
     :param path: where the video was saved.
     """
-    extra: dict[str, Any] = {"job_id": job_id, "seconds": seconds, "credits": ai_credits}
-    if path is not None:
-        extra["path"] = path
-    _describe(outlets, context, extra)
+    _describe(outlets, context, {"job_id": job_id, "seconds": seconds, "credits": ai_credits}, path)
 
 
 def describe_videos(
@@ -63,21 +60,21 @@ def describe_videos(
     :param videos: what the task returns for each that came.
     :param path: of the file that has all of that, or of the videos as it was given.
     """
-    extra: dict[str, Any] = {
-        "videos": len(videos),
+    sums = {
         "seconds": _sum_of(videos, "seconds", "duration_seconds"),
         "credits": _sum_of(videos, "ai_credits_used"),
     }
-    if path is not None:
-        extra["path"] = path
-    _describe(outlets, context, extra)
+    _describe(outlets, context, {"videos": len(videos), **sums}, path)
 
 
 def _sum_of(videos: Sequence[Mapping[str, Any]], *names: str) -> float:
     return round(sum(video.get(name) or 0.0 for video in videos for name in names), 2)
 
 
-def _describe(outlets: Iterable[object], context: Context, extra: Mapping[str, Any]) -> None:
+def _describe(
+    outlets: Iterable[object], context: Context, facts: Mapping[str, Any], path: str | None
+) -> None:
+    extra = dict(facts) if path is None else {**facts, "path": path}
     for outlet in outlets:
         if isinstance(outlet, _asset_kinds()):
             try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import tempfile
 import threading
@@ -17,9 +16,9 @@ from benchmarks.measuring import keep, say
 from benchmarks.real_airflow import (
     SECONDS_TO_CALM_DOWN,
     SLOTS,
-    START_OF_A_TASK_PROCESS,
     TaskProcesses,
     processor_seconds,
+    started_processes,
 )
 from tests.e2e.real_airflow import RealAirflow
 
@@ -72,7 +71,7 @@ class Memory:
         while not self._stopped.wait(0.2):
             self.triggerer = max(self.triggerer, *_sizes(self._airflow.processes_of("triggerer")))
             workers = self._airflow.processes_of("scheduler")[1:]
-            self.task = max(self.task, 0, *_sizes(workers))
+            self.task = max(self.task, *_sizes(workers))
 
 
 def _sizes(processes: list[psutil.Process]) -> list[int]:
@@ -101,7 +100,7 @@ def measure(videos: int, mapped: int) -> dict[str, Any]:
         with PictorySandbox(render_seconds=RENDER_SECONDS, credits=10**7) as pictory:
             environment = {
                 "AIRFLOW__CORE__PARALLELISM": str(SLOTS),
-                "AIRFLOW_CONN_PICTORY_DEFAULT": json.dumps(json.loads(pictory.connection_json)),
+                "AIRFLOW_CONN_PICTORY_DEFAULT": pictory.connection_json,
             }
             with RealAirflow(folder / "airflow", [file], environment, is_busy=True) as airflow:
                 for dag_id, count in (("batch", videos), ("mapped", mapped)):
@@ -122,14 +121,9 @@ def run_once(airflow: RealAirflow, pictory: PictorySandbox, dag_id: str, videos:
     seconds = time.monotonic() - began
     if state != "success" or len(pictory.jobs()) - before != videos:
         raise RuntimeError(f"{dag_id} has ended as {state}, with {len(pictory.jobs()) - before} jobs")
-    logged = sum(
-        text.count(START_OF_A_TASK_PROCESS)
-        for name, text in airflow.log_files().items()
-        if f"run_id={run_id}/" in name and f"dag_id={dag_id}/" in name and ".trigger" not in name
-    )
     return {
         "videos": videos,
-        "task_processes": logged,
+        "task_processes": started_processes(airflow, dag_id, run_id),
         "worker_seconds": processes.seconds,
         "airflow_cpu_seconds": processor_seconds() - busy,
         "requests": _requests(pictory.counts()["requests"]) - requests,

@@ -206,14 +206,9 @@ def await_jobs(airflow: RealAirflow, server: Process, dag_id: str, numbers: rang
     }
     delays = [ended[number] - calendar - moment for number, moment in zip(numbers, moments, strict=True)]
     seen = server.ask({"what": "report", "start": began, "end": time.monotonic(), "interval": 1.0})
-    logged = sum(
-        text.count(START_OF_A_TASK_PROCESS)
-        for name, text in airflow.log_files().items()
-        if f"run_id={run_id}/" in name and f"dag_id={dag_id}/" in name and ".trigger" not in name
-    )
     jobs = len(numbers)
     return {
-        "task_processes": logged / jobs,
+        "task_processes": started_processes(airflow, dag_id, run_id) / jobs,
         "task_processes_seen": processes.count / jobs,
         "worker_seconds": processes.seconds / jobs,
         "airflow_cpu_seconds": processor_seconds() - busy,
@@ -223,6 +218,15 @@ def await_jobs(airflow: RealAirflow, server: Process, dag_id: str, numbers: rang
         "delay_p95": percentile(delays, 95) or 0.0,
         "seconds": time.monotonic() - began,
     }
+
+
+def started_processes(airflow: RealAirflow, dag_id: str, run_id: str) -> int:
+    """Count the task processes of a run by what each has logged at its start."""
+    return sum(
+        text.count(START_OF_A_TASK_PROCESS)
+        for name, text in airflow.log_files().items()
+        if f"run_id={run_id}/" in name and f"dag_id={dag_id}/" in name and ".trigger" not in name
+    )
 
 
 def in_words(run: dict[str, float]) -> str:

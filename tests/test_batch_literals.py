@@ -6,10 +6,10 @@ import pytest
 from airflow.providers.common.compat.sdk import task
 
 from airflow_provider_pictory.decorators.batch import pictory_videos_task
-from airflow_provider_pictory.exceptions import PictoryInvalidRequestError
 from airflow_provider_pictory.operators.batch import GenerateVideosOperator
 from tests.support.bare_tasks import BareTask
 from tests.support.dag_runs import a_dag
+from tests.test_literals import why
 
 FOX, OWL = "A red fox in snow", "An owl at dusk"
 ONE = "https://example.com/1.png"
@@ -45,12 +45,6 @@ WRONG_REQUESTS = [
     [{"prompt": FOX, "key": "1"}, {"prompt": OWL}],
     [{"key": "fox"}],
 ]
-
-
-def why(make):
-    with pytest.raises(PictoryInvalidRequestError) as caught:
-        make()
-    return str(caught.value)
 
 
 @pytest.mark.parametrize("arguments", WRONG_ARGUMENTS, ids=str)

@@ -57,11 +57,10 @@ class Reconciler:
     :param hook: of the connection that it went over.
     :param store: where jobs are claimed, and the candidates written down for a later try.
     :param is_own_intent: whether this very try sent it, so that its worker's clock can be relied on.
-    :param timeout: seconds to wait, beyond the window, for running jobs that may be it; ``None`` not to wait
-        for anything.
+    :param timeout: seconds to wait, beyond the window, for running jobs that may be it.
     :param clock: what to wait by.
     :param log: of the task.
-    :param pages: what others have read of the account's lists, where nothing is waited for.
+    :param pages: what others have read of the account's lists; nothing is waited for then.
     """
 
     def __init__(
@@ -71,7 +70,7 @@ class Reconciler:
         hook: PictoryHook,
         store: RecordStore,
         is_own_intent: bool,
-        timeout: float | None,
+        timeout: float,
         clock: Clock,
         log: Logger,
         pages: AccountPages | None = None,
@@ -111,7 +110,7 @@ class Reconciler:
         while True:
             evidence = self._gather()
             now = self._clock.monotonic()
-            give_up_at = self._settles_at + (self._timeout or 0.0)
+            give_up_at = self._settles_at + self._timeout
             if isinstance(evidence, Found):
                 record = self._take(evidence.job_ids)
                 if record is not None:
@@ -122,7 +121,7 @@ class Reconciler:
                 return None
             if isinstance(evidence, Undecidable):
                 raise self._unknown(evidence)
-            if self._timeout is None or (now >= give_up_at and not evidence.is_bounded):
+            if self._pages is not None or (now >= give_up_at and not evidence.is_bounded):
                 raise self._still_pending(evidence, now)
             if now - reported_at >= PAUSE_BETWEEN_REPORTS:
                 reported_at = now
@@ -140,7 +139,7 @@ class Reconciler:
         )
         # Since when it is settled counts only where the lists were read some time ago.
         self._settles_at = self._began_at + (max(0.0, rest) if self._pages is None else rest)
-        if rest > 0 and self._timeout is not None:
+        if rest > 0 and self._pages is None:
             self._log.info(
                 "A submission of %s has no known outcome; its job may appear in Pictory's lists for another "
                 "%.0f s",
@@ -281,7 +280,7 @@ class Reconciler:
         return PictorySubmissionPendingError(
             f"{self._what()} isn't known yet: {_named(evidence)}. Nothing was submitted again. A retry, or a "
             "clear of this task, looks on. " + (ways_out(evidence.job_ids) if evidence.job_ids else ""),
-            retry_after=max(self._settles_at - now, 0.0 if self._timeout is None else PAUSE_BETWEEN_POLLS),
+            retry_after=max(self._settles_at - now, PAUSE_BETWEEN_POLLS if self._pages is None else 0.0),
             candidates=evidence.job_ids,
         )
 

@@ -63,7 +63,7 @@ def find_outcome(
         hook=hook,
         store=store,
         is_own_intent=is_own_intent,
-        timeout=policy.reconcile_timeout if pages is None else None,
+        timeout=policy.reconcile_timeout,
         clock=clock,
         log=log,
         pages=pages,
