@@ -201,7 +201,7 @@ class BatchRun:
         """Return when the last of the submissions without a known outcome can be found out about."""
         now = self._clock.now()
         unknown = self.state.keys(ItemState.UNKNOWN)
-        # What a process before this one left in doubt, and this one hasn't looked at, has no moment yet.
+        # What another process left without a known outcome has no moment until this one looks at it.
         moments = [self._settles_at.get(key, now) for key in unknown]
         return max((moment for moment in moments if moment > now), default=None)
 
