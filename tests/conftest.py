@@ -135,6 +135,7 @@ def airflow_database() -> Path:
     from tests.support import airflow_versions, dag_runs
 
     airflow_versions.give_callbacks_the_exception()
+    airflow_versions.keep_one_api_server()
     # Nobody needs it after a crash: a commit need not wait for the disk.
     event.listen(settings.engine, "connect", lambda made, _: made.execute("PRAGMA synchronous=OFF"))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from decimal import Decimal
 from fractions import Fraction
 
@@ -214,7 +215,8 @@ def test_what_a_misspelt_name_leaves_is_no_open_door(pictory, run_dag, is_native
 
     run = run_dag(dag, conf={"limit": 20})
 
-    assert "max_credits: got " in str(run.error("generate"))
+    # Airflow 3.1 can't show what it leaves, and refuses it as well.
+    assert re.search("max_credits: got |no attribute 'limt'", str(run.error("generate")))
     assert pictory.counts()["requests"] == {}
 
 

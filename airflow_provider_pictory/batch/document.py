@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 VERSION = 1
 _FIELDS = {"version", "revision", "place", "items", "recorded"}
 # What all records of a batch have in common, and what their items' names say.
-_SHARED = {"dag_id", "run_id", "task_id", "map_index", "item"}
+_SHARED = {"dag_id", "run_id", "task_id", "map_index", "item", "iteration"}
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class BatchDocument:
         document = {
             "version": VERSION,
             "revision": self.revision,
-            "place": list(self.place[:4]),
+            "place": self.place.parts,
             "items": {key: _stored(entry) for key, entry in self.entries.items()},
             "recorded": list(self.recorded),
         }

@@ -274,8 +274,9 @@ class GenerateVideoOperator(SubmittingOperator):
         from airflow_provider_pictory.waiting.deferred_wait import resume_arguments
 
         arguments = resume_arguments(next_method, next_kwargs, timeout=DEFAULT_TIMEOUT, log=self.log)
-        if next_method == "__fail__":
-            # Airflow hands nothing through then, and Airflow 3.0 begins a retry with it once more.
+        if arguments.get("try_number") is None:
+            # Airflow hands nothing through when it gave up, nor does dag.test() of Airflow 3.0, where a retry
+            # begins with that once more.
             arguments["try_number"] = try_that_submitted(context)
         return self.execute_complete(context, **arguments)
 

@@ -44,16 +44,26 @@ class TaskPlace(NamedTuple):
     task_id: str
     map_index: int = -1
     item: str | None = None
+    iteration: int | None = None
 
     def __str__(self) -> str:
         mapped = f"[{self.map_index}]" if self.map_index >= 0 else ""
         item = "" if self.item is None else f", item {self.item!r}"
-        return f"{self.dag_id}.{self.task_id}{mapped} of run {self.run_id}{item}"
+        iteration = "" if self.iteration is None else f", iteration {self.iteration}"
+        return f"{self.dag_id}.{self.task_id}{mapped} of run {self.run_id}{iteration}{item}"
 
     @property
     def digest(self) -> str:
         """A name of fixed length, since Variables' names may have 250 characters and a place has more."""
-        return digest_of(*(self if self.item is not None else self[:4]))
+        return digest_of(*self.parts)
+
+    @property
+    def parts(self) -> list[str | int | None]:
+        """The parts of the name, without those at its end that say nothing."""
+        parts = list(self)
+        while parts[-1] is None:
+            parts.pop()
+        return parts
 
 
 class EarlierJob(Stored):
@@ -93,6 +103,7 @@ class SubmissionRecord(Stored):
     :param task_id: likewise.
     :param map_index: likewise; -1 where the task isn't mapped.
     :param item: of a batch, the item's own key or its index; ``None`` where the task makes one video.
+    :param iteration: of the loop that the task is in (Airflow 3.4), from 0; ``None`` outside of loops.
     :param fingerprint: of the request.
     :param try_number: Airflow's number of the try that wrote this.
     :param max_tries: Airflow's count of tries then; a person's clear changes it, a retry doesn't.
@@ -124,6 +135,7 @@ class SubmissionRecord(Stored):
     task_id: str
     map_index: int = -1
     item: str | None = None
+    iteration: int | None = None
     fingerprint: RequestFingerprint
     try_number: int
     max_tries: int
@@ -167,7 +179,7 @@ class SubmissionRecord(Stored):
     @property
     def place(self) -> TaskPlace:
         """The task instance."""
-        return TaskPlace(self.dag_id, self.run_id, self.task_id, self.map_index, self.item)
+        return TaskPlace(self.dag_id, self.run_id, self.task_id, self.map_index, self.item, self.iteration)
 
     @property
     def is_over_when_accepted(self) -> bool:

@@ -337,7 +337,15 @@ def place_of(context: Context) -> TaskPlace:
     """Return what names the running task instance."""
     task_instance: Any = context["ti"]
     map_index = -1 if task_instance.map_index is None else int(task_instance.map_index)
-    return TaskPlace(task_instance.dag_id, task_instance.run_id, task_instance.task_id, map_index)
+    # All iterations of a loop have the same task and map index (Airflow 3.4).
+    loop: Any = cast("Mapping[str, Any]", context).get("loop")
+    return TaskPlace(
+        task_instance.dag_id,
+        task_instance.run_id,
+        task_instance.task_id,
+        map_index,
+        iteration=None if loop is None else int(loop.index),
+    )
 
 
 def error_words(error: BaseException) -> str:

@@ -10,25 +10,36 @@ import sys
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
+from threading import Event, Thread
 from types import SimpleNamespace
 
 import av
 import pytest
 from PIL import ImageChops, ImageStat
 
-from tests.support.airflow_versions import HAS_APPROVALS, NO_LOGICAL_DATE, needs_approvals, read_dags
+from tests.support.airflow_versions import (
+    HAS_APPROVALS,
+    HAS_LOOPS,
+    NO_LOGICAL_DATE,
+    needs_approvals,
+    needs_loops,
+    read_dags,
+)
 from tests.support.pictory_words import POST, count, only_job
 
 FOLDER = Path(__file__).parents[2] / "example_dags"
-WITH_APPROVALS = {"example_pictory_approval"}
+APPROVAL = FOLDER / "example_pictory_approval.py"
+REVIEW_LOOP = FOLDER / "example_pictory_review_loop.py"
+# What an Airflow may lack, and the test's mark that says so.
+NEEDS = {APPROVAL: (HAS_APPROVALS, needs_approvals), REVIEW_LOOP: (HAS_LOOPS, needs_loops)}
 ALL_FILES = sorted(FOLDER.glob("*.py"))
-FILES = [path for path in ALL_FILES if HAS_APPROVALS or path.stem not in WITH_APPROVALS]
+UNREADABLE = {path for path, (is_there, _) in NEEDS.items() if not is_there}
+FILES = [path for path in ALL_FILES if path not in UNREADABLE]
 # The film's one joins its clips besides.
 LONGEST = {"example_pictory_story": 90}
 # Those that this Airflow can't read are skipped with the reason.
 EACH = [
-    pytest.param(path, id=path.stem, marks=[needs_approvals] if path.stem in WITH_APPROVALS else [])
-    for path in ALL_FILES
+    pytest.param(path, id=path.stem, marks=[NEEDS[path][1]] if path in NEEDS else []) for path in ALL_FILES
 ]
 
 # Runs in a process of its own, where nothing is imported yet and what is done can be watched from the start.
@@ -74,8 +85,7 @@ def read(path):
 
 def load(path):
     bag = read_dags(path)
-    unread = set() if HAS_APPROVALS else WITH_APPROVALS
-    assert {Path(file).stem for file in bag.import_errors} <= unread
+    assert {Path(file).stem for file in bag.import_errors} <= {path.stem for path in UNREADABLE}
     return bag
 
 
@@ -131,7 +141,7 @@ def test_airflow_finds_no_fault_in_any(airflow_database):
 
 @pytest.mark.skipif(HAS_APPROVALS, reason="this Airflow has the ApprovalOperator")
 def test_where_there_are_no_approvals_the_example_says_in_one_line_what_it_needs():
-    (error,) = read_dags(FOLDER / "example_pictory_approval.py").import_errors.values()
+    (error,) = read_dags(APPROVAL).import_errors.values()
 
     assert error.splitlines()[-1] == (
         "ImportError: This example needs the ApprovalOperator: Airflow 3.1 or later with "
@@ -139,9 +149,18 @@ def test_where_there_are_no_approvals_the_example_says_in_one_line_what_it_needs
     )
 
 
+@pytest.mark.skipif(HAS_LOOPS, reason="this Airflow has loops")
+def test_where_there_are_no_loops_the_example_says_in_one_line_what_it_needs():
+    (error,) = read_dags(REVIEW_LOOP).import_errors.values()
+
+    assert error.splitlines()[-1] == (
+        "ImportError: This example needs loops and the HITLOperator: Airflow 3.4 or later"
+    )
+
+
 @needs_approvals
 def test_the_time_to_approve_ends_as_each_release_of_the_operator_calls_it():
-    approve = read(FOLDER / "example_pictory_approval.py").get_task("approve")
+    approve = read(APPROVAL).get_task("approve")
 
     assert timedelta(days=3) in (getattr(approve, "response_timeout", None), approve.execution_timeout)
 
@@ -304,6 +323,53 @@ def test_daily_video_greets_with_the_date(pictory, example, arguments):
     assert (run.xcom("wait")["width"], run.xcom("wait")["height"]) == (360, 640)
     assert f"{datetime.now(UTC):%B}" in job["request"]["prompt"]
     assert "{{" not in job["request"]["prompt"]
+
+
+class Reviewer:
+    """Responds to each question that a task asks somebody, as the one before it in a list says."""
+
+    def __init__(self, *responses):
+        self._responses = list(responses)
+        self.questions = []
+        self._ending, self._thread = Event(), Thread(target=self._run, daemon=True)
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._ending.set()
+        self._thread.join()
+
+    def _run(self):
+        from airflow import settings
+        from airflow.models.hitl import HITLDetail
+        from sqlalchemy.orm import Session
+
+        while not self._ending.wait(0.2):
+            with Session(settings.engine) as session:
+                for question in session.query(HITLDetail).filter(HITLDetail.responded_at.is_(None)):
+                    option, change = self._responses.pop(0)
+                    self.questions.append(question.body)
+                    question.responded_at = datetime.now(UTC)
+                    question.chosen_options, question.params_input = [option], {"change": change}
+                session.commit()
+
+
+@needs_loops
+def test_the_review_loop_generates_what_the_reviewer_asks_for_until_it_is_approved(
+    pictory, example, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    with Reviewer(("Generate it again", "At night"), ("Approve", "")) as reviewer:
+        run = example(REVIEW_LOOP, {"prompt": "A lighthouse"})
+
+    prompts = {job["prompt"]: job["job_id"] for job in pictory.jobs()}
+    assert run.dag_run.state == "success"
+    assert set(prompts) == {"A lighthouse", "A lighthouse At night"}
+    assert [prompts["A lighthouse At night"]] == [path.stem for path in tmp_path.rglob("*.mp4")]
+    assert [prompts[prompt] in question for prompt, question in zip(prompts, reviewer.questions, strict=True)]
+    assert count(pictory, POST) == 2
 
 
 GOOD_FOLDERS = [

@@ -157,9 +157,9 @@ def test_what_a_template_leaves_empty_counts_as_not_given(busy_pictory, run_dag)
     none = "{{ dag_run.conf.get('nothing') }}"
     with a_dag() as dag:
 
-        @task(multiple_outputs=True)
+        @task
         def nothing():
-            return {"at_all": None}
+            return None
 
         GenerateVideoOperator(
             task_id="generate",
@@ -169,7 +169,7 @@ def test_what_a_template_leaves_empty_counts_as_not_given(busy_pictory, run_dag)
             duration=none,
             first_frame_image_url=empty,
             extend_video_url=none,
-            reference_image_urls=nothing()["at_all"],
+            reference_image_urls=nothing(),
             webhook=empty,
             extra_fields=None,
         )

@@ -68,6 +68,8 @@ records = st.builds(
     run_id=texts,
     task_id=texts,
     map_index=st.integers(-1, 10**6),
+    item=st.none() | texts,
+    iteration=st.none() | st.integers(0, 10**6),
     fingerprint=fingerprints,
     try_number=st.integers(0, 10**9),
     max_tries=st.integers(0, 10**9),
@@ -282,9 +284,19 @@ def test_other_variables_names_are_no_records(text):
 def test_a_place_is_named_as_people_know_it():
     assert str(PLACE) == "videos.generate of run manual__2026-01-01"
     assert str(PLACE._replace(map_index=3)) == "videos.generate[3] of run manual__2026-01-01"
+    assert str(PLACE._replace(iteration=2)) == "videos.generate of run manual__2026-01-01, iteration 2"
+    assert str(PLACE._replace(item="k")) == "videos.generate of run manual__2026-01-01, item 'k'"
 
 
-places_of_tasks = st.builds(TaskPlace, texts, texts, texts, st.integers(-1, 10**6))
+places_of_tasks = st.builds(
+    TaskPlace,
+    texts,
+    texts,
+    texts,
+    st.integers(-1, 10**6),
+    st.none() | texts,
+    st.none() | st.integers(0, 10**6),
+)
 
 
 @given(places_of_tasks, places_of_tasks)

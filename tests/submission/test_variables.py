@@ -429,6 +429,31 @@ def test_a_try_finds_what_the_one_before_wrote(run_dag):
 
 
 @in_airflow
+@airflow_versions.needs_loops
+def test_the_iterations_of_a_loop_have_a_record_each(run_dag):
+    from airflow.sdk import task_group
+
+    found = []
+    with a_dag() as dag:
+
+        @task_group
+        def video():
+            @task
+            def submit(**context):
+                store, number = open_store(context), len(found)
+                found.append((store.read(), store.place.iteration, context["loop"].index))
+                store.write(accepted(f"job-{number}", place=store.place))
+                assert store.read().job_id == f"job-{number}"
+
+            submit()
+
+        video.loop(max_iterations=3)
+
+    assert run_dag(dag).dag_run.state == "success"
+    assert found == [(None, number, number) for number in range(3)]
+
+
+@in_airflow
 def test_the_instances_of_a_mapped_task_have_a_record_each(run_dag):
     found = []
     with a_dag() as dag:

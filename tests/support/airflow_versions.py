@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import re
 from importlib.util import find_spec
@@ -49,6 +50,12 @@ except ImportError:
 __all__ = ["STORE_CACHE", "register_filesystems"]
 
 IS_AIRFLOW_3 = find_spec("airflow.sdk") is not None
+IS_3_0 = IS_AIRFLOW_3 and find_spec("airflow.sdk.io.fs") is None
+IS_BEFORE_3_2 = find_spec("airflow.dag_processing.dagbag") is None
+# Of a connection in the environment whose extra isn't JSON, Airflow 3.0 and 3.1 say that there is none.
+WORDS_OF_A_BROKEN_EXTRA = (
+    "its URI or JSON can't be read" if IS_AIRFLOW_3 and IS_BEFORE_3_2 else "extra must be a JSON object"
+)
 HAS_TASK_STATE = NEVER_EXPIRE is not None
 LISTS_VARIABLES = hasattr(Variable, "keys") or hasattr(Variable, "__tablename__")
 # Where Airflow lets nobody have a run without one.
@@ -66,15 +73,17 @@ def _has_approvals() -> bool:
 
 
 HAS_APPROVALS = _has_approvals()
+HAS_LOOPS = find_spec("airflow.sdk.definitions.loop") is not None if IS_AIRFLOW_3 else False
 
 needs_failing_deletes = pytest.mark.skipif(
-    IS_AIRFLOW_3 and find_spec("airflow.sdk.io.fs") is None,
+    IS_3_0,
     reason="dag.test() of Airflow 3.0 waits for ever for a DELETE that fails",
 )
 needs_airflow_3 = pytest.mark.skipif(not IS_AIRFLOW_3, reason="this is for Airflow 3")
 needs_references_to_assets = pytest.mark.skipif(
     not IS_AIRFLOW_3, reason="this Airflow has no references to assets"
 )
+needs_loops = pytest.mark.skipif(not HAS_LOOPS, reason="this Airflow has no loops, which come with 3.4")
 needs_approvals = pytest.mark.skipif(
     not HAS_APPROVALS, reason="this Airflow has no ApprovalOperator, which came with Airflow 3.1"
 )
@@ -147,6 +156,15 @@ def give_callbacks_the_exception() -> None:
     task_runner.finalize = finalize_knowingly
 
 
+def keep_one_api_server() -> None:
+    """Have all tasks of dag.test() use one API server, which takes a second to make, as Airflow 3.3 does."""
+    if not IS_AIRFLOW_3:
+        return
+    from airflow.sdk.execution_time import supervisor
+
+    supervisor.in_process_api_server = functools.cache(supervisor.in_process_api_server)
+
+
 def clear(instance: Any, dag: Any, session: Session) -> None:
     """Clear a task instance while its run goes on, as the UI does."""
     from airflow.models.taskinstance import clear_task_instances
@@ -155,6 +173,9 @@ def clear(instance: Any, dag: Any, session: Session) -> None:
     # Airflow 2 has to be told the DAG; 3.0 neither takes it nor the version of the DAG that 3.1 takes.
     of_dag = {"dag": dag} if "dag" in inspect.signature(clear_task_instances).parameters else {}
     clear_task_instances([instance], session, dag_run_state=DagRunState.RUNNING, **of_dag)
+    if IS_3_0:
+        # It reads the DAG, which dag.test() doesn't store there.
+        instance.max_tries = instance.try_number + dag.get_task(instance.task_id).retries
 
 
 def note_calls_of_tasks(monkeypatch: pytest.MonkeyPatch, note: Callable[[Any], None]) -> bool:
