@@ -59,10 +59,10 @@ test-oldest: $(OLDEST)/.installed ## Run what depends on Airflow's version on th
 matrix: $(UV_NEEDED) ## Test on each supported Airflow and Python, and write docs/compatibility.md (CELL=3.1: on one)
 	$(PYTHON) scripts/matrix.py --uv $(UV) $(CELL)
 
-test-cell: .environments/airflow-$(CELL)/.installed ## Run the unit tests and those of tasks on one cell (CELL=3.1)
+test-cell: .environments/airflow-$(CELL)/.installed ## Run the tests but those of a whole Airflow on one cell (CELL=3.1)
 	.environments/airflow-$(CELL)/bin/python -m pytest --numprocesses 2 --quiet -m "not end_to_end" \
 		$(if $(filter all,$(TESTS)),tests,$(UNIT_TESTS) $(TASK_TESTS) tests/sandbox/test_connection.py) \
-		$(if $(REPORT),--junitxml=$(REPORT))
+		$(if $(SHARE),--share $(SHARE)) $(if $(REPORT),--junitxml=$(REPORT))
 
 scenarios: .environments/airflow-$(CELL)/.installed ## Play five scenarios on a whole Airflow of one cell (CELL=3.1)
 	.environments/airflow-$(CELL)/bin/python -m tests.e2e.matrix $(if $(RESULTS),--results $(RESULTS))

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pendulum
+from airflow.providers.common.compat.sdk import AirflowOptionalProviderFeatureException
 
 from airflow_provider_pictory.operators.pictory import GenerateVideoOperator
 from airflow_provider_pictory.sensors.pictory import VideoJobSensor
@@ -14,7 +15,7 @@ from airflow_provider_pictory.transfers.pictory_to_object_storage import Pictory
 try:
     from airflow.providers.standard.operators.hitl import HITLOperator
     from airflow.sdk import DAG, LoopDecision, Param, task_group
-except ImportError:
+except (ImportError, AirflowOptionalProviderFeatureException):
     raise ImportError("This example needs loops and the HITLOperator: Airflow 3.4 or later") from None
 
 if TYPE_CHECKING:
@@ -24,15 +25,14 @@ if TYPE_CHECKING:
 MOST_VIDEOS = 4
 APPROVE, AGAIN = "Approve", "Generate it again"
 # What the reviewer of the video before has asked for, if there was one.
-CHANGE = "{{ loop.previous['params_input']['change'] if loop.previous else '' }}"
+CHANGE = "{{ loop.previous['params_input'].get('change', '') if loop.previous else '' }}"
 
 
 def is_approved(*, loop: Any) -> LoopDecision:
     """Stop once a reviewer approves."""
     response = loop.result
-    return LoopDecision(
-        stop=response["chosen_options"] == [APPROVE], reason=response["params_input"]["change"]
-    )
+    reason = response["params_input"].get("change")
+    return LoopDecision(stop=response["chosen_options"] == [APPROVE], reason=reason)
 
 
 with DAG(

@@ -16,12 +16,15 @@ import sys
 import tempfile
 import time
 import xml.etree.ElementTree as ElementTree
-from contextlib import suppress
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from functools import partial
 from pathlib import Path
+from typing import IO
 
-from cells import CELLS, PROJECT, Cell, NoPythonError, cell, find_python, in_rotation
+from cells import CELLS, PROJECT, Cell, NoPythonError, cell, find_python, in_rotation, share_of
 
 PAGE = PROJECT / "docs/compatibility.md"
 # Nothing that is well takes so many seconds.
@@ -85,29 +88,42 @@ class Outcome:
         return f"| {' | '.join(cells)} |"
 
 
-def test(one: Cell, *, with_tests: bool) -> Outcome:
-    """Test on one cell, or only play the scenarios."""
+def run_cell(one: Cell, *, with_tests: bool = True, share: str = "", log: IO[str] | None = None) -> Outcome:
+    """
+    Test on one cell, or only play the scenarios.
+
+    :param with_tests: whether to run tests.
+    :param share: which of them, all without.
+    :param log: where the output goes; as this program's own without.
+    """
     outcome, started = Outcome(one), time.monotonic()
     with tempfile.TemporaryDirectory(prefix="matrix-") as folder:
         report, results = Path(folder) / "tests.xml", Path(folder) / "scenarios.json"
-        if _make(f".environments/airflow-{one.name}/.installed"):
+        if _make(f".environments/airflow-{one.name}/.installed", log=log):
             outcome.wrong.append("its environment can't be made")
         else:
             if with_tests:
                 tests = "all" if one.has_other_libraries else "of-airflow"
-                status = _make("test-cell", f"CELL={one.name}", f"TESTS={tests}", f"REPORT={report}")
+                words = ("test-cell", f"CELL={one.name}", f"TESTS={tests}", f"SHARE={share}")
+                status = _make(*words, f"REPORT={report}", log=log)
                 outcome.tests = _count(report)
                 outcome.wrong += [f"tests failed ({outcome.tests})"] if status else []
-            status = _make("scenarios", f"CELL={one.name}", f"RESULTS={results}")
+            status = _make("scenarios", f"CELL={one.name}", f"RESULTS={results}", log=log)
             _read(results, outcome)
             outcome.wrong += ["the scenarios were ended early"] if status and not results.exists() else []
     outcome.seconds = time.monotonic() - started
     return outcome
 
 
-def _make(*words: str) -> int:
+def _make(*words: str, log: IO[str] | None) -> int:
     print(f"== make {' '.join(words[:2])}", flush=True)
-    process = subprocess.Popen(["make", "--no-print-directory", *words], cwd=PROJECT, start_new_session=True)
+    process = subprocess.Popen(
+        ["make", "--no-print-directory", *words],
+        cwd=PROJECT,
+        stdout=log,
+        stderr=subprocess.STDOUT if log else None,
+        start_new_session=True,
+    )
     try:
         return process.wait(timeout=LONGEST)
     except subprocess.TimeoutExpired:
@@ -180,6 +196,24 @@ def why_not(one: Cell, uv: str) -> str:
     return ""
 
 
+def run_todays(chosen: list[Cell], today: date) -> list[Outcome]:
+    """
+    Test on the cells of a day, side by side since the scenarios wait, and on a share of the tests.
+
+    :param chosen: the cells.
+    :param today: the day.
+    """
+    with ExitStack() as stack:
+        logs = [stack.enter_context(tempfile.TemporaryFile("w+")) for _ in chosen]
+        threads = stack.enter_context(ThreadPoolExecutor(len(chosen)))
+        run = partial(run_cell, share=share_of(today))
+        outcomes = list(threads.map(lambda one, log: run(one, log=log), chosen, logs))
+        for outcome, log in zip(outcomes, logs, strict=True):
+            log.seek(0)
+            print(f"== what cell {outcome.one.name} said\n{log.read()}", flush=True)
+    return outcomes
+
+
 def main() -> int:
     """Test on the cells that were asked for, all without any, and return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -191,17 +225,19 @@ def main() -> int:
     chosen = CELLS if is_todays or not arguments.cells else [cell(name) for name in arguments.cells]
     reasons = {one.name: why_not(one, arguments.uv) for one in chosen}
     if is_todays:
-        chosen = in_rotation(datetime.now(UTC).date(), [one for one in chosen if not reasons[one.name]])
+        today = datetime.now(UTC).date()
+        return conclude(
+            run_todays(in_rotation(today, [one for one in chosen if not reasons[one.name]]), today)
+        )
     outcomes = []
     for one in chosen:
         reason = reasons[one.name]
         print(f"== cell {one.name}{f': NOT RUN, {reason}' if reason else ''}", flush=True)
         outcomes.append(
-            Outcome(one, not_run=reason) if reason else test(one, with_tests=not arguments.without_tests)
+            Outcome(one, not_run=reason) if reason else run_cell(one, with_tests=not arguments.without_tests)
         )
-        # At once, so that a run that is ended early leaves what it has measured; CI leaves no changes.
-        if not is_todays:
-            write_page(outcomes)
+        # At once, so that a run that is ended early leaves what it has measured.
+        write_page(outcomes)
     return conclude(outcomes)
 
 

@@ -13,6 +13,7 @@ import os
 import sqlite3
 import tempfile
 import uuid
+import zlib
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -69,13 +70,26 @@ def pytest_xdist_make_scheduler(config, log):
     return Scheduling(config, log)
 
 
-def pytest_collection_modifyitems(items):
+def pytest_addoption(parser):
+    parser.addoption("--share", metavar="K/N", help="run one of N shares of the tests, K from 0 to N - 1")
+
+
+def pytest_collection_modifyitems(config, items):
+    if share := config.option.share:
+        number, count = map(int, share.split("/"))
+        config.hook.pytest_deselected(items=[item for item in items if share_of(item, count) != number])
+        items[:] = [item for item in items if share_of(item, count) == number]
     for item in items:
         folder = item.path.parent.relative_to(TESTS).parts[:1]
         if folder in UNIT_TESTS and "airflow_database" not in item.fixturenames:
             item.add_marker("unit")
     # They wait most of their time, and others can run meanwhile.
     items.sort(key=lambda item: (not item.get_closest_marker("end_to_end"), not item.nodeid.startswith(LONG)))
+
+
+def share_of(item, count):
+    """Return the number of the share that a test is in, the same on each machine."""
+    return zlib.crc32(item.nodeid.encode()) % count
 
 
 def pytest_terminal_summary(terminalreporter):

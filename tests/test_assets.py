@@ -13,24 +13,13 @@ from airflow_provider_pictory.operators.batch import GenerateVideosOperator
 from airflow_provider_pictory.operators.pictory import GenerateVideoOperator
 from airflow_provider_pictory.sensors.pictory import VideoJobSensor
 from airflow_provider_pictory.transfers.pictory_to_object_storage import PictoryToObjectStorageOperator
-from tests.support.airflow_versions import asset_events, needs_references_to_assets, tell_of_assets
+from tests.support.airflow_versions import asset_events, needs_references_to_assets
 from tests.support.dag_runs import a_dag
 from tests.support.pictory_words import only_job
 
 PROMPT = "A paper boat on a rainy street"
 
 _numbers = itertools.count(1)
-
-
-@pytest.fixture
-def run_dag(run_dag):
-    """Run a DAG to its end, whose assets Airflow knows."""
-
-    def run(dag):
-        tell_of_assets(dag)
-        return run_dag(dag)
-
-    return run
 
 
 def an_asset():

@@ -72,6 +72,16 @@ def test_ci_has_the_same_two_cells_all_day_and_each_has_its_turn(cells):
     assert not set(turns[0]) & set(turns[1])
 
 
+@pytest.mark.parametrize("is_3_14_there", [False, True])
+def test_ci_runs_each_share_of_the_tests_on_each_cell_in_the_end(cells, is_3_14_there):
+    there = [one for one in cells.CELLS if is_3_14_there or one.python != "3.14"]
+    days = [date(2026, 11, 29) + timedelta(days=number) for number in range(100)]
+    seen = {(one.name, cells.share_of(day)) for day in days for one in cells.in_rotation(day, there)}
+
+    others = [one for one in there if one.name not in cells.ALWAYS]
+    assert len(seen) == 5 * len(others)
+
+
 @pytest.mark.parametrize("left", [0, 1, 2])
 def test_cells_that_cannot_be_had_have_no_turn(cells, left):
     others = [one for one in cells.CELLS if one.name not in cells.ALWAYS][:left]

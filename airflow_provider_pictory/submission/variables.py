@@ -14,6 +14,7 @@ from airflow.providers.common.compat.sdk import Variable
 
 from airflow_provider_pictory.exceptions import PictoryRecordError
 from airflow_provider_pictory.submission.names import NO_JOB, RECORD_PREFIX, Claims, RecordName, job_digest
+from airflow_provider_pictory.submission.record import RecordState, read_record
 from airflow_provider_pictory.submission.record_variables import RecordVariables
 from airflow_provider_pictory.submission.variable_index import index_name, with_names
 
@@ -163,11 +164,28 @@ class NamedVariables(RecordVariables):
         return self._known.get(place)
 
     def write(self, record: SubmissionRecord, description: str) -> None:
-        """Claim the job before its id is written down: after a crash in between it is nobody else's."""
-        place = record.place.digest
-        if record.job_id is not None:
-            Variable.set(_claim_name(record.job_id), place, description)
-        text = record.as_json()
+        """
+        Write a record, and claim its job before that counts as accepted: nobody else shall take it meanwhile.
+
+        Which job is about to be claimed is written first, so that after a crash in between the next try takes
+        the claim back. It might find another job of the same prompt, and nobody could ever have this one.
+        """
+        if record.job_id is None:
+            self._write_text(record, description)
+            return
+        if record.state is RecordState.INTENT or self._is_new_job(record):
+            self._write_text(record.but(state=RecordState.INTENT), description)
+        Variable.set(_claim_name(record.job_id), record.place.digest, description)
+        if record.state is not RecordState.INTENT:
+            self._write_text(record, description)
+
+    def _is_new_job(self, record: SubmissionRecord) -> bool:
+        """Tell whether what was written last knows nothing of the record's job."""
+        known = self._known.get(record.place.digest)
+        return known is not None and read_record(known).job_id != record.job_id
+
+    def _write_text(self, record: SubmissionRecord, description: str) -> None:
+        place, text = record.place.digest, record.as_json()
         Variable.set(f"{RECORD_PREFIX}{place}", text, description)
         self._known[place] = text
 

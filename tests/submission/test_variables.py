@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import json
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 from airflow.providers.common.compat.sdk import task
@@ -45,6 +47,13 @@ def find(place):
     return [text for _, text in open_variables().find(place.digest)]
 
 
+def store_now():
+    """Open the store of a task instance as a process of its own does."""
+    store = RecordStore(PLACE, open_variables(), None, has_earlier_tries=True)
+    store.read()
+    return store
+
+
 def owners(job_id):
     return open_variables().claims([job_id]).owners(job_id)
 
@@ -82,6 +91,37 @@ def test_a_job_belongs_to_whoever_has_recorded_it(any_variables):
     assert owners("another") == set()
     ((_, text),) = open_variables().find_by_job(OTHER_JOB_ID)
     assert json.loads(text)["task_id"] == OTHER_PLACE.task_id
+
+
+@pytest.mark.parametrize("is_claimed", [False, True], ids=["of a response", "found in the lists"])
+@pytest.mark.parametrize("writes", range(12))
+def test_a_crash_leaves_no_claim_of_a_job_that_the_next_try_knows_nothing_of(
+    any_variables, monkeypatch, writes, is_claimed
+):
+    before = store_now()
+    intent = before.write_intent(an_intent(now=NOW))
+    set_variable, done = any_variables.set, itertools.count()
+
+    def set_or_die(*arguments):
+        if next(done) == writes:
+            raise KeyboardInterrupt
+        set_variable(*arguments)
+
+    clock = SimpleNamespace(now=lambda: NOW, sleep=lambda seconds: None)
+    with monkeypatch.context() as patch, suppress(KeyboardInterrupt):
+        patch.setattr(any_variables, "set", set_or_die)
+        if is_claimed:
+            before.claim(intent, JOB_ID, clock)
+        else:
+            before.write(intent.accepted(JOB_ID, NOW))
+    record = store_now().read()
+
+    assert record.state in (RecordState.INTENT, RecordState.ACCEPTED)
+    knows = record.job_id == JOB_ID
+    assert owners(JOB_ID) == ({PLACE.digest} if knows else set())
+    assert knows is (record.state is RecordState.ACCEPTED)
+    if writes == 11:
+        assert knows
 
 
 @pytest.mark.parametrize("act", ["remove", "remove_all"])

@@ -116,8 +116,17 @@ def read_dags(path: Path) -> Any:
 
 def tell_of_assets(dag: Any) -> None:
     """Let Airflow know a DAG's assets, where its dag.test() makes no events of those it hasn't seen."""
+    if not dag.tasks or not any(task.outlets for task in dag.tasks):
+        return
     if not IS_AIRFLOW_3:
         dag.bulk_write_to_db([dag])
+    elif IS_3_0:
+        from airflow.dag_processing.bundles.manager import DagBundlesManager
+        from airflow.serialization.serialized_objects import SerializedDAG
+
+        DagBundlesManager().sync_bundles_to_db()
+        stored = SerializedDAG.deserialize_dag(SerializedDAG.serialize_dag(dag))
+        SerializedDAG.bulk_write_to_db("dags-folder", None, [stored])
 
 
 def asset_events(asset: Any) -> list[Any]:
