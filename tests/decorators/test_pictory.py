@@ -10,6 +10,7 @@ from airflow_provider_pictory.exceptions import (
     PictoryInvalidRequestError,
     PictorySpendingLimitError,
 )
+from tests.support.airflow_versions import needs_retries_after_post_execute
 from tests.support.dag_runs import a_dag
 from tests.support.pictory_words import POST, RESULT_KEYS, count, only_job
 
@@ -235,6 +236,7 @@ def test_it_has_the_guard_of_the_credits(pictory, run_dag):
     assert count(pictory, POST) == 0
 
 
+@needs_retries_after_post_execute
 @pytest.mark.parametrize("deferrable", [False, True], ids=["on the worker", "deferred"])
 def test_a_retry_after_the_acceptance_keeps_the_job_whatever_the_function_returns_by_then(
     pictory, run_dag, deferrable
@@ -261,6 +263,7 @@ def test_a_retry_after_the_acceptance_keeps_the_job_whatever_the_function_return
     assert "This task now asks for something else than job" in run.log
 
 
+@needs_retries_after_post_execute
 def test_a_retry_after_the_acceptance_keeps_the_job_even_if_the_function_fails_by_then(pictory, run_dag):
     tries = []
     with a_dag(retries=1) as dag:
