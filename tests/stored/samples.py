@@ -1,5 +1,5 @@
 """
-One of each kind of what this version stores: records, triggers, what deferrals hand through, and events.
+One of each kind of what this version stores: records, batches, triggers, what deferrals hand through, events.
 
 All are made by the package's own code. Ids, URLs and moments are always the same, so that two versions can be
 compared.
@@ -8,14 +8,18 @@ compared.
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from airflow_provider_pictory.api import JobStatus, VideoJob
 from airflow_provider_pictory.api.listings import BaselineKind
+from airflow_provider_pictory.batch.deferred_batch import DeferredBatch
+from airflow_provider_pictory.batch.document import BatchDocument, Entry, ItemError
+from airflow_provider_pictory.batch.store import BatchStore
 from airflow_provider_pictory.decorators.pictory import pictory_video_task
 from airflow_provider_pictory.exceptions import PictoryAPIError
+from airflow_provider_pictory.operators.batch import GenerateVideosOperator
 from airflow_provider_pictory.operators.pictory import GenerateVideoOperator
 from airflow_provider_pictory.sensors.pictory import VideoJobSensor
 from airflow_provider_pictory.submission.record import (
@@ -25,6 +29,7 @@ from airflow_provider_pictory.submission.record import (
     TaskPlace,
 )
 from airflow_provider_pictory.submission.variables import ListedVariables, NamedVariables
+from airflow_provider_pictory.triggers.batch import VideoBatchTrigger
 from airflow_provider_pictory.triggers.without_worker import VideoJobTaskTrigger
 from airflow_provider_pictory.waiting.events import ended_event, inconclusive_event
 from tests.submission.records import a_fingerprint, an_intent
@@ -36,6 +41,8 @@ PROMPT = "A paper boat on a rainy street"
 JOB_ID = "4a09edf9-d071-4847-bda5-8dea913d80fe"
 EARLIER_JOB_ID = "00000000-0000-4000-8000-000000000001"
 NEWEST_JOB_ID = "00000000-0000-4000-8000-000000000002"
+# Of the try that a batch's process belongs to.
+TRY_ID = "00000000-0000-4000-8000-000000000003"
 BASE_URL = "https://pictory.example/pictoryapis"
 # Long ago, so that nothing is waited for, and far ahead, so that no wait is over.
 LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
@@ -65,6 +72,7 @@ def samples(job_id: str) -> dict[str, dict[str, Any]]:
         "records": _stored_records(),
         "triggers": _triggers(),
         "deferrals": _deferrals(job_id),
+        "batches": _batches(),
         "events": _events(),
     }
     return json.loads(json.dumps(made))  # type: ignore[no-any-return]
@@ -174,6 +182,79 @@ def _deferrals(job_id: str) -> dict[str, Any]:
         found[name] = json.loads(text)
         found[name]["trigger"]["kwargs"]["first_poll"] = LONG_AGO.isoformat()
     return found
+
+
+def batch_task() -> BareTask:
+    """Return the task of the stored batch."""
+    requests = [{"key": key, "prompt": PROMPT} for key in _entries()]
+    return BareTask(
+        lambda: GenerateVideosOperator(
+            task_id="film", requests=requests, on_item_failure="skip", deferrable=True, timeout=3600
+        )
+    )
+
+
+def _entries() -> dict[str, Entry]:
+    """Return what is known of a batch's items, of which one is still in flight."""
+    known = {kind: record.but(task_instance_id=TRY_ID) for kind, record in records().items()}
+    signature = f"1:0:{TRY_ID}"
+    failed = VideoJob(NEWEST_JOB_ID, JobStatus.FAILED, error_code="5002", error_message="PROMPT_REFUSED")
+    return {
+        "in flight": Entry(known["accepted"].but(item="in flight"), signature=signature),
+        "completed": Entry(
+            known["accepted"].but(item="completed", job_id=EARLIER_JOB_ID, has_ended=True),
+            replace(JOB, job_id=EARLIER_JOB_ID),
+            signature=signature,
+        ),
+        "failed": Entry(
+            known["closed, job failed"].but(item="failed", job_id=NEWEST_JOB_ID),
+            failed,
+            ItemError("5002", "PROMPT_REFUSED"),
+            signature,
+        ),
+    }
+
+
+def _batches() -> dict[str, Any]:
+    """Return what a batch leaves while one of its jobs is in flight: its Variables and its deferral."""
+    entries = _entries()
+    record = entries["in flight"].record
+    assert record is not None
+    document = BatchDocument(record.place._replace(item=None), entries, recorded=("in flight",))
+    trigger = VideoBatchTrigger(
+        [(JOB_ID, FAR_AHEAD.isoformat())],
+        "pictory_default",
+        ends=1,
+        progress={"total": 3, "completed": 1, "failed": 1, "waiting": 0, "estimated_credits": 24.0},
+        first_poll=LONG_AGO.isoformat(),
+    )
+    path, arguments = trigger.serialize()
+    limits = {"in flight": ("timeout", 3600.0, FAR_AHEAD.isoformat())}
+    deferral = {
+        "trigger": {"classpath": path, "kwargs": arguments},
+        "method_name": "execute_complete",
+        "kwargs": asdict(DeferredBatch(try_number=1, began=LONG_AGO.isoformat(), limits=limits)),
+    }
+    return {
+        kind: {"deferral": deferral, "variables": _written_batch(document, record, variables, store)}
+        for kind, variables, store in (
+            ("variables, listed", Variables(), ListedVariables()),
+            ("variables, not listed", VariablesWithoutNames(), NamedVariables()),
+        )
+    }
+
+
+def _written_batch(
+    document: BatchDocument, record: SubmissionRecord, variables: Any, store: Any
+) -> dict[str, str]:
+    with kept_in(variables):
+        batch_store = BatchStore(document.place, store, None)
+        # Else each one has another name.
+        batch_store._token = "0_0"
+        batch_store.write(document)
+        store.find(record.place.digest)
+        store.write(record, "a record")
+    return dict(variables.texts)
 
 
 def _triggers() -> dict[str, Any]:
