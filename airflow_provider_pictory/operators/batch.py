@@ -62,16 +62,17 @@ class GenerateVideosOperator(SubmittingOperator):
     :param requests: a list of prompts, or of dicts of a request's fields, as the arguments below are called,
         each with a ``key`` if it shall have one: a text that names it, such as a product's id. Also the
         output of a task, mapped or not, and a template that renders to such a list. (templated)
-    :param prompt: for items that have none of their own; as for :class:`GenerateVideoOperator`, like all
-        arguments of the request. (templated)
-    :param model: likewise. (templated)
-    :param aspect_ratio: likewise. (templated)
-    :param duration: likewise. (templated)
-    :param first_frame_image_url: likewise; an item with a source of its own isn't made from this. (templated)
-    :param extend_video_url: likewise. (templated)
-    :param reference_image_urls: likewise. (templated)
-    :param webhook: likewise. (templated)
-    :param extra_fields: likewise. (templated)
+    :param prompt: what the videos show whose items have no prompt of their own. This and the next ones are
+        those of :class:`GenerateVideoOperator`, for all items that don't have the field. (templated)
+    :param model: the model; ``pixverse5.5`` by default. (templated)
+    :param aspect_ratio: such as ``"16:9"``; the model's first by default. (templated)
+    :param duration: seconds of each video; the model's first by default. (templated)
+    :param first_frame_image_url: public URL of an image to start from; an item with a source of its own isn't
+        made from this. (templated)
+    :param extend_video_url: public URL of a video to continue; the same holds. (templated)
+    :param reference_image_urls: 1 to 3 public URLs of images to resemble; the same holds. (templated)
+    :param webhook: URL that Pictory notifies when a job ends. (templated)
+    :param extra_fields: further fields under the names that Pictory uses, sent as they are. (templated)
     :param pictory_conn_id: id of the Airflow connection. (templated)
     :param max_active_jobs: how many jobs may be in flight; 20 by default, ``None`` for all.
     :param on_item_failure: ``"fail"`` (default) fails the task at the end, when everything else is done and
@@ -85,9 +86,11 @@ class GenerateVideosOperator(SubmittingOperator):
     :param max_credits_per_video: the most that each of its videos may cost. (templated)
     :param check_quota: ask the account once whether its remaining AI credits cover what is to be submitted.
     :param on_clear: what a clear means for items that have a job, as for :class:`GenerateVideoOperator`.
-    :param on_unknown_submission: as for :class:`GenerateVideoOperator`, for each item.
+    :param on_unknown_submission: what to do with an item where nothing tells whether its submission arrived:
+        ``"fail"`` (default), or ``"resubmit"``, which may pay twice.
     :param resubmit_failed: let a retry submit items again whose job failed.
-    :param reconcile_timeout: as for :class:`GenerateVideoOperator`.
+    :param reconcile_timeout: seconds, or a ``timedelta``, to wait for running jobs that may have come from a
+        submission whose response was lost; 15 minutes by default.
 
     :xcom return_value: the manifest, a list in the order of the requests. Each item is a flat dict of JSON
         types: ``key``, ``state`` (``completed``, ``failed``, ``running``, ``unknown`` or ``waiting``),
