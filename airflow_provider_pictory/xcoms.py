@@ -15,6 +15,7 @@ def without_unknown_fields(result: Mapping[str, Any], *, is_split: bool) -> dict
     :param result: what the task has done.
     :param is_split: whether each field becomes an XCom of its own; 3.0 takes no ``None`` for one.
     """
+    # What Airflow's server refuses can't be probed from here.
     from airflow import __version__
 
     if is_split and __version__.startswith("3.0."):
