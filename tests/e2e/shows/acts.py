@@ -137,6 +137,57 @@ def _clear_and_tidy(options: Options) -> None:
     clear_in_mid_job(options, is_tidied=True)
 
 
+REVIEW_LOOP = ROOT / "example_dags/example_pictory_review_loop.py"
+
+
+@show("loop", version="3.4", limit=600)
+def _review_loop(options: Options) -> None:
+    """Ask for another video twice and approve the third: each iteration of the loop pays for its own."""
+    with options.stage(sandbox={"render_seconds": 3}, dag_files=[REVIEW_LOOP]) as stage:
+        airflow, dag_id = stage.airflow, REVIEW_LOOP.stem
+        run_id = airflow.trigger(dag_id, {"prompt": "A lighthouse"}, "loop")
+        path, responded = f"/dags/{dag_id}/dagRuns/{run_id}", set()
+        for option, change in (
+            ("Generate it again", "At night"),
+            ("Generate it again", "Snow"),
+            ("Approve", ""),
+        ):
+            questions = airflow.wait_for(
+                "the next question",
+                lambda: [
+                    it
+                    for it in airflow.request("GET", f"{path}/hitlDetails")["hitl_details"]
+                    if it["task_instance"]["id"] not in responded
+                    and it["task_instance"]["state"] == "deferred"
+                ],
+                bool,
+                180,
+            )
+            (question,) = questions
+            instance = question["task_instance"]
+            responded.add(instance["id"])
+            of_iteration = "&".join(
+                f"{name}={instance[name]}" for name in ("region_id", "region_index") if name in instance
+            )
+            airflow.request(
+                "PATCH",
+                f"{path}/taskInstances/video.review/-1/hitlDetails?{of_iteration}",
+                {"chosen_options": [option], "params_input": {"change": change}},
+            )
+        state = stage.wait_for_end([run_id], 240)[run_id]
+        jobs = stage.pictory.jobs()
+        prompts = [job["prompt"] for job in jobs]
+        saved = [path.stem for path in airflow.home.rglob("*.mp4")]
+        options.findings.expect(state == "success", f"the run is {state} {stage.last_error(run_id)}")
+        options.findings.expect(
+            prompts == ["A lighthouse", "A lighthouse At night", "A lighthouse Snow"],
+            f"each iteration has paid for one video, of what was asked for: {prompts}",
+        )
+        options.findings.expect(
+            saved == [jobs[-1]["job_id"]], f"the approved video is published: {len(saved)} saved"
+        )
+
+
 @show("M6", version="3.0", limit=400)
 def _decorated(options: Options) -> None:
     """Run @task.pictory_video in all its ways to wait, mapped, on Airflow 3.0."""
