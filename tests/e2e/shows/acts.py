@@ -158,7 +158,7 @@ def _review_loop(options: Options) -> None:
                     it
                     for it in airflow.request("GET", f"{path}/hitlDetails")["hitl_details"]
                     if it["task_instance"]["id"] not in responded
-                    and it["task_instance"]["state"] == "deferred"
+                    and it["task_instance"]["state"] == "awaiting_input"
                 ],
                 bool,
                 180,
