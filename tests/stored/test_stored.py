@@ -174,7 +174,7 @@ def test_a_batch_that_deferred_is_resumed_and_submits_nothing_again(busy_pictory
     job_id = submit(PROMPT)
     busy_pictory.advance(RENDER_SECONDS)
     task = batch_task()
-    left = at(busy_pictory, stored(version, "batches")[kind], job_id, task.instance.id or "")
+    left = at(busy_pictory, stored(version, "batches")[kind], job_id, getattr(task.instance, "id", ""))
     deferral = left["deferral"]
     trigger = made_again(deferral["trigger"])
     task.variables = STORES[kind]()
