@@ -68,12 +68,7 @@ class RecordStore:
             self._is_new = is_first_try
             found = self._variables.find(self.place.digest, is_new=is_first_try)
             texts = [text for _, text in found]
-            # Nobody can have written to a task instance's state before its first try.
-            kept = (
-                None
-                if is_first_try
-                else read_task_state(self._task_state, is_expected=self._has_earlier_tries and not texts)
-            )
+            kept = read_task_state(self._task_state, is_expected=self._has_earlier_tries and not texts)
         except Exception as error:
             raise PictoryRecordError(
                 f"The record of what this task has submitted ({self}) can't be read ({error_words(error)}), "

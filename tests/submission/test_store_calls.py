@@ -9,7 +9,7 @@ from airflow_provider_pictory.submission import forgetting, task_states, tidying
 from tests.support.airflow_versions import note_calls_of_tasks
 from tests.support.dag_runs import a_dag
 
-MOST_CALLS = 8
+MOST_CALLS = 9
 MOST_CALLS_IN_DATABASE = 9
 
 
