@@ -76,7 +76,7 @@ class RecordVariables(ABC):
         place: TaskPlace,
         records: Iterable[SubmissionRecord],
         now: datetime,
-        is_first: Callable[[], bool],
+        has_no_other: Callable[[], bool],
         others: Iterable[str] = (),
     ) -> None:
         """
@@ -85,7 +85,7 @@ class RecordVariables(ABC):
         :param place: the running task instance.
         :param records: its records.
         :param now: this moment.
-        :param is_first: tells whether this task has never done this before, in any run.
+        :param has_no_other: tells whether this task has noted none but these before, in any run.
         :param others: names of further Variables of the task instance.
         """
 

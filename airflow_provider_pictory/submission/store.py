@@ -46,7 +46,6 @@ class RecordStore:
         self._variables = variables
         self._task_state = task_state
         self._has_earlier_tries = has_earlier_tries
-        self._is_new = False
 
     @property
     def outlives_variables(self) -> bool:
@@ -65,7 +64,6 @@ class RecordStore:
         :raises PictoryRecordError: it can't be read or understood.
         """
         try:
-            self._is_new = is_first_try
             found = self._variables.find(self.place.digest, is_new=is_first_try)
             texts = [text for _, text in found]
             kept = read_task_state(self._task_state, is_expected=self._has_earlier_tries and not texts)
@@ -188,8 +186,7 @@ class RecordStore:
 
     def tidy(self, record: SubmissionRecord, now: datetime, is_only_run: Callable[[], bool]) -> None:
         """Delete Variables that are too old to be asked about, where Airflow can't list them."""
-        self._variables.tidy(self.place, [record], now, lambda: self._is_new and is_only_run())
-        self._is_new = False
+        self._variables.tidy(self.place, [record], now, is_only_run)
 
     def claims(self, job_ids: Iterable[str]) -> Claims:
         """

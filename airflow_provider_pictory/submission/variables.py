@@ -113,7 +113,7 @@ class ListedVariables(RecordVariables):
         place: TaskPlace,
         records: Iterable[SubmissionRecord],
         now: datetime,
-        is_first: Callable[[], bool],
+        has_no_other: Callable[[], bool],
         others: Iterable[str] = (),
     ) -> None:
         """Leave it to those who see the names of all records."""
@@ -233,7 +233,7 @@ class NamedVariables(RecordVariables):
         place: TaskPlace,
         records: Iterable[SubmissionRecord],
         now: datetime,
-        is_first: Callable[[], bool],
+        has_no_other: Callable[[], bool],
         others: Iterable[str] = (),
     ) -> None:
         """
@@ -244,9 +244,8 @@ class NamedVariables(RecordVariables):
         index, names = index_name(place), list(others)
         for record in records:
             names.append(f"{RECORD_PREFIX}{record.place.digest}")
-            if record.job_id is not None:
-                names.append(_claim_name(record.job_id))
-        text, old = with_names(None if is_first() else Variable.get(index, None), names, now)
+            names += [_claim_name(job.job_id) for job in record.jobs_so_far]
+        text, old = with_names(None if has_no_other() else Variable.get(index, None), names, now)
         for name in old:
             Variable.delete(name)
         Variable.set(index, text, f"Variables of {place.dag_id}.{place.task_id}, to be deleted by age")

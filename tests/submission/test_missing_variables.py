@@ -73,6 +73,27 @@ def test_a_retry_goes_on_with_what_the_first_try_has_recorded(task, unlisted):
     assert unlisted.missed == []
 
 
+def test_the_retry_of_a_try_that_was_killed_looks_for_no_index_in_the_only_run(task, unlisted):
+    task.instance.number_of_runs, task.delivers = 1, False
+    task.run()
+    task.delivers = True
+    task.retry()
+
+    assert unlisted.missed == []
+    assert index_of(task) == {name for name in unlisted.texts if not name.startswith(INDEX_PREFIX)}
+
+
+def test_what_a_clear_leaves_of_the_job_before_is_in_the_index_as_well(task, unlisted):
+    task.instance.number_of_runs = 1
+    first = task.run()
+    task.pictory.advance(10**6)
+    task.clear()
+
+    assert record_of(task)["job_id"] != first.job_id
+    assert index_of(task) == {name for name in unlisted.texts if not name.startswith(INDEX_PREFIX)}
+    assert len(index_of(task)) == 3
+
+
 def test_a_first_try_that_is_resumed_finds_its_record(task):
     task.instance.number_of_runs, task.delivers = 1, False
     job_id = task.run().job_id
