@@ -204,7 +204,8 @@ class Reconciler:
             self._began_at + until_settled(taker, server_now=self._server_time)
             for taker in (self._record, *self._takers(owners))
         )
-        if settles_at > max(now, self._settles_at):
+        if settles_at > self._settles_at:
+            # Also where that moment has passed: an earlier try may have seen no more than was there before it.
             self._settles_at = settles_at
             self._lists.thaw()
             self._record = self._record.but(candidates=None)

@@ -428,6 +428,23 @@ def test_the_job_of_the_task_that_took_ours_may_appear_as_long_as_its_own_window
     assert [account.find_out()] == delayed
 
 
+def test_the_job_of_the_task_that_took_ours_is_found_though_an_earlier_try_took_no_newer_ones(account_at):
+    account = account_at(render_seconds=1.0)
+    before = account.hook.get_baseline()
+    intent = account.intend()
+    ours = account.post()
+    # An earlier try looked when its window was over, and was interrupted before it took one.
+    account.store().write(intent.but(candidates=(ours,)))
+    account.time.now += 100
+    # The list was late, so that it didn't show ours yet.
+    account.intend(place=OTHER_PLACE, newest=before)
+    theirs = account.post()
+    account.time.now += 10_000
+    assert account.find_out(place=OTHER_PLACE) == ours
+
+    assert account.find_out() == theirs
+
+
 def test_claims_that_are_being_withdrawn_are_waited_for(account):
     """Where several claim a job at once all of them may yield, and it is free again."""
     account.intend()
