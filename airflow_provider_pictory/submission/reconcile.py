@@ -88,6 +88,8 @@ class Reconciler:
         self._earlier = {earlier.job_id for earlier in record.earlier_jobs}
         self._began_at = 0.0
         self._settles_at = 0.0
+        # The last moment whose jobs are candidates; it may be long ago.
+        self._looked_until = 0.0
         self._server_time: datetime | None = None
         # Since when other tasks with this prompt are known to wait for a response, and who did when a job
         # was first seen.
@@ -138,7 +140,10 @@ class Reconciler:
             own_now=self._clock.now() if self._is_own_intent else None,
         )
         # Since when it is settled counts only where the lists were read some time ago.
-        self._settles_at = self._began_at + (max(0.0, rest) if self._pages is None else rest)
+        self._looked_until = self._began_at + rest
+        self._settles_at = (
+            max(self._began_at, self._looked_until) if self._pages is None else self._looked_until
+        )
         if rest > 0 and self._pages is None:
             self._log.info(
                 "A submission of %s has no known outcome; its job may appear in Pictory's lists for another "
@@ -200,13 +205,14 @@ class Reconciler:
         if not self._owned:
             return evidence
         owners = self._store.read_owners(self._owned)
-        settles_at = max(
+        moments = [
             self._began_at + until_settled(taker, server_now=self._server_time)
-            for taker in (self._record, *self._takers(owners))
-        )
-        if settles_at > self._settles_at:
-            # Also where that moment has passed: an earlier try may have seen no more than was there before it.
-            self._settles_at = settles_at
+            for taker in self._takers(owners)
+        ]
+        if (theirs := max(moments, default=self._looked_until)) > self._looked_until:
+            # Even if that has passed: an earlier try took no newer jobs for candidates after its own window.
+            self._looked_until = theirs
+            self._settles_at = max(self._settles_at, theirs)
             self._lists.thaw()
             self._record = self._record.but(candidates=None)
             return Wait("another task took a job that may be its, and that one's may still appear", (), True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -437,7 +438,8 @@ def test_the_job_of_the_task_that_took_ours_is_found_though_an_earlier_try_took_
     account.store().write(intent.but(candidates=(ours,)))
     account.time.now += 100
     # The list was late, so that it didn't show ours yet.
-    account.intend(place=OTHER_PLACE, newest=before)
+    server_time = account.hook.get_baseline().server_time
+    account.intend(place=OTHER_PLACE, newest=replace(before, server_time=server_time))
     theirs = account.post()
     account.time.now += 10_000
     assert account.find_out(place=OTHER_PLACE) == ours
