@@ -124,15 +124,16 @@ def conclude(
     :param videos: what the list of finished videos shows.
     :param is_complete: whether it is certain that no candidate is missing.
     :param is_settled: whether the window is over in which a job may still appear.
-    :param is_in_order: whether a match counts only once all older candidates are known, since other tasks may
-        have lost the response to an identical request.
+    :param is_in_order: whether a match counts only once all older candidates are known, which is when the
+        window is over and they have ended, since other tasks may have lost the response to an identical
+        request.
     :param window: seconds that a video may be late in its list.
     :param now: in seconds, as the candidates' ``completed_at``.
     """
     sorted_out = _SortedOut()
     for candidate in candidates:
         sorted_out.add(candidate, fingerprint, videos, is_in_order=is_in_order, window=window, now=now)
-    if sorted_out.matching:
+    if sorted_out.matching and (is_settled or not is_in_order):
         return Found(tuple(sorted_out.matching))
     if not is_settled:
         words = "its job may still appear in the account's lists"

@@ -21,7 +21,6 @@ from airflow_provider_pictory.exceptions import (
 from airflow_provider_pictory.submission.account_lists import MOST_PAGES_WITHOUT_BASELINE
 from airflow_provider_pictory.submission.names import RECORD_PREFIX, RecordName, job_digest
 from airflow_provider_pictory.submission.reconcile import (
-    MARGIN_FOR_OTHERS,
     PAUSE_BETWEEN_POLLS,
     settles_in,
     ways_out,
@@ -350,7 +349,7 @@ def test_a_job_of_another_task_whose_response_is_under_way_is_left_alone_for_a_w
     assert account.find_out() is None
 
 
-def test_a_job_of_another_task_that_gets_no_response_is_taken_after_a_while(account_at):
+def test_a_job_of_another_task_that_gets_no_response_is_taken_when_no_older_one_can_appear(account_at):
     account = account_at(render_seconds=1.0)
     account.intend()
     account.time.now += 5
@@ -359,10 +358,10 @@ def test_a_job_of_another_task_that_gets_no_response_is_taken_after_a_while(acco
     account.time.now += 1
 
     assert account.find_out() == theirs
-    assert account.time.slept == pytest.approx(POST_SECONDS + MARGIN_FOR_OTHERS, abs=PAUSE_BETWEEN_POLLS)
+    assert account.time.slept == pytest.approx(POST_SECONDS + WINDOW, abs=PAUSE_BETWEEN_POLLS)
 
 
-def test_a_job_that_was_there_before_another_task_submitted_is_taken_at_once(account_at):
+def test_beside_another_task_a_job_is_taken_once_no_older_one_can_appear(account_at):
     account = account_at(render_seconds=200_000.0)
     account.intend()
     ours = account.post()
@@ -370,7 +369,7 @@ def test_a_job_that_was_there_before_another_task_submitted_is_taken_at_once(acc
     account.time.after(50, lambda: account.end(ours, "completed"))
 
     assert account.find_out() == ours
-    assert account.time.slept <= 50 + PAUSE_BETWEEN_POLLS
+    assert account.time.slept == pytest.approx(POST_SECONDS + WINDOW, abs=PAUSE_BETWEEN_POLLS)
 
 
 # Another task has lost the response to the same request
