@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 
 import pytest
 
@@ -102,7 +103,9 @@ def test_a_wrong_word_about_templates_is_refused(fields):
 
 def test_an_xcom_that_nobody_pushes_is_refused():
     cls = code_facts.load(DOCUMENTED[0])
-    more = type(cls.__name__, (cls,), {"__doc__": f"{cls.__doc__}\n    :xcom nothing: of it.\n"})
+    more = type(
+        cls.__name__, (cls,), {"__doc__": f"{inspect.cleandoc(cls.__doc__)}\n:xcom nothing: of it.\n"}
+    )
     more.__module__ = cls.__module__
 
     with pytest.raises(code_facts.OutdatedDocstringError, match="nothing"):

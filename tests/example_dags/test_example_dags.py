@@ -10,7 +10,6 @@ import sys
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
-from threading import Event, Thread
 from types import SimpleNamespace
 
 import av
@@ -327,57 +326,6 @@ def test_daily_video_greets_with_the_date(pictory, example, arguments):
     assert (run.xcom("wait")["width"], run.xcom("wait")["height"]) == (360, 640)
     assert f"{datetime.now(UTC):%B}" in job["request"]["prompt"]
     assert "{{" not in job["request"]["prompt"]
-
-
-class Reviewer:
-    """Responds to each question that a task asks somebody, as the one before it in a list says."""
-
-    def __init__(self, *responses):
-        self._responses = list(responses)
-        self.questions = []
-        self._ending, self._thread = Event(), Thread(target=self._run, daemon=True)
-
-    def __enter__(self):
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self._ending.set()
-        self._thread.join()
-
-    def _run(self):
-        from airflow import settings
-        from airflow.models.hitl import HITLDetail
-        from sqlalchemy.orm import Session
-
-        while not self._ending.wait(0.2):
-            with Session(settings.engine) as session:
-                for question in session.query(HITLDetail).filter(HITLDetail.responded_at.is_(None)):
-                    option, change = self._responses.pop(0)
-                    self.questions.append(question.body)
-                    question.responded_at = datetime.now(UTC)
-                    question.chosen_options, question.params_input = [option], {"change": change}
-                session.commit()
-
-
-@needs_loops
-def test_the_review_loop_generates_what_the_reviewer_asks_for_until_it_is_approved(
-    pictory, example, tmp_path, monkeypatch
-):
-    from airflow.providers.standard.triggers.hitl import HITLTrigger
-
-    # It looks for the response each five seconds.
-    monkeypatch.setitem(HITLTrigger.__init__.__kwdefaults__, "poke_interval", 0.2)
-    monkeypatch.chdir(tmp_path)
-    with Reviewer(("Generate it again", "At night"), ("Approve", "")) as reviewer:
-        run = example(REVIEW_LOOP, {"prompt": "A lighthouse"}, retries=0)
-
-    prompts = {job["prompt"]: job["job_id"] for job in pictory.jobs()}
-    assert run.dag_run.state == "success"
-    assert set(prompts) == {"A lighthouse", "A lighthouse At night"}
-    assert [prompts["A lighthouse At night"]] == [path.stem for path in tmp_path.rglob("*.mp4")]
-    assert [prompts[prompt] in question for prompt, question in zip(prompts, reviewer.questions, strict=True)]
-    assert count(pictory, POST) == 2
 
 
 GOOD_FOLDERS = [
