@@ -131,6 +131,14 @@ def test_in_order_a_match_counts_once_all_older_jobs_are_known(older, evidence):
     )
 
 
+def test_in_order_a_match_counts_only_once_no_older_job_can_appear():
+    match = made("/ours.mp4")
+
+    assert isinstance(concluded(match, is_in_order=True, is_settled=False), Wait)
+    assert concluded(match, is_in_order=False, is_settled=False) == Found(("/ours.mp4",))
+    assert concluded(match, is_in_order=True) == Found(("/ours.mp4",))
+
+
 def test_only_what_others_decide_takes_longer_than_the_window():
     assert concluded(is_settled=False).is_bounded
     assert concluded(MAYBE_OF_ANOTHER_KIND).is_bounded
