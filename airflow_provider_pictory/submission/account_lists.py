@@ -156,9 +156,11 @@ class AccountLists:
         self.is_complete = has_baseline or (
             self.record.baseline is BaselineKind.EMPTY and self._has_seen_all_jobs
         )
-        # A list that lags may forget what it has shown.
+        # In the list's order, since an older job may appear after a newer one. A list that lags may forget
+        # what it has shown, which is newer then.
         oldest_first = dict(reversed(found.items()))
-        self.candidates = {**self.candidates, **oldest_first}
+        forgotten = {job_id: job for job_id, job in self.candidates.items() if job_id not in found}
+        self.candidates = {**oldest_first, **forgotten}
 
     def _pages_of_jobs(self, pages: AccountPages, most_pages: int) -> Iterator[JobListPage]:
         page_key: str | None = None

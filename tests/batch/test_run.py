@@ -9,6 +9,7 @@ import pytest
 from airflow_provider_pictory import clock as clocks
 from airflow_provider_pictory.api import VideoRequest
 from airflow_provider_pictory.batch.plan import ItemState
+from airflow_provider_pictory.batch.records import BatchRecords
 from airflow_provider_pictory.batch.run import BatchRun
 from airflow_provider_pictory.batch.store import open_batch_store
 from airflow_provider_pictory.batch_requests import BatchItem
@@ -212,3 +213,29 @@ def test_a_clear_that_asks_for_another_video_gets_it(pictory, opened, instance, 
 
     assert count(pictory, POST) == (12 if change == "on_clear" else 7)
     assert batch.state["p0"] is ItemState.RUNNING
+
+
+def test_a_new_video_is_not_taken_for_the_one_before_where_a_crash_came_after_its_submission(
+    pictory_at, opened, instance, monkeypatch
+):
+    pictory = pictory_at(render_seconds=100)
+    batch = opened(PROMPTS[:1])
+    awaited = batch.advance()
+    pictory.advance(200)
+    note_ends(batch, awaited)
+    assert batch.advance() is None
+    instance.clear()
+    batch = opened(PROMPTS[:1], is_resumed=True, on_clear=OnClear.NEW)
+    # What is known goes into the document only after that.
+    with monkeypatch.context() as patch:
+        patch.setattr(BatchRecords, "write", lambda *_: None)
+        batch.advance()
+    former, newer = (job["job_id"] for job in pictory.jobs())
+
+    instance.retry()
+    batch = opened(PROMPTS[:1])
+
+    assert batch.advance().jobs == {"p0": newer}
+    assert batch.state["p0"] is ItemState.RUNNING
+    assert former != newer
+    assert count(pictory, POST) == 2
