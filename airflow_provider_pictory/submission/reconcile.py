@@ -6,6 +6,7 @@ Nothing here spends anything. Failing to look never counts as there being nothin
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from airflow_provider_pictory.exceptions import (
@@ -140,10 +141,9 @@ class Reconciler:
             own_now=self._clock.now() if self._is_own_intent else None,
         )
         # Since when it is settled counts only where the lists were read some time ago.
-        self._looked_until = self._began_at + rest
-        self._settles_at = (
-            max(self._began_at, self._looked_until) if self._pages is None else self._looked_until
-        )
+        self._settles_at = self._began_at + (max(0.0, rest) if self._pages is None else rest)
+        # Until when an earlier try has looked isn't known where nobody knows Pictory's clock.
+        self._looked_until = self._began_at + rest if self._record.candidates is None else -math.inf
         if rest > 0 and self._pages is None:
             self._log.info(
                 "A submission of %s has no known outcome; its job may appear in Pictory's lists for another "
@@ -210,7 +210,7 @@ class Reconciler:
             for taker in self._takers(owners)
         ]
         if (theirs := max(moments, default=self._looked_until)) > self._looked_until:
-            # Even if that has passed: an earlier try took no newer jobs for candidates after its own window.
+            # Even if that has passed: an earlier try took no jobs for candidates that came after its window.
             self._looked_until = theirs
             self._settles_at = max(self._settles_at, theirs)
             self._lists.thaw()

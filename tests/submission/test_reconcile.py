@@ -428,16 +428,19 @@ def test_the_job_of_the_task_that_took_ours_may_appear_as_long_as_its_own_window
     assert [account.find_out()] == delayed
 
 
-def test_the_job_of_the_task_that_took_ours_is_found_though_an_earlier_try_took_no_newer_ones(account_at):
+@pytest.mark.parametrize("shows_time", [True, False], ids=["by Pictory's clock", "without it"])
+def test_the_job_of_the_task_that_took_ours_is_found_though_an_earlier_try_took_no_newer_ones(
+    account_at, shows_time
+):
     account = account_at(render_seconds=1.0)
     before = account.hook.get_baseline()
-    intent = account.intend()
+    intent = account.intend(newest=before if shows_time else replace(before, server_time=None))
     ours = account.post()
     # An earlier try looked when its window was over, and was interrupted before it took one.
     account.store().write(intent.but(candidates=(ours,)))
     account.time.now += 100
     # The list was late, so that it didn't show ours yet.
-    server_time = account.hook.get_baseline().server_time
+    server_time = account.hook.get_baseline().server_time if shows_time else None
     account.intend(place=OTHER_PLACE, newest=replace(before, server_time=server_time))
     theirs = account.post()
     account.time.now += 10_000
