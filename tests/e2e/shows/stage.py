@@ -182,10 +182,16 @@ class Stage:
 
     def xcom(self, run_id: str, task_id: str, map_index: int = -1, key: str = "return_value") -> Any:
         """Return an XCom as the database has it."""
-        rows = self.airflow.query(
-            f"SELECT value FROM xcom WHERE run_id = '{run_id}' AND task_id = '{task_id}' "
-            f"AND {self._index_column('xcom')} = {map_index} AND key = '{key}'"
-        )
+        where = f"run_id = '{run_id}' AND task_id = '{task_id}' AND key = '{key}'"
+        if self._columns("xcom"):
+            of_index = f"{self._index_column('xcom')} = {map_index}"
+            rows = self.airflow.query(f"SELECT value FROM xcom WHERE {where} AND {of_index}")
+        else:
+            # From Airflow 3.4 on they belong to a try.
+            rows = self.airflow.query(
+                "SELECT value FROM xcom_v2 JOIN task_instance ON task_instance.id = task_instance_id "
+                f"WHERE {where} AND working_set AND {self._index_column('task_instance')} = {map_index}"
+            )
         value = rows[0][0] if rows else None
         while isinstance(value, str | bytes):
             try:
