@@ -83,6 +83,13 @@ def names(variables, prefix):
     return [name for name in variables.texts if name.startswith(prefix)]
 
 
+def test_no_more_jobs_are_in_flight_than_may_be(busy_pictory, variables, instance):
+    awaited = opened(instance).advance()
+
+    assert list(awaited.jobs) == ["p0", "p1"]
+    assert count(busy_pictory, POST) == 2
+
+
 def test_a_batch_that_ends_well_asks_for_no_variable_that_is_not_there(pictory, unlisted, instance):
     completed(instance)
 
