@@ -20,7 +20,7 @@ from airflow_provider_pictory.exceptions import (
 from airflow_provider_pictory.operators.pictory import GenerateVideoOperator
 from airflow_provider_pictory.sensors.pictory import VideoJobSensor
 from tests.conftest import RENDER_SECONDS
-from tests.support.airflow_versions import needs_timeouts_in_dag_test
+from tests.support.airflow_versions import LISTS_VARIABLES, needs_timeouts_in_dag_test
 from tests.support.dag_runs import a_dag
 from tests.support.pictory_words import JOB, POST, RESULT_KEYS, count, only_job
 
@@ -534,7 +534,9 @@ def test_an_execution_timeout_while_pictory_responses_is_retried_and_finds_the_j
     run = run_dag(dag)
 
     assert type(run.errors("generate")[0]) is AirflowTaskTimeout
-    assert (run.states["generate"], run.tries("generate")) == ("success", 2)
+    assert run.states["generate"] == "success"
+    # Where Variables can't be listed the job is taken when its window is over, which may take another try.
+    assert run.tries("generate") == 2 or not LISTS_VARIABLES
     assert run.xcom("generate") == only_job(pictory)["job_id"]
     assert count(pictory, POST) == 1
 
