@@ -528,7 +528,7 @@ def test_an_execution_timeout_while_pictory_responses_is_retried_and_finds_the_j
     pictory, run_dag, execution_timeout
 ):
     pictory.set_faults(["no-response:method=POST,is-processed=yes,count=1"])
-    with a_dag(retries=2, execution_timeout=execution_timeout) as dag:
+    with a_dag(retries=6, execution_timeout=execution_timeout) as dag:
         GenerateVideoOperator(task_id="generate", prompt=PROMPT)
 
     run = run_dag(dag)
