@@ -6,10 +6,11 @@ import pytest
 
 from airflow_provider_pictory.operators.pictory import GenerateVideoOperator
 from airflow_provider_pictory.submission import forgetting, task_states, tidying, variables
-from tests.support.airflow_versions import note_calls_of_tasks
+from tests.support.airflow_versions import HAS_LOOPS, note_calls_of_tasks
 from tests.support.dag_runs import a_dag
 
-MOST_CALLS = 9
+# From Airflow 3.4 on nothing but the record tells the next try that this one has delivered.
+MOST_CALLS = 13 if HAS_LOOPS else 9
 MOST_CALLS_IN_DATABASE = 9
 
 
