@@ -88,7 +88,7 @@ class Outcome:
         return f"| {' | '.join(cells)} |"
 
 
-def run_cell(one: Cell, *, with_tests: bool = True, share: str = "", log: IO[str] | None = None) -> Outcome:
+def run_cell(one: Cell, *, with_tests: bool, share: str = "", log: IO[str] | None = None) -> Outcome:
     """
     Test on one cell, or only play the scenarios.
 
@@ -196,17 +196,18 @@ def why_not(one: Cell, uv: str) -> str:
     return ""
 
 
-def run_todays(chosen: list[Cell], today: date) -> list[Outcome]:
+def run_todays(chosen: list[Cell], today: date, *, with_tests: bool) -> list[Outcome]:
     """
     Test on the cells of a day, side by side since the scenarios wait, and on a share of the tests.
 
     :param chosen: the cells.
     :param today: the day.
+    :param with_tests: whether to run tests.
     """
     with ExitStack() as stack:
         logs = [stack.enter_context(tempfile.TemporaryFile("w+")) for _ in chosen]
         threads = stack.enter_context(ThreadPoolExecutor(len(chosen)))
-        run = partial(run_cell, share=share_of(today))
+        run = partial(run_cell, with_tests=with_tests, share=share_of(today))
         outcomes = list(threads.map(lambda one, log: run(one, log=log), chosen, logs))
         for outcome, log in zip(outcomes, logs, strict=True):
             log.seek(0)
@@ -226,9 +227,8 @@ def main() -> int:
     reasons = {one.name: why_not(one, arguments.uv) for one in chosen}
     if is_todays:
         today = datetime.now(UTC).date()
-        return conclude(
-            run_todays(in_rotation(today, [one for one in chosen if not reasons[one.name]]), today)
-        )
+        cells = in_rotation(today, [one for one in chosen if not reasons[one.name]])
+        return conclude(run_todays(cells, today, with_tests=not arguments.without_tests))
     outcomes = []
     for one in chosen:
         reason = reasons[one.name]
