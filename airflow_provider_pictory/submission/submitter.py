@@ -131,12 +131,13 @@ class Submitter:
         if not self._is_read_before:
             self.read_at = self._clock.moment()
         fingerprint = self._fingerprint(request) if record is not None else None
-        if ended is None or record is None or ended.job_id != record.job_id:
-            # What ended may be the job before, if a try crashed before it could note more than the new one's.
-            ended = None
-        polled = ended or poll_for_decision(
-            record, self._attempt, self._policy, hook_of=self._hook_of, clock=self._clock
-        )
+        # What ended may be the job before, if a try crashed before it could note more than the new one's id.
+        if ended is not None and record is not None and ended.job_id == record.job_id:
+            polled: VideoJob | PictoryError | None = ended
+        else:
+            polled = poll_for_decision(
+                record, self._attempt, self._policy, hook_of=self._hook_of, clock=self._clock
+            )
         decision = decide(record, self._attempt, self._policy, fingerprint, polled)
         if isinstance(decision, Reconcile):
             decision = self._reconcile(decision)

@@ -119,7 +119,7 @@ def read_dags(path: Path) -> Any:
 
 def tell_of_assets(dag: Any) -> None:
     """Let Airflow know a DAG's assets, where its dag.test() makes no events of those it hasn't seen."""
-    if not dag.tasks or not any(task.outlets for task in dag.tasks):
+    if not any(task.outlets for task in dag.tasks):
         return
     if not IS_AIRFLOW_3:
         dag.bulk_write_to_db([dag])
