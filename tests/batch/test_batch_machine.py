@@ -71,13 +71,6 @@ class Try(single.Try):
     warning = error = info
 
 
-class UnlistedVariables:
-    """Variables of a worker that may crash, whose names no task can list, as on Airflow 3.0 to 3.2."""
-
-    def __init__(self, variables):
-        self.get, self.set, self.delete = variables.get, variables.set, variables.delete
-
-
 class Hook(single.Hook):
     """What a batch uses of the hook: each POST has its own fate."""
 
@@ -109,7 +102,7 @@ class ManyItemsOnePaidJobEach(RuleBasedStateMachine):
     def begin(self, limits, prompts, has_keys, most, airflow):
         self.service = single.Service(self.clock, **limits)
         self.has_task_state, self.empties_task_state = airflow in ("3.3", "3.4"), airflow == "3.4"
-        variables = UnlistedVariables(self.variables) if airflow == "3.1" else self.variables
+        variables = single.UnlistedVariables(self.variables) if airflow == "3.1" else self.variables
         self._patches.enter_context(kept_in(variables))
         self.most, self.has_keys = most, has_keys
         self.items = [

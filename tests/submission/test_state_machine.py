@@ -41,7 +41,7 @@ from airflow_provider_pictory.exceptions import (
 )
 from airflow_provider_pictory.submission.forgetting import forget_job
 from airflow_provider_pictory.submission.late import report_late_jobs
-from airflow_provider_pictory.submission.names import RecordName
+from airflow_provider_pictory.submission.names import RECORD_PREFIX, RecordName
 from airflow_provider_pictory.submission.policy import SubmissionPolicy
 from airflow_provider_pictory.submission.record import TaskPlace
 from airflow_provider_pictory.submission.task_state_record import STATE_KEY
@@ -52,8 +52,8 @@ from tests.support.task_tries import Clock, TaskInstance, Variables, kept_in, pa
 
 BASE_URL = "https://pictory.example/pictoryapis"
 PROMPTS = ("A red fox walks through fresh snow", "A blue whale sings at dawn", "A green parrot reads")
-# The first two tasks are the same.
-PROMPTS_OF_TASKS = (0, 0, 1, 2)
+# The first three tasks are the same.
+PROMPTS_OF_TASKS = (0, 0, 0, 1, 2)
 SECONDS_PER_CALL = 30.0
 WINDOW = 120.0
 # Together within the window: whoever shows a job later than that can't be helped by any list.
@@ -342,6 +342,13 @@ class SteppingVariables(Variables):
         return self.tries[-1].step(effect)
 
 
+class UnlistedVariables:
+    """Variables of a worker that may crash, whose names no task can list, as on Airflow 3.0 to 3.2."""
+
+    def __init__(self, variables):
+        self.get, self.set, self.delete = variables.get, variables.set, variables.delete
+
+
 class SteppingTaskState(TaskState):
     """Airflow's store of a task's state, on a worker that may crash before and after each step."""
 
@@ -541,18 +548,22 @@ class OneTaskOnePaidJob(RuleBasedStateMachine):
         self.variables = SteppingVariables()
         self._patches = ExitStack()
         self._patches.enter_context(passing(self.clock))
-        self._patches.enter_context(kept_in(self.variables))
 
     @initialize(
         limits=st.sampled_from(SLOWEST_SERVICE),
         rules=st.tuples(*[rules_of_authors] * len(PROMPTS_OF_TASKS)),
         is_empty=st.booleans(),
         # Airflow 3.3 has a store of task state, and Airflow 3.4 empties it with each clear.
-        airflow=st.sampled_from(["3.3", "3.3", "3.4", "2.11"] if HAS_TASK_STATE else ["2.11"]),
+        airflow=st.sampled_from(["3.3", "3.3", "3.4", "3.1", "2.11"] if HAS_TASK_STATE else ["3.1", "2.11"]),
     )
     def begin(self, limits, rules, is_empty, airflow):
         self.service = Service(self.clock, **limits)
-        self.has_task_state = airflow != "2.11"
+        self.lists_names = airflow != "3.1"
+        variables = self.variables if self.lists_names else UnlistedVariables(self.variables)
+        self._patches.enter_context(kept_in(variables))
+        self.has_task_state = airflow in ("3.3", "3.4")
+        # Airflow 2 doesn't say what a try before has pushed.
+        self.shows_xcoms = airflow != "2.11"
         self.empties_task_state = airflow == "3.4"
         self.tasks = [ModelTask(self, number, rule) for number, rule in enumerate(rules)]
         if not is_empty:
@@ -632,6 +643,8 @@ class OneTaskOnePaidJob(RuleBasedStateMachine):
         if task.airflow_state in ("success", "failed") and how in ("retry", "again"):
             # Then Airflow does nothing by itself.
             how = "clear"
+        # Airflow 3 lets no try start twice, and where names can't be listed that is counted on.
+        how = "retry" if how == "again" and not self.lists_names else how
         if not task.has_started:
             task.has_started = True
         elif how == "clear":
@@ -642,6 +655,9 @@ class OneTaskOnePaidJob(RuleBasedStateMachine):
         elif how == "made again":
             instance.make_again()
             task.is_made_again = True
+            if not self.lists_names:
+                # A first try asks for no record there.
+                task.forgotten |= set(task.returned)
             if self.has_task_state:
                 task.task_state.texts.clear()
         elif how == "retry":
@@ -654,7 +670,7 @@ class OneTaskOnePaidJob(RuleBasedStateMachine):
         # Airflow 3.4 has deleted by now what it does at a clear.
         former = self.entry_of(task).get("state")
         a_try.was_delivered = former == "delivered" or (not former and bool(task.returned))
-        if self.has_task_state:
+        if self.shows_xcoms:
             # Airflow 3 tells a try what the one before it has pushed, and deletes it.
             instance._ti_context_from_server = SimpleNamespace(xcom_keys_to_clear=sorted(task.xcoms))
             # Airflow 3.4 may have deleted all that was noted of it.
@@ -714,7 +730,8 @@ class OneTaskOnePaidJob(RuleBasedStateMachine):
         records = [
             json.loads(text)
             for name, text in self.variables.texts.items()
-            if (read := RecordName.read(name)) is not None and read.place == task.place
+            if name == f"{RECORD_PREFIX}{task.place}"
+            or ((read := RecordName.read(name)) is not None and read.place == task.place)
         ]
         if self.has_task_state and STATE_KEY in task.task_state.texts:
             records.append(json.loads(task.task_state.texts[STATE_KEY]))
