@@ -8,9 +8,13 @@ PEERS := apache-airflow-providers-dbt-cloud apache-airflow-providers-databricks 
 # What a distributed Airflow needs besides.
 DISTRIBUTED_PACKAGES := apache-airflow-providers-celery apache-airflow-providers-postgres redis psutil cryptography
 SERVERS_ARE_THERE := { command -v redis-server && ls /usr/lib/postgresql/*/bin/initdb; } >/dev/null 2>&1
-# What depends on no version of Airflow, and uses the same libraries whatever that is.
-TESTS_WITHOUT_AIRFLOW := tests/api tests/docs tests/sandbox
-UNIT_TESTS := tests/batch tests/client tests/hooks tests/submission tests/test_*.py
+# What is the same whatever the version of Airflow is: what it sees of one are stores and counts that the tests
+# make up, those of each version in turn.
+TESTS_WITHOUT_AIRFLOW := tests/api tests/client tests/docs tests/sandbox tests/batch/test_batch_machine.py \
+	tests/batch/test_run.py $(addprefix tests/submission/test_, account_lists.py attempt.py evidence.py \
+	fingerprint.py identical.py policy.py reconcile.py record.py state_machine.py submitter.py)
+UNIT_TESTS := $(filter-out $(TESTS_WITHOUT_AIRFLOW), $(wildcard tests/batch/test_*.py tests/submission/test_*.py)) \
+	tests/hooks tests/test_*.py
 TASK_TESTS := tests/operators tests/sensors tests/triggers tests/transfers tests/links tests/decorators \
 	tests/example_dags tests/saving tests/stored tests/waiting tests/failure_modes
 END_TO_END_TESTS := tests/e2e tests/chaos/test_crashes.py
@@ -27,7 +31,7 @@ UV := .environments/uv/bin/uv
 UV_NEEDED := .environments/uv/.installed
 endif
 
-.PHONY: help demo ui test test-unit test-tasks test-end-to-end test-oldest matrix test-cell scenarios coverage live-check soak chaos chaos-oldest chaos-batch chaos-batch-oldest distributed show bench check docs pictures dist format constraints clean
+.PHONY: help demo ui test test-unit test-tasks test-end-to-end test-oldest matrix test-cell scenarios coverage live-check state-machines soak chaos chaos-oldest chaos-batch chaos-batch-oldest distributed show bench check docs pictures dist format constraints clean
 .DELETE_ON_ERROR:
 
 help: ## Say what there is
@@ -76,6 +80,12 @@ coverage: .environments/coverage/.installed ## Say which lines and branches of t
 # PICTORY_API_BASE_URL leads to another address than Pictory's.
 live-check: .venv/.installed ## Check what we assume about Pictory, with PICTORY_API_KEY (PAID=1: with one clip; SANDBOX=1: try it)
 	@.venv/bin/python -m live_check $(if $(PAID),--paid) $(if $(SANDBOX),--sandbox)
+
+# What CI plays in seconds, with other examples each time (SEED=7: with the same ones).
+state-machines: .venv/.installed ## Search for crashes that pay twice, at random, for ten minutes (EXAMPLES=5000)
+	EXAMPLES=$(or $(EXAMPLES),5000) .venv/bin/python -m pytest --numprocesses 2 \
+		$(if $(SEED),--hypothesis-seed=$(SEED)) \
+		tests/submission/test_state_machine.py tests/batch/test_batch_machine.py
 
 soak: .venv/.installed ## Let a thousand jobs wait through a storm of faults, for about five minutes
 	.venv/bin/python -m tests.chaos.soak

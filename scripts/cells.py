@@ -107,7 +107,7 @@ CELLS = (
     Cell("lowest", "apache-airflow", pins=(*FLOORS, OLD_PATHS), is_lowest=True),
     Cell("lowest-python-3.13", "apache-airflow", python="3.13", pins=(*FLOORS, OLD_PATHS), is_lowest=True),
 )
-# CI runs all tests on these each time, as ``make test`` and ``make test-oldest``.
+# CI runs the tests on these each time, as ``make test`` and ``make test-oldest``.
 ALWAYS = ("3.3", "2.11")
 
 
@@ -140,7 +140,7 @@ def in_rotation(day: date, cells: Sequence[Cell], count: int = 2) -> list[Cell]:
     return [others[(first + index) % len(others)] for index in range(min(count, len(others)))]
 
 
-def share_of(day: date, count: int = 5) -> str:
+def share_of(day: date, count: int = 11) -> str:
     """
     Return which share of the tests CI runs on a day, as pytest is told it.
 

@@ -255,7 +255,7 @@ class VideoJobSensor(PokingSensor):
         from airflow_provider_pictory.outcome import describe, require_completed
         from airflow_provider_pictory.submission.forgetting import forget_job
         from airflow_provider_pictory.submission.late import report_late_jobs_of_another
-        from airflow_provider_pictory.xcoms import without_unknown_fields
+        from airflow_provider_pictory.xcoms import splits_result, without_unknown_fields
 
         forget_job(job.job_id, context, self.log, report_late=report_late_jobs_of_another)
         require_completed(job)
@@ -271,7 +271,7 @@ class VideoJobSensor(PokingSensor):
             seconds=job.duration_seconds,
             ai_credits=job.ai_credits_used,
         )
-        return without_unknown_fields(job.result, is_split=bool(self.multiple_outputs and self.do_xcom_push))
+        return without_unknown_fields(job.result, is_split=splits_result(self))
 
     def _refuse_wrong_literals(self) -> None:
         """

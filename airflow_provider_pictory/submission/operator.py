@@ -124,7 +124,9 @@ class SubmittingOperator(BaseOperator):
             self.__dict__.pop("hook", None)
 
     def _refuse_multiple_outputs(self) -> None:
-        if self.multiple_outputs and self.do_xcom_push:
+        from airflow_provider_pictory.xcoms import splits_result
+
+        if splits_result(self):
             from airflow_provider_pictory.exceptions import PictoryInvalidRequestError
 
             raise PictoryInvalidRequestError(

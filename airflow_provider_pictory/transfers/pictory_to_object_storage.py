@@ -157,7 +157,7 @@ class PictoryToObjectStorageOperator(BaseOperator):
         from airflow_provider_pictory.assets import describe_video
         from airflow_provider_pictory.saving.path import find_destination
         from airflow_provider_pictory.saving.saver import VideoSaver
-        from airflow_provider_pictory.xcoms import without_unknown_fields
+        from airflow_provider_pictory.xcoms import splits_result, without_unknown_fields
 
         job_id = finished_job_id(self.job_id, self.video)
         destination = find_destination(self.path, self.object_storage_conn_id, job_file_name(job_id))
@@ -170,7 +170,7 @@ class PictoryToObjectStorageOperator(BaseOperator):
             ai_credits=manifest["ai_credits_used"],
             path=manifest["path"],
         )
-        return without_unknown_fields(manifest, is_split=bool(self.multiple_outputs and self.do_xcom_push))
+        return without_unknown_fields(manifest, is_split=splits_result(self))
 
     def _save_many(self, lines: Sequence[Any], context: Context) -> list[dict[str, Any]]:
         from airflow_provider_pictory.arguments import job_limit

@@ -7,6 +7,7 @@ The model of the service is that of a single submission's state machine.
 from __future__ import annotations
 
 import itertools
+import os
 from collections import Counter
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -290,7 +291,7 @@ class ManyItemsOnePaidJobEach(RuleBasedStateMachine):
 
 
 ManyItemsOnePaidJobEach.TestCase.settings = settings(
-    max_examples=200,
+    max_examples=int(os.environ.get("EXAMPLES", "200")),
     stateful_step_count=12,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -873,7 +874,7 @@ class OneTaskOnePaidJob(RuleBasedStateMachine):
 
 
 OneTaskOnePaidJob.TestCase.settings = settings(
-    max_examples=500,
+    max_examples=int(os.environ.get("EXAMPLES", "500")),
     stateful_step_count=30,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
