@@ -1,8 +1,8 @@
 """
-Response all questions, or some of them, and write the report.
+Measure what answers all questions, or some of them, and write the report.
 
-Run it with ``make bench``; ``make bench BENCH=waiting`` responses one question and leaves the others' last responses
-in the report.
+Run it with ``make bench``; ``make bench BENCH=waiting`` answers one question, and leaves in the report what was
+measured last for the others.
 """
 
 from __future__ import annotations

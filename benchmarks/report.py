@@ -1,4 +1,4 @@
-"""The last responses to all questions as tables and one picture, made from the figures that a run has kept."""
+"""What was measured last, as tables and one picture, made from the figures that a run has kept."""
 
 from __future__ import annotations
 

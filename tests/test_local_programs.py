@@ -46,7 +46,7 @@ def local_programs():
     return module
 
 
-def test_a_sandbox_responses_however_often_it_was_asked(local_programs):
+def test_a_sandbox_responds_however_often_it_was_asked(local_programs):
     with local_programs.sandbox(1) as connection, requests.Session() as session:
         session.trust_env = False
         # Its log of these is more than a pipe holds that nobody reads.

@@ -48,7 +48,7 @@ def failed(stage):
     return SimpleNamespace(run_id=run_id, state=state, pictory=pictory, job_id=job_id)
 
 
-def test_the_connection_test_responses_with_our_sentence(airflow, stage):
+def test_the_connection_test_responds_with_our_sentence(airflow, stage):
     body = {
         "connection_id": "a_new_one",
         "conn_type": "pictory",

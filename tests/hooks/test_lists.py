@@ -264,7 +264,7 @@ def test_the_limits_are_far_above_what_is_usual():
 
 
 def sized(document, length, **headers):
-    """Response with a document filled up with white space to a length."""
+    """Respond with a document filled up with white space to a length."""
     body = json.dumps(document).encode().ljust(length)
     return response(gzip.compress(body) if headers else body, **headers)
 

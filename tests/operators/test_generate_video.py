@@ -524,7 +524,7 @@ def test_an_execution_timeout_after_the_acceptance_is_retried_with_the_same_job(
 
 
 @needs_timeouts_in_dag_test
-def test_an_execution_timeout_while_pictory_responses_is_retried_and_finds_the_job(
+def test_an_execution_timeout_while_pictory_responds_is_retried_and_finds_the_job(
     pictory, run_dag, execution_timeout
 ):
     pictory.set_faults(["no-response:method=POST,is-processed=yes,count=1"])

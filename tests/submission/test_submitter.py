@@ -267,7 +267,7 @@ def test_a_retry_never_submits_because_the_job_is_unknown(task, account, clock):
     assert posts(account) == 1
 
 
-def test_a_404_of_whatever_responses_there_now_is_an_error_with_the_way_out(task, account, clock):
+def test_a_404_of_whatever_responds_there_now_is_an_error_with_the_way_out(task, account, clock):
     job_id = task.run().job_id
     clock.now += 2 * MINUTE
     account.respond_next(f"/v1/jobs/{job_id}", status=404, body="<h1>Nothing here</h1>")

@@ -197,7 +197,7 @@ hang_up_before_the_body.ignores_body = True
 
 
 def keep_silent(server, _connection, _request):
-    """Never response."""
+    """Never respond."""
     server.ended.wait(LONGEST_WAIT)
     return False
 

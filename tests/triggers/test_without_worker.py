@@ -278,7 +278,7 @@ def test_a_result_that_cannot_be_pushed_goes_to_a_worker(pictory):
 @pytest.mark.parametrize(
     "arguments", [{"map_indexes": None}, {"map_indexes": [1]}, {"include_prior_dates": True}]
 )
-def test_pulls_that_a_triggerer_never_responses_are_refused(arguments):
+def test_pulls_that_a_triggerer_never_answers_are_refused(arguments):
     pulls = without_worker._PullsFromUnmappedTasks(
         SimpleNamespace(xcom_pull=lambda *_, **named: named, run_id="r")
     )
