@@ -55,7 +55,7 @@ def make_video(file: Path, megabytes: int) -> None:
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Responses for Pictory, and for the host of its files."""
+    """Responds for Pictory, and for the host of its files."""
 
     protocol_version = "HTTP/1.1"
     folder: Path

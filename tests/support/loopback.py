@@ -152,7 +152,7 @@ class Loopback:
 
 
 def response(document=b"", status=200, **headers):
-    """Response as HTTP wants it, with a document in JSON or with bytes as they are."""
+    """Respond as HTTP wants it, with a document in JSON or with bytes as they are."""
     body = document if isinstance(document, bytes) else json.dumps(document).encode()
 
     def send(_server, connection, _request):
