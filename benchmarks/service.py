@@ -46,6 +46,8 @@ class Service:
 
     def __init__(self, jobs: int, page_size: int = 0, foreign_pages: int = 0, foreign_bytes: int = 0) -> None:
         self.ends = [float("inf")] * jobs
+        # Those after it don't exist yet.
+        self.newest = jobs - 1
         # Without a page's size there is no list of jobs.
         self.page_size = page_size
         # Pages of other clients' jobs, which are newer than all of ours.
@@ -91,12 +93,12 @@ class Service:
                 for index in range(self.page_size)
             ]
         else:
-            newest = len(self.ends) - 1 - (number - self.foreign_pages) * self.page_size
+            newest = self.newest - (number - self.foreign_pages) * self.page_size
             numbers = list(range(newest, max(-1, newest - self.page_size), -1))
             self.pages.append((now, numbers))
             self.seen.update(numbers)
             items = [_pictory_listed(job, has_ended=now >= self.ends[job]) for job in numbers]
-        is_last = (number + 1 - self.foreign_pages) * self.page_size >= len(self.ends)
+        is_last = (number + 1 - self.foreign_pages) * self.page_size > self.newest
         return {"items": items, "nextPageKey": None if is_last else str(number + 1)}
 
     def looks(self, start: float, end: float, interval: float) -> int:
@@ -216,7 +218,7 @@ def _databricks(number: int, *, has_ended: bool) -> dict[str, Any]:
 
 
 async def serve(arguments: argparse.Namespace) -> None:
-    """Serve until the standard input ends, and respond the questions that come there line by line."""
+    """Serve until the standard input ends, and answer the questions that come there line by line."""
     service = Service(arguments.jobs, arguments.page_size, arguments.foreign_pages, arguments.foreign_bytes)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(arguments.certificate, arguments.key)
@@ -235,6 +237,7 @@ async def serve(arguments: argparse.Namespace) -> None:
             numbers = slice(question.get("from", 0), question.get("to", arguments.jobs))
             count = len(service.ends[numbers])
             service.ends[numbers] = ends(count, question["seed"], question["first"], question["span"])
+            service.newest = numbers.stop - 1
             tell(True)
         else:
             tell(service.report(question["start"], question["end"], question["interval"]))

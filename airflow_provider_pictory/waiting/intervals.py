@@ -24,17 +24,19 @@ JITTER = 0.1
 SHORTEST_ABSENCE = 10.0
 
 
-def next_pause(poll_interval: float | None, *, is_first: bool) -> float:
+def next_pause(poll_interval: float | None, *, is_first: bool, longest: float | None = None) -> float:
     """
     Return the seconds between two polls of a healthy job.
 
     :param poll_interval: what the user asked for in seconds, kept to exactly; ``None`` for our own schedule,
         within what Pictory asks for, and with jitter so that jobs started together don't stay together.
     :param is_first: whether the job was polled only once so far.
+    :param longest: what our own schedule may be shortened to, since one request tells of many jobs.
     """
     if poll_interval is not None:
         return poll_interval
-    return min(max(_jittered(FIRST_PAUSE if is_first else STEADY_PAUSE), MINIMUM_PAUSE), MAXIMUM_PAUSE)
+    pause = min(max(_jittered(FIRST_PAUSE if is_first else STEADY_PAUSE), MINIMUM_PAUSE), MAXIMUM_PAUSE)
+    return pause if longest is None else min(pause, _jittered(longest))
 
 
 def first_poll_at(began: datetime, poll_interval: float | None) -> datetime:

@@ -24,6 +24,10 @@ REST = 600.0
 LARGE_PAGE = 64 * 1024
 # Each job is asked for by itself as often: the list is never believed for long.
 LIST_POLLS_IN_A_ROW = 6
+# How often the list is read where it is worth it, in seconds, but never more than a page a second. A page
+# shows at least four awaited jobs, so for each that is less than the poll every 10 s that Pictory asks for.
+PAUSE_BETWEEN_READINGS = 5.0
+SECONDS_FOR_EACH_PAGE = 1.0
 # The list is late where so many of the last checks found that a job had ended which it showed running.
 MOST_CONTRADICTIONS = 3
 CHECKS_REMEMBERED = 20
@@ -34,8 +38,10 @@ class JobListYield:
 
     def __init__(self) -> None:
         self._rests_until = float("-inf")
+        self._pages = self._pages_before = 0
         self._poor_pages = 0
         self._was_worth_it = False
+        self._is_read_on = False
         self._next_rest = FIRST_REST
         self._checks: deque[bool] = deque(maxlen=CHECKS_REMEMBERED)
 
@@ -48,8 +54,20 @@ class JobListYield:
         """
         return awaited >= FEWEST_JOBS and now >= self._rests_until
 
+    @property
+    def pause(self) -> float:
+        """The seconds after which the list is read again, if it is."""
+        pages = max(self._pages, self._pages_before)
+        return max(PAUSE_BETWEEN_READINGS, pages * SECONDS_FOR_EACH_PAGE)
+
+    @property
+    def is_read_on(self) -> bool:
+        """Whether it was worth it last time."""
+        return self._is_read_on
+
     def begin(self) -> None:
         """Note that the list is read from its first page."""
+        self._pages, self._pages_before = 0, self._pages
         self._poor_pages = 0
         self._was_worth_it = False
 
@@ -60,6 +78,7 @@ class JobListYield:
         :param shown: how many awaited jobs were on it.
         :param size: of the page in bytes.
         """
+        self._pages += 1
         is_worth_it = shown >= FEWEST_SHOWN and size <= shown * MOST_BYTES_FOR_EACH
         self._was_worth_it |= is_worth_it
         self._poor_pages = 0 if is_worth_it else self._poor_pages + 1
@@ -69,6 +88,7 @@ class JobListYield:
 
     def end(self, now: float) -> None:
         """Note that nothing more of the list is read for now."""
+        self._is_read_on = self._was_worth_it
         if self._was_worth_it:
             self._next_rest = FIRST_REST
         else:
@@ -89,4 +109,5 @@ class JobListYield:
 
     def rest(self, now: float) -> None:
         """Leave the list alone for a while."""
+        self._is_read_on = False
         self._rests_until = now + REST

@@ -23,7 +23,7 @@ from airflow_provider_pictory.outcome import (
     poll,
     status_meaning,
 )
-from airflow_provider_pictory.waiting.intervals import next_pause
+from airflow_provider_pictory.waiting.intervals import STEADY_PAUSE, next_pause
 from airflow_provider_pictory.waiting.limits import timed_out
 
 if TYPE_CHECKING:
@@ -116,11 +116,17 @@ class JobWatch:
             return 0.0
         return min(max(0.0, self._first_poll.timestamp() - self._now()), self.remaining)
 
-    def pause_after(self, seen: VideoJob | PictoryError) -> float | None:
+    @property
+    def interval(self) -> float:
+        """The seconds between two polls of a healthy job, about."""
+        return STEADY_PAUSE if self._poll_interval is None else self._poll_interval
+
+    def pause_after(self, seen: VideoJob | PictoryError, longest: float | None = None) -> float | None:
         """
         Conclude from a poll.
 
         :param seen: the job, or the error that the poll ended in.
+        :param longest: seconds that our own schedule may be shortened to.
         :return: seconds until the next poll, or ``None`` when the job has ended.
         :raises PictoryJobTimedOutError: the deadline has passed and the job hadn't ended.
         :raises PictoryError: the poll's error, when it can't mend itself.
@@ -135,7 +141,7 @@ class JobWatch:
                 return None
             self._note_status(seen, now)
             is_first = self._polls == 1 and self._first_poll is None
-            pause = next_pause(self._poll_interval, is_first=is_first)
+            pause = next_pause(self._poll_interval, is_first=is_first, longest=longest)
         if now >= self._deadline:
             raise timed_out(self.job_id, seen, self._advice, self._limit)
         pause = min(pause, self._deadline - now)

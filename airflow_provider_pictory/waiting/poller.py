@@ -7,7 +7,6 @@ import contextvars
 import heapq
 import math
 import random
-from collections import Counter
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -48,12 +47,12 @@ class _Wait:
     ended: asyncio.Future[VideoJob]
     context: contextvars.Context = field(default_factory=contextvars.copy_context)
 
-    def conclude(self, seen: VideoJob | PictoryError) -> float | None:
+    def conclude(self, seen: VideoJob | PictoryError, longest: float | None = None) -> float | None:
         """Return the seconds until the next poll, or ``None`` when this wait is over."""
         if self.ended.done():
             return None
         try:
-            pause = self.context.run(self.watch.pause_after, seen)
+            pause = self.context.run(self.watch.pause_after, seen, longest)
         except Exception as error:  # noqa: BLE001  (also of a log handler, which others must not suffer from)
             self.ended.set_exception(error)
             return None
@@ -87,8 +86,8 @@ class JobPoller:
         self._scan: asyncio.Task[None] | None = None
         # Jobs that are due, and of which the list is expected to say how they are.
         self._held: set[str] = set()
-        # How often the list was believed about a job since the job's own poll.
-        self._list_polls: Counter[str] = Counter()
+        # Since when the list was believed about a job without a poll of its own.
+        self._believed_since: dict[str, float] = {}
         # Jobs whose next poll is their own, and those among them by which the list itself is checked.
         self._own: set[str] = set()
         self._checked: set[str] = set()
@@ -124,7 +123,7 @@ class JobPoller:
             waits.remove(wait)
             if not waits:
                 del self._waits[watch.job_id]
-                del self._list_polls[watch.job_id]
+                self._believed_since.pop(watch.job_id, None)
                 for jobs in (self._held, self._own, self._checked):
                     jobs.discard(watch.job_id)
 
@@ -165,7 +164,7 @@ class JobPoller:
                     self._scan = self._scan or self._loop.create_task(self._read_list())
                 else:
                     self._own.discard(job_id)
-                    self._list_polls[job_id] = 0
+                    self._believed_since.pop(job_id, None)
                     self._pace.sent(now)
                     self._in_flight[job_id] = self._loop.create_task(self._poll(job_id))
 
@@ -179,6 +178,9 @@ class JobPoller:
 
     def _has_time(self, job_id: str) -> bool:
         return all(wait.watch.remaining > 0 for wait in self._waits[job_id])
+
+    def _interval(self, job_id: str) -> float:
+        return min(wait.watch.interval for wait in self._waits[job_id])
 
     def _poll_itself(self, job_id: str) -> None:
         self._own.add(job_id)
@@ -203,7 +205,8 @@ class JobPoller:
             if job_id in self._checked and isinstance(seen, VideoJob):
                 self._checked.discard(job_id)
                 self._list.check(has_ended=seen.has_ended, now=self._loop.time())
-            pauses = [wait.conclude(seen) for wait in tuple(self._waits.get(job_id, ()))]
+            longest = self._list.pause if self._list.is_read_on else None
+            pauses = [wait.conclude(seen, longest) for wait in tuple(self._waits.get(job_id, ()))]
         except Exception as error:  # noqa: BLE001  (each of those who wait must hear of it)
             for wait in tuple(self._waits.get(job_id, ())):
                 if not wait.ended.done():
@@ -251,17 +254,19 @@ class JobPoller:
         self._held.discard(job_id)
         if job_id in self._in_flight:
             return
-        is_checked = self._list_polls[job_id] >= LIST_POLLS_IN_A_ROW
+        now = self._loop.time()
+        believed_for = now - self._believed_since.setdefault(job_id, now)
+        is_checked = believed_for >= LIST_POLLS_IN_A_ROW * self._interval(job_id)
         if status != JobStatus.IN_PROGRESS or is_checked or not self._has_time(job_id):
             if status == JobStatus.IN_PROGRESS and is_checked:
                 self._checked.add(job_id)
             self._poll_itself(job_id)
             return
-        self._list_polls[job_id] += 1
         seen = VideoJob(job_id, JobStatus.IN_PROGRESS)
-        pauses = [pause for wait in tuple(self._waits[job_id]) if (pause := wait.conclude(seen)) is not None]
-        if pauses:
-            self._plan(job_id, min(pauses))
+        pauses = [wait.conclude(seen, self._list.pause) for wait in tuple(self._waits[job_id])]
+        wanted = [pause for pause in pauses if pause is not None]
+        if wanted:
+            self._plan(job_id, min(wanted))
 
     async def _ask(self, job_id: str) -> VideoJob | PictoryError:
         try:

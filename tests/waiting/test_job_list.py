@@ -16,6 +16,7 @@ from airflow_provider_pictory.waiting.job_list import (
     FIRST_REST,
     LIST_POLLS_IN_A_ROW,
     MOST_BYTES_FOR_EACH,
+    PAUSE_BETWEEN_READINGS,
     REST,
     JobListYield,
 )
@@ -70,7 +71,7 @@ class Account:
         return JobStatus.CLEANED if moment >= self.ended_at.get(job_id, 1e9) else JobStatus.IN_PROGRESS
 
 
-def wait_in(account, *, jobs, seconds, ends=None):
+def wait_in(account, *, jobs, seconds, ends=None, interval=INTERVAL):
     """Wait for so many jobs, and return when the end of each was noticed."""
     account.job_ids = [f"job {number}" for number in range(jobs)]
     account.ended_at = ends or {}
@@ -78,7 +79,7 @@ def wait_in(account, *, jobs, seconds, ends=None):
 
     async def wait(poller, job_id):
         deadline = datetime.now(UTC) + timedelta(hours=1)
-        await poller.ended(JobWatch(job_id, deadline=deadline, poll_interval=INTERVAL, log=QUIET))
+        await poller.ended(JobWatch(job_id, deadline=deadline, poll_interval=interval, log=QUIET))
         noticed[job_id] = asyncio.get_running_loop().time()
 
     async def scenario():
@@ -114,6 +115,26 @@ def test_an_end_is_noticed_no_later_and_only_by_the_jobs_own_poll():
     assert all(noticed[job_id] - ended < INTERVAL + 2 for job_id, ended in ends.items())
     # The first poll, one now and then, and the one that says that it has ended.
     assert account.polls >= 100 + 50
+
+
+def test_without_an_interval_of_the_users_ends_are_noticed_sooner_for_fewer_requests():
+    account, alone = Account(), Account(is_allowed=False)
+    # The oldest first, which come last in the list.
+    ends = {f"job {99 - number}": 100.0 + 3 * number for number in range(50)}
+
+    noticed = wait_in(account, jobs=100, seconds=400, ends=ends, interval=None)
+    wait_in(alone, jobs=100, seconds=400, ends=ends, interval=None)
+
+    assert max(noticed[job_id] - ended for job_id, ended in ends.items()) < PAUSE_BETWEEN_READINGS + 2
+    assert account.pages + account.polls < 0.5 * alone.polls
+
+
+@pytest.mark.parametrize(("jobs", "pause"), [(100, 5), (200, 10), (1000, 15)])
+def test_the_longer_the_list_the_less_often_it_is_read(jobs, pause):
+    account = Account()
+    wait_in(account, jobs=jobs, seconds=600, interval=None)
+
+    assert 0.85 * pause < 600 / (account.pages * JOBS_ON_A_PAGE / jobs) < 1.15 * pause
 
 
 @pytest.mark.parametrize(
