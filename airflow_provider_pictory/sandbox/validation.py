@@ -28,7 +28,7 @@ from airflow_provider_pictory.api.checks import (
     PROMPT_MINIMUM_CHARACTERS,
     REFERENCE_IMAGES_MAXIMUM,
 )
-from airflow_provider_pictory.api.models import DEFAULT_MODEL, MODEL_LIMITS, VideoModel
+from airflow_provider_pictory.api.models import DEFAULT_MODEL, MODEL_LIMITS, ModelLimits, VideoModel
 from airflow_provider_pictory.sandbox.bodies import read_body
 
 SOURCES = ("firstFrameImageUrl", "extendVideoUrl", "referenceImageUrls")
@@ -49,6 +49,21 @@ def _http_uri(value: str) -> str:
 
 
 Uri = Annotated[str, AfterValidator(_http_uri)]
+
+
+def _limits(info: ValidationInfo) -> ModelLimits:
+    return MODEL_LIMITS[info.data.get("model", DEFAULT_MODEL)]
+
+
+def _chosen(value: Any, choices: dict[str, Any], info: ValidationInfo) -> Any:
+    if value is _NOT_SENT:
+        return next(iter(choices.values()))
+    if not isinstance(value, str):
+        raise ValueError("must be a string")
+    # What is right depends on the model, so that nothing can be said where that is wrong.
+    if "model" in info.data and value not in choices:
+        raise ValueError(f"must be one of {', '.join(choices)} for model {info.data['model']}")
+    return choices.get(value)
 
 
 class VideoOrder(BaseModel):
@@ -78,21 +93,16 @@ class VideoOrder(BaseModel):
         """Keep everything that was sent."""
         self._body = context
 
-    @field_validator("aspect_ratio", "seconds", mode="plain")
+    # Two, since pydantic 2.12.0 doesn't say of a default which field it is for.
+    @field_validator("aspect_ratio", mode="plain")
     @classmethod
-    def _is_one_of_the_models(cls, value: Any, info: ValidationInfo) -> Any:
-        limits = MODEL_LIMITS[info.data.get("model", DEFAULT_MODEL)]
-        choices: dict[str, Any] = {ratio: ratio for ratio in limits.aspect_ratios}
-        if info.field_name == "seconds":
-            choices = {f"{seconds}s": seconds for seconds in limits.durations}
-        if value is _NOT_SENT:
-            return next(iter(choices.values()))
-        if not isinstance(value, str):
-            raise ValueError("must be a string")
-        # What is right depends on the model, so that nothing can be said where that is wrong.
-        if "model" in info.data and value not in choices:
-            raise ValueError(f"must be one of {', '.join(choices)} for model {info.data['model']}")
-        return choices.get(value)
+    def _is_a_ratio_of_the_model(cls, value: Any, info: ValidationInfo) -> Any:
+        return _chosen(value, {ratio: ratio for ratio in _limits(info).aspect_ratios}, info)
+
+    @field_validator("seconds", mode="plain")
+    @classmethod
+    def _is_a_duration_of_the_model(cls, value: Any, info: ValidationInfo) -> Any:
+        return _chosen(value, {f"{seconds}s": seconds for seconds in _limits(info).durations}, info)
 
     @field_validator("first_frame_image_url", "extend_video_url", "reference_image_urls")
     @classmethod
