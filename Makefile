@@ -103,7 +103,7 @@ chaos-batch: .venv/.installed ## Kill and clear a task with 200 videos, for ten 
 chaos-batch-oldest: $(OLDEST)/.installed ## The same on the oldest Airflow supported
 	$(OLDEST)/bin/python -m tests.chaos.batches --oldest $(BATCH)
 
-distributed: .environments/distributed/.installed ## Videos on a distributed Airflow under kills, for half an hour (DISTRIBUTED=--short: 4 minutes)
+distributed: .environments/distributed/.installed ## Videos on a distributed Airflow under kills, for a quarter of an hour (DISTRIBUTED=--short: 3 minutes)
 	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! $(SERVERS_ARE_THERE); then \
 		apt-get update -qq; DEBIAN_FRONTEND=noninteractive \
 		apt-get install -qq --no-install-recommends postgresql redis-server >/dev/null; fi

@@ -160,11 +160,17 @@ def table(rows: list[str]) -> str:
 
 
 def write_page(outcomes: list[Outcome], page: Path = PAGE) -> None:
-    """Write what was measured in the place of what was measured of the same cells before."""
+    """
+    Write what was measured in the place of what was measured of the same cells before.
+
+    A cell that can't be had here keeps what was measured elsewhere.
+    """
     before, _, rest = page.read_text().partition(BEGIN)
     former, _, after = rest.partition(END)
     rows = {line.split("|")[1].strip(): line for line in former.splitlines() if line.startswith("| ")}
-    rows |= {outcome.one.name: outcome.row for outcome in outcomes}
+    for outcome in outcomes:
+        name = outcome.one.name
+        rows[name] = rows.get(name, outcome.row) if outcome.not_run else outcome.row
     kept = [rows[one.name] for one in CELLS if one.name in rows]
     page.write_text(f"{before}{BEGIN}{table(kept)}{END}{after}")
 

@@ -139,6 +139,19 @@ def test_the_page_keeps_what_was_measured_of_other_cells(matrix, cells, tmp_path
     ]
 
 
+def test_a_cell_that_cannot_be_had_keeps_what_was_measured_of_it(matrix, cells, tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text(f"{matrix.BEGIN}{matrix.END}")
+    absent = [matrix.Outcome(cells.cell(name), not_run="no Python") for name in ("3.0", "3.2")]
+    matrix.write_page([outcome(matrix, cells, "3.2"), absent[0]], page)
+    matrix.write_page(absent, page)
+
+    assert re.findall(r"^\| (\S+) \|.*\| (\d, \d|not run: no Python) \|", page.read_text(), re.MULTILINE) == [
+        ("3.0", "not run: no Python"),
+        ("3.2", "7, 1"),
+    ]
+
+
 def test_scenarios_that_went_wrong_are_seen_in_the_table(matrix, cells, tmp_path):
     results = tmp_path / "results.json"
     seen = {name: {"seconds": 5, "wrong": []} for name in matrix.SCENARIOS}
