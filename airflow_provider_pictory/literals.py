@@ -37,6 +37,11 @@ def is_mapped(operator: Any) -> bool:
     return bool(getattr(operator, "_BaseOperator__from_mapped", False))
 
 
+def splits_result(operator: Any) -> bool:
+    """Return whether Airflow makes an XCom of each field of what an operator returns."""
+    return bool(operator.multiple_outputs and operator.do_xcom_push)
+
+
 def is_mapped_over(operator: Any, field: str) -> bool:
     """
     Return whether an argument comes from what a task is mapped over, rather than from the DAG file itself.

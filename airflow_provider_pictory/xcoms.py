@@ -7,13 +7,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from airflow.providers.common.compat.sdk import BaseOperator
-
-
-def splits_result(operator: BaseOperator) -> bool:
-    """Tell whether Airflow makes an XCom of each field of what an operator returns."""
-    return bool(operator.multiple_outputs and operator.do_xcom_push)
-
 
 def without_unknown_fields(result: Mapping[str, Any], *, is_split: bool) -> dict[str, Any]:
     """

@@ -16,7 +16,7 @@ from airflow.providers.common.compat.sdk import (
 
 from airflow_provider_pictory.arguments import checked_job_id, switch, switches, time_span
 from airflow_provider_pictory.links.pictory import OPERATOR_EXTRA_LINKS, push_links
-from airflow_provider_pictory.literals import is_of_a_file, is_plain_job_id, literals
+from airflow_provider_pictory.literals import is_of_a_file, is_plain_job_id, literals, splits_result
 from airflow_provider_pictory.waiting.intervals import STEADY_PAUSE
 from airflow_provider_pictory.waiting.poking import PokingSensor
 from airflow_provider_pictory.waiting.starting import start_trigger_args
@@ -255,7 +255,7 @@ class VideoJobSensor(PokingSensor):
         from airflow_provider_pictory.outcome import describe, require_completed
         from airflow_provider_pictory.submission.forgetting import forget_job
         from airflow_provider_pictory.submission.late import report_late_jobs_of_another
-        from airflow_provider_pictory.xcoms import splits_result, without_unknown_fields
+        from airflow_provider_pictory.xcoms import without_unknown_fields
 
         forget_job(job.job_id, context, self.log, report_late=report_late_jobs_of_another)
         require_completed(job)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, overload
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
-from airflow_provider_pictory.literals import is_mapped_over
+from airflow_provider_pictory.literals import is_mapped_over, splits_result
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -124,8 +124,6 @@ class SubmittingOperator(BaseOperator):
             self.__dict__.pop("hook", None)
 
     def _refuse_multiple_outputs(self) -> None:
-        from airflow_provider_pictory.xcoms import splits_result
-
         if splits_result(self):
             from airflow_provider_pictory.exceptions import PictoryInvalidRequestError
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_pictory.arguments import byte_limit, finished_job_id, switch, switches
-from airflow_provider_pictory.literals import is_of_a_file, is_plain_job_id, literals
+from airflow_provider_pictory.literals import is_of_a_file, is_plain_job_id, literals, splits_result
 
 if TYPE_CHECKING:
     import os
@@ -157,7 +157,7 @@ class PictoryToObjectStorageOperator(BaseOperator):
         from airflow_provider_pictory.assets import describe_video
         from airflow_provider_pictory.saving.path import find_destination
         from airflow_provider_pictory.saving.saver import VideoSaver
-        from airflow_provider_pictory.xcoms import splits_result, without_unknown_fields
+        from airflow_provider_pictory.xcoms import without_unknown_fields
 
         job_id = finished_job_id(self.job_id, self.video)
         destination = find_destination(self.path, self.object_storage_conn_id, job_file_name(job_id))
