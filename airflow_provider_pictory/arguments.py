@@ -1,7 +1,8 @@
 """
-What users pass to operators and sensors: switches, choices, limits, time spans, finished jobs.
+Checks of what users pass to operators and sensors: switches, choices, limits, time spans, finished jobs.
 
-Loaded whenever a DAG file is parsed, so it imports next to nothing, and what only an error needs where it is.
+Loaded whenever a DAG file is parsed, so it imports next to nothing; what only an error needs is imported
+where the error is raised.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ LONGEST_SPAN = 366 * 24 * 60 * 60.0
 # Python refuses to read numbers of thousands of digits, and no file is that long.
 _MANY_DIGITS = 20
 
-# The words that Airflow takes in its own configuration; nothing else is guessed at.
+# The words that Airflow accepts in its own configuration; no others are guessed.
 _WORDS = {"t": True, "true": True, "1": True, "f": False, "false": False, "0": False}
 
 
@@ -52,12 +53,12 @@ def switch(value: object, field: str, *, templated: bool = False) -> bool:
     """
     Return whether something is switched on.
 
-    Python takes nearly everything for true, ``"False"`` and ``"no"`` included, so only booleans are taken.
+    Python treats nearly everything as true, ``"False"`` and ``"no"`` included, so only booleans are accepted.
 
     :param value: what was given, rendered where it is a template.
     :param field: name of the argument, for the message.
-    :param templated: whether the argument is a template field, which gives words in the place of booleans.
-        Those are taken that Airflow takes in its configuration: t, true, 1, f, false and 0.
+    :param templated: whether the argument is a template field, which renders to a word instead of a boolean.
+        The words of Airflow's configuration are accepted: t, true, 1, f, false and 0.
     :raises PictoryInvalidRequestError: for anything else.
     """
     if isinstance(value, bool):
@@ -78,7 +79,7 @@ def choice(value: object, field: str, choices: type[Choice]) -> Choice:
 
     :param value: what was given.
     :param field: name of the argument, for the message.
-    :param choices: all that there are.
+    :param choices: the allowed ones.
     :raises PictoryInvalidRequestError: for what is none of them.
     """
     if isinstance(value, str):
@@ -94,13 +95,14 @@ def credit_limit(value: object, field: str, was_given: bool) -> float | None:
     """
     Return a limit in AI credits, ``None`` where there is none.
 
-    Only an argument that nobody gave means no limit. One that was given and came out empty, as of a misspelt
-    name in a template or of a task that returned nothing, is a guard that got lost, and no open door.
+    Only an argument that was not given means no limit. One that was given and rendered empty, for example by
+    a misspelt name in a template or by a task that returned nothing, is refused, since the author wanted a
+    limit.
 
     :param value: what was given, rendered where it is a template.
     :param field: name of the argument, for the message.
-    :param was_given: whether there was anything to render, were it ``None`` by now.
-    :raises PictoryInvalidRequestError: for what is no number, or negative, or not finite.
+    :param was_given: whether the argument was given, even if it has rendered to ``None``.
+    :raises PictoryInvalidRequestError: it was given and is empty, no number, negative, or not finite.
     """
     if value is None and not was_given:
         return None
@@ -127,11 +129,11 @@ def credit_limit(value: object, field: str, was_given: bool) -> float | None:
 
 def byte_limit(value: object, field: str) -> int:
     """
-    Return a limit in bytes. Nothing is no number either: a limit that got lost is no open door.
+    Return a limit in bytes; an empty value is refused, since it doesn't mean that there is no limit.
 
     :param value: a whole number of bytes, or the text that a template makes of one.
     :param field: name of the argument, for the message.
-    :raises PictoryInvalidRequestError: it is none, or not positive.
+    :raises PictoryInvalidRequestError: it is no whole number, or not positive.
     """
     number = value
     if isinstance(value, str) and value.isascii() and value.strip().isdigit() and len(value) < _MANY_DIGITS:
@@ -147,7 +149,7 @@ def job_limit(value: object, field: str) -> int | None:
 
     :param value: a positive whole number, or ``None``.
     :param field: name of the argument, for the message.
-    :raises PictoryInvalidRequestError: it is none.
+    :raises PictoryInvalidRequestError: it is neither.
     """
     if value is None:
         return None
@@ -162,8 +164,8 @@ def time_span(value: object, field: str, *, may_be_zero: bool = False) -> float 
 
     :param value: the span, or ``None`` where nothing was given.
     :param field: name of the argument, for the message.
-    :param may_be_zero: whether no time at all makes sense, too.
-    :raises PictoryInvalidRequestError: when it is no such time span, or one longer than 366 days.
+    :param may_be_zero: whether 0 is accepted, too.
+    :raises PictoryInvalidRequestError: it is no such time span, or one longer than 366 days.
     """
     if value is None:
         return None
@@ -189,8 +191,8 @@ def finished_job_id(job_id: object, video: object) -> str:
     Return the id of the job whose video is wanted.
 
     :param job_id: the id itself.
-    :param video: or a result that has it, as a dict or as the text that a template makes of one.
-    :raises PictoryInvalidRequestError: neither is given, both are, or one can't be what it shall be.
+    :param video: instead of the id, a result that has it: a dict, or the text that a template makes of one.
+    :raises PictoryInvalidRequestError: neither or both are given, or what is given can't be used.
     """
     from airflow_provider_pictory.api import InvalidRequestError
     from airflow_provider_pictory.api.checks import is_absent
@@ -221,11 +223,11 @@ def finished_job_id(job_id: object, video: object) -> str:
 
 def switches(operator: object, fields: Collection[str]) -> None:
     """
-    Make all switches of an operator booleans.
+    Turn all switches of an operator into booleans.
 
     :param operator: about to run, with its templates rendered.
     :param fields: names of the attributes that hold them.
-    :raises PictoryInvalidRequestError: for the first that is none.
+    :raises PictoryInvalidRequestError: for the first that isn't one.
     """
     templated = getattr(operator, "template_fields", ())
     for field in fields:
@@ -256,7 +258,7 @@ def _require_an_id_alone(job_id: object) -> None:
 
 
 def from_text(text: str) -> object:
-    """Return the value that a template made a text of, as JSON or as Python writes it; ``None`` if none."""
+    """Return the value that a template rendered to text, as JSON or Python write it, else ``None``."""
     import ast
     import json
 
@@ -315,7 +317,7 @@ def checked_job_id(value: object) -> str:
 
 
 def _is_a_result(job_id: object) -> bool:
-    """Tell whether a whole result was given in the place of an id, as such or as a template's text."""
+    """Tell whether a whole result was given instead of an id, as a dict or as a template's text."""
     return (isinstance(job_id, Mapping) and "job_id" in job_id) or (
         isinstance(job_id, str) and job_id.lstrip().startswith("{") and "job_id" in job_id
     )

@@ -1,4 +1,4 @@
-"""What the events of a task's assets say: which video came, for whoever is scheduled on them."""
+"""Asset events that say which video a task made, for the DAGs that are scheduled on the assets."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ def describe_video(
     path: str | None = None,
 ) -> None:
     """
-    Say in the events of a task's assets which video came.
+    Say in the events of a task's assets which video they are about.
 
     Airflow makes the events when the task succeeds, with what is said here as their ``extra``: ``job_id``,
     ``seconds`` and ``credits``, the latter two ``None`` where unknown, and ``path`` where there is one. The
-    video's URL isn't in it, since whoever has it has the video, and since it can expire.
+    video's URL is left out, since anybody who has it can get the video, and since it can expire.
 
     For an alias there is no event unless the author of the DAG adds one. An outlet that can't be described,
-    such as a reference to an asset that isn't there, keeps its plain event: the video counts for more.
+    such as a reference to an asset that isn't there, keeps its plain event, so that the task doesn't fail.
 
     :param outlets: of the task, of all kinds.
     :param context: Airflow's of the running task.
     :param job_id: of the video's job.
-    :param seconds: that the video lasts.
-    :param ai_credits: that it did cost.
+    :param seconds: duration of the video.
+    :param ai_credits: what the video cost.
     :param path: where the video was saved.
     """
     _describe(outlets, context, {"job_id": job_id, "seconds": seconds, "credits": ai_credits}, path)
@@ -50,15 +50,15 @@ def describe_videos(
     outlets: Iterable[object], context: Context, videos: Sequence[Mapping[str, Any]], path: str | None = None
 ) -> None:
     """
-    Say in the events of a task's assets how many videos came in one task.
+    Say in the events of a task's assets how many videos the task made.
 
     Their ``extra`` has ``videos``, their number, ``seconds`` and ``credits``, the sums as far as they are
     known, and ``path`` where there is one. Which videos they are is in what the task returns.
 
     :param outlets: of the task, of all kinds.
     :param context: Airflow's of the running task.
-    :param videos: what the task returns for each that came.
-    :param path: of the file that has all of that, or of the videos as it was given.
+    :param videos: what the task returns for each finished video.
+    :param path: of the manifest's file, or of the videos as it was given.
     """
     sums = {
         "seconds": _sum_of(videos, "seconds", "duration_seconds"),

@@ -1,7 +1,7 @@
 """
-The requests of a batch: one for each item, made of the item's own fields and of what holds for all.
+The requests of a batch: one for each item, made of the item's own fields and of those for all items.
 
-Every faulty item is reported, all at once and before anything is paid.
+Faults are reported together, the first 20 of them in words, before anything is paid.
 """
 
 from __future__ import annotations
@@ -53,9 +53,10 @@ def read_batch(requests: object, defaults: Mapping[str, Any]) -> tuple[BatchItem
 
     :param requests: a list of prompts, or of dicts of a request's fields, each with a ``key`` if it has one;
         or the text that a template makes of such a list.
-    :param defaults: fields that hold for every item that has none of its own, by our names.
+    :param defaults: fields for every item that has none of its own, by the names of the operators' arguments.
     :return: one item for each, in their order; none for an empty list.
-    :raises PictoryInvalidRequestError: this is no list, or items are wrong, of which all are named.
+    :raises PictoryInvalidRequestError: this is no list, or items are wrong; the message has the first 20
+        faults.
     """
     given: Any = from_text(requests) if isinstance(requests, str) else requests
     if isinstance(given, (str, bytes, Mapping)) or not _is_sequence(given):
@@ -75,7 +76,7 @@ def read_batch(requests: object, defaults: Mapping[str, Any]) -> tuple[BatchItem
 
 
 def _is_sequence(value: object) -> bool:
-    # What a mapped task has returned comes as a sequence of Airflow's own, which is registered as none.
+    # What a mapped task returns is a sequence of Airflow's own type, which isn't registered as a Sequence.
     return isinstance(value, Sequence) or (hasattr(value, "__getitem__") and hasattr(value, "__len__"))
 
 
@@ -104,7 +105,7 @@ def _item(index: int, value: object, defaults: Mapping[str, Any], faults: list[s
 
 
 def _merged(fields: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an item's fields over those that hold for all; a source of its own takes the place of theirs."""
+    """Merge an item's fields over those for all items; a source of its own replaces theirs."""
     own = {name: fields[name] for name in REQUEST_FIELDS if not is_absent(fields.get(name))}
     others = {
         name: value for name, value in defaults.items() if not (name in _SOURCES and _SOURCES & own.keys())

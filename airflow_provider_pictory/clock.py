@@ -1,4 +1,4 @@
-"""The time that a task lives by, handed in so that tests need no patches."""
+"""The clock that a task uses, passed in so that tests need no patches."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class Moment(NamedTuple):
 @dataclass(frozen=True)
 class Clock:
     """
-    What a task knows of time.
+    How a task tells the time and pauses.
 
     :param now: return the present moment by this worker's clock, which may be wrong.
-    :param monotonic: return seconds that only ever grow, for how long something took in this process.
+    :param monotonic: return seconds that never go back, to measure durations in this process.
     :param sleep: wait for so many seconds.
     """
 
@@ -37,7 +37,7 @@ class Clock:
         return Moment(self.now(), self.monotonic())
 
     def seconds_since(self, moment: Moment) -> float:
-        """Return the seconds that have passed, by whichever clock shows more: a machine's sleep stops one."""
+        """Return the seconds passed, by whichever clock shows more: one stops while the machine sleeps."""
         by_date = abs((self.now() - moment.date).total_seconds())
         return max(self.monotonic() - moment.monotonic, by_date)
 

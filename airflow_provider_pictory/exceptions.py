@@ -1,8 +1,8 @@
 """
 The tree of errors: one for each thing that a user would handle differently.
 
-Those that no retry can mend also derive from ``AirflowFailException``, so that Airflow fails the task at once
-whatever its ``retries`` says. All others follow Airflow's usual rules for retries.
+Errors that no retry can resolve also derive from ``AirflowFailException``, so that Airflow fails the task at
+once whatever its ``retries`` says. All others follow Airflow's usual rules for retries.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class PictorySpendingLimitError(AirflowFailException, PictoryError):
 
 class PictoryAPIError(PictoryError):
     """
-    A call got a response that isn't the wanted one, or none at all. Trying again may help.
+    A call got an unexpected response, or none at all. Trying again may help.
 
     :param message: a sentence with Pictory's own words where it gave any.
     :param status_code: the HTTP status, or ``None`` when no response came.
@@ -65,7 +65,7 @@ class PictoryRedirectedError(PictoryConfigurationError, PictoryAPIError):
     """
     The connection's host responds with a redirect, which isn't followed: another host has to be set.
 
-    While a job is polled, a redirect that passes is tolerated, as a network's login page may send one.
+    While a job is polled, a temporary redirect is tolerated, since a network's login page may send one.
     """
 
 
@@ -78,7 +78,7 @@ class PictoryAuthenticationError(AirflowFailException, PictoryAPIError):
 
 
 class PictoryInsufficientCreditsError(AirflowFailException, PictoryAPIError):
-    """The account is out of AI credits. Nobody but its owner can mend that."""
+    """The account is out of AI credits. Only its owner can change that."""
 
 
 class PictoryJobNotFoundError(AirflowFailException, PictoryAPIError):
@@ -94,7 +94,7 @@ class PictoryBatchError(PictoryError):
 
 
 class PictoryBatchFailedError(AirflowFailException, PictoryBatchError):
-    """The same where a retry could change nothing, so that Airflow makes none."""
+    """Items of a batch have no video, and a retry could change nothing, so Airflow makes none."""
 
 
 class PictorySubmissionIndeterminateError(AirflowFailException, PictoryError):
@@ -104,7 +104,7 @@ class PictorySubmissionIndeterminateError(AirflowFailException, PictoryError):
     Never retried by Airflow, since a retry could pay a second time.
 
     :param message: what is known, and the ways out.
-    :param job_id: the job's, where the response came but nobody could make use of it any more.
+    :param job_id: the job's, where a response came but couldn't be used.
     :param interruption: what ended the call from outside, such as Airflow's timeout of a task.
     """
 
@@ -122,7 +122,7 @@ class PictorySubmissionPendingError(PictoryError):
 
     :param message: what is known so far.
     :param retry_after: seconds after which a try can find out.
-    :param candidates: ids of the jobs that may have come from it, where that is what remains open.
+    :param candidates: ids of the jobs that may have come from the submission, where there are any.
     """
 
     def __init__(
@@ -161,12 +161,13 @@ class PictoryJobFailedError(PictoryJobError):
 
 
 class PictoryJobExpiredError(PictoryJobError):
-    """The job did end, but its video was deleted at Pictory (status ``cleaned``)."""
+    """The job ended, but its video was deleted at Pictory (status ``cleaned``)."""
 
 
 class PictoryJobTimedOutError(PictoryJobError):
     """
-    The wait is over, the job isn't known to be: if it is running, it continues and is paid for.
+    The wait ended before the job was known to have ended: if the job is running, it continues and is paid
+    for.
 
     Like Airflow's own sensor timeout it is not retried.
     """
@@ -174,9 +175,9 @@ class PictoryJobTimedOutError(PictoryJobError):
 
 class PictoryExecutionTimeoutError(AirflowTaskTimeout, PictoryError):
     """
-    The task's ``execution_timeout`` is over, the job isn't known to be.
+    The task's ``execution_timeout`` passed before the job was known to have ended.
 
-    Like Airflow's own error for it, a retry follows where one is left, and waits for the same job.
+    As after Airflow's own error for it, a retry follows where one is left, and waits for the same job.
 
     :param message: a sentence with the job id.
     :param job_id: of the job.
@@ -188,7 +189,7 @@ class PictoryExecutionTimeoutError(AirflowTaskTimeout, PictoryError):
 
 
 class PictoryJobUnfinishedError(PictoryError):
-    """There is no video yet that could be fetched; a sensor before the task, or a retry, waits for it."""
+    """The job has no video yet; put a sensor before the task, or let a retry find the job finished."""
 
 
 class PictoryDownloadError(PictoryError):
@@ -196,8 +197,8 @@ class PictoryDownloadError(PictoryError):
 
 
 class PictoryStorageError(PictoryError):
-    """A video can't be written where it shall be, or what is there can't be read."""
+    """A video can't be written to its destination, or what is there can't be read."""
 
 
 class PictoryFileExistsError(AirflowFailException, PictoryError):
-    """Where a video shall be written there is another file, and nobody said that it may be replaced."""
+    """Another file is where a video is to be written, and ``overwrite`` doesn't allow replacing it."""

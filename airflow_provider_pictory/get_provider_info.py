@@ -1,11 +1,11 @@
-"""What Airflow reads about this provider, at every start; therefore it imports nothing."""
+"""The provider info that Airflow reads at every start, so this module imports nothing."""
 
 from __future__ import annotations
 
 from typing import Any
 
 UI_FIELD_BEHAVIOUR: dict[str, Any] = {
-    # Not the port: Airflow 3.3's Test button takes a connection without one for another than the stored one.
+    # The port stays visible: without it, Airflow 3.3's Test button doesn't recognise the stored connection.
     "hidden-fields": ["schema", "login"],
     "relabeling": {"password": "API key", "host": "Base URL"},
     "placeholders": {

@@ -1,8 +1,8 @@
 """
-What can be told of a task's arguments while its DAG file is parsed.
+Cheap checks of a task's literal arguments while its DAG file is parsed.
 
-Loaded whenever that happens, so it imports next to nothing. Most literals are plainly right, and that is seen
-here at no cost. Whatever is not goes to the checks of a run, which alone say what is wrong.
+Loaded at each parse, so it imports next to nothing. Most literals are plainly right, which is seen here at
+little cost. All others go to the checks of a run, which alone say what is wrong.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ _MARKS = ("{{", "{%", "{#")
 
 def is_of_a_file(operator: Any, its_class: type) -> bool:
     """
-    Return whether an operator is being made as a DAG file says, with all that it will have.
+    Return whether an operator is being made by a DAG file and has its final arguments.
 
-    A mapped one is made when its task runs, which checks everything, and a subclass with an ``__init__`` of
-    its own may still change what it has handed over.
+    A mapped operator is made when its task runs, which checks everything. A subclass with an ``__init__`` of
+    its own may still change the arguments.
 
     :param operator: under construction.
     :param its_class: the class whose ``__init__`` asks.
@@ -46,7 +46,7 @@ def is_mapped_over(operator: Any, field: str) -> bool:
     """
     Return whether an argument comes from what a task is mapped over, rather than from the DAG file itself.
 
-    :param operator: one instance of it, when it runs.
+    :param operator: one instance of the mapped task, as it runs.
     :param field: name of the argument.
     """
     if not is_mapped(operator) or field not in getattr(operator, "_BaseOperator__init_kwargs", {}):
@@ -65,7 +65,7 @@ def literals(operator: Any, fields: Collection[str]) -> dict[str, Any]:
     :param operator: as made from a DAG file.
     :param fields: names of the attributes.
     """
-    # A DAG can have marks of its own for its templates.
+    # A DAG can have its own delimiters for templates.
     dag = operator.dag if operator.has_dag() else None
     has_own_marks = bool(getattr(dag, "jinja_environment_kwargs", None))
     files = tuple(operator.template_ext)
@@ -97,7 +97,7 @@ def is_plain_request(fields: Mapping[str, Any]) -> bool:
     """
     Return whether a request is certainly right, without loading its checks.
 
-    :param fields: by our names; what is missing isn't judged.
+    :param fields: by the names of the arguments; missing ones aren't checked.
     """
     given = {field: value for field, value in fields.items() if value is not None}
     prompt = given.pop("prompt", None)

@@ -1,4 +1,4 @@
-"""What a polled job means to whoever awaits it."""
+"""What a poll of a job means for the task that waits for it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PAY_AGAIN = (
     "clear the task that submitted it, which submits and pays again; clearing a task that only waits for it "
     "or saves it fails again"
 )
-# What a status that nobody documented may be about, by how it is written. It is told, never acted upon.
+# What the wording of an undocumented status may mean. It is reported, never acted upon.
 UNHAPPY_WORDS = (
     *("abort", "block", "cancel", "delet", "denied", "died", "error", "expir", "fail", "invalid", "kill"),
     *("refus", "reject", "remov", "stop", "terminat", "timeout", "timed-out", "timed out", "unknown"),
@@ -35,7 +35,7 @@ HAPPY_WORDS = ("complet", "done", "finish", "ready", "success", "succeed")
 
 
 def poll(hook: PictoryHook, job_id: str) -> VideoJob | PictoryError:
-    """Poll a job once, with a failed poll as an outcome like any other."""
+    """Poll a job once, and return the error of a failed poll instead of raising it."""
     try:
         return hook.get_job(job_id)
     except PictoryError as error:
@@ -43,7 +43,7 @@ def poll(hook: PictoryHook, job_id: str) -> VideoJob | PictoryError:
 
 
 def may_pass(error: PictoryError) -> bool:
-    """Return whether a failed poll may mend itself at any time, as network errors, 429 and 5xx may."""
+    """Return whether polling again may succeed at any time, as after network errors, 429 and 5xx."""
     if not isinstance(error, PictoryAPIError) or isinstance(error, AirflowFailException):
         return False
     status_code = error.status_code
@@ -52,11 +52,11 @@ def may_pass(error: PictoryError) -> bool:
 
 def require_completed(job: VideoJob) -> VideoJob:
     """
-    Insist on a video.
+    Return the job if it has a video; raise otherwise.
 
     :param job: a job that has ended.
     :return: the same job, when it is completed.
-    :raises PictoryInsufficientCreditsError: it failed for want of credits.
+    :raises PictoryInsufficientCreditsError: it failed for lack of credits.
     :raises PictoryJobFailedError: it failed otherwise.
     :raises PictoryJobExpiredError: its video was deleted at Pictory.
     """
@@ -114,7 +114,7 @@ def describe(job: VideoJob) -> str:
 
 
 def status_meaning(status: str) -> str:
-    """Return what a status that nobody documented may mean, and where a person finds out."""
+    """Return what an undocumented status may mean, and where a person finds out."""
     words = status.lower()
     meaning = "may be a new word for a job that runs, or for one that has ended"
     if any(word in words for word in UNHAPPY_WORDS):
@@ -125,7 +125,7 @@ def status_meaning(status: str) -> str:
 
 
 def means_no_video(error: PictoryError) -> bool:
-    """Tell an error that says there is no video from one that says something is set up wrongly."""
+    """Return whether an error says that there is no video, rather than that something is set up wrongly."""
     from airflow_provider_pictory.exceptions import (
         PictoryAPIError,
         PictoryExecutionTimeoutError,

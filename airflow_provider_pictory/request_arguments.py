@@ -36,7 +36,7 @@ def checked_request(fields: Mapping[str, Any]) -> VideoRequest:
     """
     Make a request of what its task has rendered.
 
-    :param fields: all of them, by our names.
+    :param fields: all of them, by the names of the arguments.
     :raises PictoryInvalidRequestError: a rule is broken; the message names each field.
     """
     from airflow_provider_pictory.api import InvalidRequestError, VideoRequest
@@ -63,10 +63,10 @@ def known_fields(given: Mapping[str, Any], extra_fields: object) -> dict[str, An
 
 def refuse_wrong_request(known: Mapping[str, Any]) -> None:
     """
-    Refuse a request that is wrong whatever becomes of those fields that aren't known yet.
+    Refuse a request that is wrong whatever its fields that aren't known yet will be.
 
-    :param known: the fields that are, by our names.
-    :raises PictoryInvalidRequestError: in the words of a run.
+    :param known: the known fields, by the names of the arguments.
+    :raises PictoryInvalidRequestError: with the message of a run.
     """
     if not is_plain_request(known) and (request := _with_unknown_fields(known)) is not None:
         checked_request(request)
@@ -74,10 +74,10 @@ def refuse_wrong_request(known: Mapping[str, Any]) -> None:
 
 def refuse_wrong_requests(given: Mapping[str, Any]) -> None:
     """
-    Refuse the requests of a batch that are wrong whatever becomes of those arguments that aren't known yet.
+    Refuse the requests of a batch that are wrong whatever the arguments that aren't known yet will be.
 
     :param given: literals among the operator's arguments, ``requests`` if it is one of them.
-    :raises PictoryInvalidRequestError: in the words of a run.
+    :raises PictoryInvalidRequestError: with the message of a run.
     """
     defaults = {name: given[name] for name in REQUEST_ARGUMENTS if given.get(name) is not None}
     if "requests" in given and given.keys() >= set(REQUEST_ARGUMENTS):
@@ -86,7 +86,7 @@ def refuse_wrong_requests(given: Mapping[str, Any]) -> None:
 
             read_batch(given["requests"], defaults)
         return
-    # Items may bring fields of their own along, another model for instance, so each is judged by itself.
+    # Items may have fields of their own, another model for instance, so each default is checked by itself.
     for name, value in defaults.items():
         if value != "" and not is_plain_request({name: value}):
             _refuse_whatever_the_model({"prompt": NOT_KNOWN_YET, name: value})
@@ -139,7 +139,7 @@ def _are_plain(requests: object, defaults: Mapping[str, Any]) -> bool:
 
 def _with_unknown_fields(known: Mapping[str, Any]) -> dict[str, Any] | None:
     """
-    Return a request's fields with something that passes in the place of those that aren't known yet.
+    Return a request's fields with a placeholder that passes for each that isn't known yet.
 
     :param known: those that are, by our names.
     :return: ``None`` where nothing can be told.

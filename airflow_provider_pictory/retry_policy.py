@@ -1,4 +1,4 @@
-"""When Airflow (3.3 and later) tries a task again whose error says when that makes sense."""
+"""The retry policy (Airflow 3.3 and later) for errors that say when a retry makes sense."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ class PictoryRetryPolicy(RetryPolicy):
     Wait before a retry for as long as the error says, and otherwise as Airflow would.
 
     A rate limit (429) waits what Pictory asked for. A submission whose outcome isn't known waits until
-    Pictory's lists can tell. It never makes more retries than the task's ``retries`` say, and errors that no
-    retry can mend end the task as ever: Airflow doesn't ask a policy about them.
+    Pictory's lists can tell. The policy never allows more retries than the task's ``retries``, and errors
+    that no retry can resolve end the task as usual: Airflow doesn't ask a policy about them.
 
     Give it as ``retry_policy=PictoryRetryPolicy()`` along with ``retries``.
     """

@@ -1,4 +1,4 @@
-"""What is used of a task's log, whichever of Airflow's loggers it is."""
+"""The part of a task's log that is used, whichever of Airflow's loggers it is."""
 
 from __future__ import annotations
 

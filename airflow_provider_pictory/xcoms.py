@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 def without_unknown_fields(result: Mapping[str, Any], *, is_split: bool) -> dict[str, Any]:
     """
-    Return a result without the fields that nothing is known of, for which Airflow 3.0 would fail the task.
+    Return a result without its ``None`` fields where Airflow 3.0 would fail the task for them.
 
     :param result: what the task has done.
     :param is_split: whether each field becomes an XCom of its own; 3.0 takes no ``None`` for one.

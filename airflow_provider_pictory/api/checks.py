@@ -37,19 +37,19 @@ WHAT_A_JOB_ID_IS = (
     "no list, dict, template or URL"
 )
 _PLAIN_FILE_NAME = re.compile(r"[A-Za-z0-9_-]{1,200}")
-# What people and templates put in the place of an id by mistake.
+# What people and templates give instead of an id by mistake.
 _NEVER_A_JOB_ID = re.compile(r"[\[{]|https?://", re.IGNORECASE)
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
 _DURATION = re.compile(r"(\d{1,9})(?:\.0+)?\s*s?", re.ASCII)
 _LONGEST_DURATION = 999_999_999
-# JSON and Python let through halves of characters (surrogates), which are no text for anybody else.
+# JSON and Python accept halves of characters (surrogates), which nothing else accepts as text.
 _HALF_CHARACTER = re.compile(r"[\ud800-\udfff]")
-# Besides the invisible marks that copying leaves behind.
+# Among them the invisible characters that copying leaves behind.
 _NEVER_IN_A_URL = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u200b\u2060\ufeff\ud800-\udfff]")
-# Line breaks and tabs are part of a text; nobody means any other of them.
+# Line breaks and tabs are part of a text; other control characters are only there by mistake.
 _CONTROL_CHARACTER = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
-# Letters and symbols by their category that leave the page empty all the same: fillers, the blank of Braille
-# and what stands for a character that was lost.
+# Letters and symbols by their category that are invisible all the same: fillers, the blank of Braille and
+# what stands for a character that was lost.
 _BLANKS = frozenset("\u115f\u1160\u2800\u3164\uffa0\ufffc\ufffd")
 
 
@@ -64,12 +64,11 @@ def is_absent(value: object) -> bool:
 
 def prompt(value: object) -> str:
     """
-    Check the one field that every video needs; white space around it carries no meaning and is dropped.
+    Check the prompt, the one field that every video needs; white space around it is dropped.
 
-    Pictory counts 5 to 5,000 characters and so do we, whatever they are. It would take a prompt of which
-    nothing can be seen and be paid for it, so one without any visible character is refused here, and one
-    with a control character, which only comes from a mistake. Characters that this Python doesn't know
-    yet pass beside others that it does.
+    Pictory counts 5 to 5,000 characters and so do we, whatever they are. It would accept a prompt without any
+    visible character, and charge for it, so such a prompt is refused here, and one with a control character,
+    which only comes from a mistake. Characters that this Python doesn't know yet pass if it knows others.
     """
     allowed = (
         f"a text of {PROMPT_MINIMUM_CHARACTERS} to {PROMPT_MAXIMUM_CHARACTERS:,} characters is needed "
@@ -230,7 +229,7 @@ def extra_fields(value: object, wire_names: Mapping[str, str]) -> dict[str, Any]
 
 
 def _check_extra_prompt(value: object) -> None:
-    """Check that a prompt whose form and length are the user's to decide says anything at all."""
+    """Check that a prompt in ``extra_fields``, whose length isn't checked, is there and legible."""
     if is_absent(value):
         raise RefusedValueError(
             "a prompt is needed to say what the video shows", given=f"nothing ({shown(value)}) as the prompt"
@@ -246,7 +245,7 @@ def job_id(value: object) -> str:
     """
     Check that a value can be the id of a job at all; whether there is such a job, only Pictory knows.
 
-    It passes whatever :func:`read_job_id` finds in a response, since what was paid for has to be awaited.
+    Whatever :func:`read_job_id` finds in a response passes, since what was paid for has to be awaited.
 
     :raises InvalidRequestError: naming what was given instead, often the ``None`` of a missing XCom.
     """
@@ -272,7 +271,7 @@ def read_job_id(value: object) -> str | None:
     text = value.strip()
     if len(text) > LONGEST_JOB_ID or not text.isprintable() or _NEVER_A_JOB_ID.match(text):
         return None
-    # Dots alone would be a step in a path, however they are quoted.
+    # Dots alone would change the path of a URL, however they are quoted.
     return text if any(mark.isalnum() for mark in text) else None
 
 

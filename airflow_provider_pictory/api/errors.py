@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 _LONGEST_TEXT_SHOWN = 300
 # More of a body than is ever shown, so that nothing in it is cut in half before it is recognised.
 _MOST_BYTES_READ = 16 * 1024
-# Of these, a body is quoted only if it is an error as Pictory writes one: whoever refuses credentials tends
-# to send them back, in whichever form.
+# With these statuses, a body is quoted only if it is an error as Pictory writes one: servers that refuse
+# credentials tend to send them back, in some form.
 _REFUSED_CREDENTIALS = (401, 403, 407)
 _MOST_FIELDS_SHOWN = 20
-# What Pictory's words are compared with, so they have to stay as they are.
+# Codes that Pictory's words are compared with, so they are never cleaned.
 _KNOWN_CODES = ("JOB_NOT_FOUND", "INSUFFICIENT_CREDITS")
 
 
@@ -72,7 +72,7 @@ class ResponseError(Exception):
         super().__init__(self.message)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Survive being sent between processes, which would otherwise make it from its message alone."""
+        """Support pickling, which would otherwise make the error from its message alone."""
         return partial(type(self), status_code=self.status_code), (self.kind, self.message), vars(self)
 
 
@@ -85,7 +85,7 @@ _KINDS = {
 
 
 def raise_error_status(response: Response) -> NoReturn:
-    """Raise the error for a response whose HTTP status is one."""
+    """Raise the error for a response whose HTTP status is an error."""
     status = response.status_code
     document = _document(response)
     raise_reported_error(response, document)
@@ -125,7 +125,7 @@ def _kind_of(status: int) -> ResponseErrorKind:
 
 
 def raise_reported_error(response: Response, document: Mapping[str, Any]) -> None:
-    """Raise the errors that Pictory reports in words, under whichever HTTP status."""
+    """Raise the errors that Pictory reports in words, under any HTTP status below 500."""
     code, message = _complaint(document)
     if response.status_code >= 500:
         return
@@ -202,7 +202,7 @@ def _shown(response: Response) -> str:
     """Return the beginning of a body that isn't what was expected; a page of HTML is named, not shown."""
     text = response.body[:_MOST_BYTES_READ].decode("utf-8", "replace")
     if text.lstrip().lower().startswith(("<!doctype html", "<html")):
-        # The status of an error says more than the form of its page does; a 404 may mean the address.
+        # The status of an error says more than the form of its page does; a 404 may mean a wrong address.
         if response.status_code < 400 or response.status_code == 404:
             return "a page of HTML, as a proxy, a login page or a wrong base URL would send"
         return "a page of HTML"

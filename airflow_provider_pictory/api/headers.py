@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from airflow_provider_pictory.api.responses import Response
 
-# A day in seconds: longer ones are of no use to anybody, and more likely a mistake than meant.
+# A day in seconds: longer waits are of no use, and probably a mistake.
 LONGEST_RETRY_AFTER = 24 * 60 * 60.0
 
-# One of a header's values, which several headers of that name are joined from; a date has a comma of its own.
+# One value of a header, into which clients join all headers of a name; a date has a comma of its own.
 _HEADER_VALUE = re.compile(r"\s*(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*,[^,]+|[^,]+", re.IGNORECASE)
 _SECONDS = re.compile(r"\d+(\.\d*)?|\.\d+", re.ASCII)
-# Whoever sends so many seconds means a moment, in seconds or milliseconds since 1970.
+# Numbers from here on are moments, in seconds or milliseconds since 1970.
 _FIRST_EPOCH = 1e9
 _FIRST_EPOCH_IN_MILLISECONDS = 1e12
 
@@ -25,7 +25,7 @@ def read_retry_after(response: Response, *, now: datetime | None = None) -> floa
     """
     Read how long to wait from a ``Retry-After`` header.
 
-    Besides its two lawful forms, whole seconds and a date, this takes what services send in their place:
+    Besides its two standard forms, whole seconds and a date, this accepts what services send instead:
     fractions, seconds since 1970, and the header twice, of which the longest wait counts.
 
     :param response: what came. Moments count from its ``Date``, if there is one: the clocks may differ.
@@ -53,7 +53,7 @@ def _read_wait(value: str, now: datetime) -> float | None:
 
 
 def read_http_date(text: str) -> datetime | None:
-    """Read a moment as HTTP's headers write it, aware and in UTC; else give ``None``."""
+    """Read a moment as HTTP's headers write it, aware and in UTC; else return ``None``."""
     try:
         moment = parsedate_to_datetime(text)
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

@@ -14,7 +14,7 @@ from airflow_provider_pictory.api.redaction import printable
 
 # More than is ever shown, so that nothing in it is cut in half before it is recognised as a secret.
 _LONGEST_TEXT_READ = 16 * 1024
-# Signed URLs have some thousand characters, and no server takes more than some thousand.
+# Signed URLs have a few thousand characters, and no server accepts more than a few thousand.
 LONGEST_URL = 8_192
 
 _HTTP = re.compile("https?://", re.IGNORECASE)
@@ -38,7 +38,7 @@ class UnreadableJobError(ValueError):
 @dataclass(frozen=True)
 class VideoJob:
     """
-    What one poll of a job brought.
+    What one poll of a job returned.
 
     :param job_id: the id in the response to the submission.
     :param status: a :class:`JobStatus`, or the raw text where Pictory reports one that nobody documented.
@@ -49,7 +49,7 @@ class VideoJob:
     :param thumbnail_url: a JPG; its key is undocumented for jobs, so it may be absent.
     :param preview_url: a JPG; its key is undocumented for jobs, so it may be absent.
     :param last_frame_image_url: a PNG, usable as the next clip's first frame.
-    :param ai_credits_used: what the video did cost, in AI credits; fractional.
+    :param ai_credits_used: what the video cost, in AI credits; fractional.
     :param error_code: Pictory's code of a failure.
     :param error_message: Pictory's words for a failure.
     """
@@ -92,7 +92,7 @@ class VideoJob:
     @classmethod
     def from_dict(cls, values: object) -> VideoJob:
         """
-        Read back what :meth:`to_dict` gave.
+        Read back what :meth:`to_dict` returned.
 
         :raises UnreadableJobError: when a field is missing, unknown or of a wrong type.
         """
@@ -165,7 +165,7 @@ def read_status(value: object) -> JobStatus | str | None:
 
 
 def read_url(value: object) -> str | None:
-    """Read an http(s) URL that a client can ask; else give ``None``."""
+    """Read an http(s) URL that a client can ask; else return ``None``."""
     if not isinstance(value, str) or len(value) > LONGEST_URL or not value.isprintable():
         return None
     try:
@@ -195,7 +195,7 @@ def read_text(value: object) -> str | None:
 
 
 def read_number(value: object) -> float | None:
-    """Read a number that isn't negative, given as such or as a text like ``"8s"``; else give ``None``."""
+    """Read a number that isn't negative, given as such or as a text like ``"8s"``; else return ``None``."""
     if isinstance(value, str) and (match := _NUMBER.fullmatch(value)):
         return float(match[1])
     if isinstance(value, (int, float)) and not isinstance(value, bool):

@@ -1,4 +1,4 @@
-"""JSON that others wrote, and how deeply it may be nested: Python's own limit is another in each version."""
+"""A reader of JSON that others wrote, with its own limit of nesting, since Python's differs by version."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def read_json(text: str | bytes, parse_constant: Callable[[str], Any] | None = N
     Read a JSON document.
 
     :param text: the document.
-    :param parse_constant: takes ``NaN`` and the like in the place of :func:`json.loads`.
-    :raises ValueError: it is none, or nested more deeply than any that we know what to do with.
+    :param parse_constant: handles ``NaN`` and the like, as for :func:`json.loads`.
+    :raises ValueError: it is no JSON, or nested more deeply than :data:`DEEPEST` levels.
     """
     try:
         document = json.loads(text, parse_constant=parse_constant)

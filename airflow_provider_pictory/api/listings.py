@@ -43,7 +43,7 @@ class ListedVideo:
     What is compared with a request is exactly as Pictory gives it, so it may not be fit for a log line.
 
     :param url: the MP4; needs no key, can expire.
-    :param prompt: what was to be seen.
+    :param prompt: what the video was to show.
     :param model: the name of the model.
     :param aspect_ratio: such as ``"16:9"``.
     :param duration_seconds: its length in seconds.
@@ -90,7 +90,7 @@ class JobListPage:
     One page of the list of jobs.
 
     :param jobs: newest first, each item of the page, also those that can't be read.
-    :param next_page_key: what to ask the next page with; ``None`` on the last one.
+    :param next_page_key: what to request the next page with; ``None`` on the last one.
     :param size: of the response in bytes.
     """
 
@@ -113,7 +113,7 @@ class VideoListPage:
     One page of the list of finished AI Studio videos.
 
     :param videos: newest first, each item of the page, also those that can't be read.
-    :param next_page_key: what to ask the next page with; ``None`` on the last one.
+    :param next_page_key: what to request the next page with; ``None`` on the last one.
     """
 
     videos: tuple[ListedVideo, ...]

@@ -13,8 +13,8 @@ from airflow_provider_pictory.api.secret_search import BLOT, Secrets, environmen
 
 LONGEST_TEXT = 1000
 
-# No more of a text than this is read, and its last characters aren't shown, which may be the beginning
-# of what would be recognised as a whole only.
+# No more of a text than this is read, and its last characters aren't shown, since they may begin a secret
+# that is recognised as a whole only.
 _WINDOW = 16 * 1024
 _MARGIN = 512
 _USER_IN_URL = re.compile(
@@ -31,7 +31,7 @@ def clean(text: str, secrets: Secrets | None = None, *, longest: int = LONGEST_T
     """
     Make a text that others wrote fit for a message.
 
-    Users, passwords and queries of URLs go, known or not; a query may be a signature.
+    Users, passwords and queries of URLs are removed, known or not; a query may be a signature.
 
     :param text: of any length, with anything in it.
     :param secrets: what else must not be seen; those of the environment's proxies without it.

@@ -64,7 +64,7 @@ class Quota:
 
 def read_submission(response: Response) -> str:
     """
-    Read the job id out of the response to a submitted video.
+    Read the job id from the response to a submission.
 
     :raises ResponseError: for anything but a job id.
     """
@@ -90,7 +90,7 @@ def read_submission(response: Response) -> str:
 
 def read_job(response: Response, job_id: str) -> VideoJob:
     """
-    Read a job out of the response to the question for it.
+    Read a job from the response to a poll.
 
     :raises ResponseError: for anything but a job of this id.
     """
@@ -163,7 +163,7 @@ def _job_ids(document: Mapping[str, Any]) -> list[str]:
 
 
 def _as_text(value: object) -> str | None:
-    """Return an id as the text that it is asked for with, which numbers may be as well."""
+    """Return an id, which may be a number, as the text that it is requested by."""
     if isinstance(value, str):
         return value.strip()
     try:

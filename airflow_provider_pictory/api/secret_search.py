@@ -1,4 +1,4 @@
-"""Known secrets are found in a text in whatever way it writes them."""
+"""A search for known secrets in a text, in whatever form the text writes them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ BLOT = "***"
 _PART = 10
 # With fewer letters and digits a secret is recognised only where it stands as a word of its own.
 _SHORTEST_ANYWHERE = 6
-# As often as texts are put into one another: JSON in JSON, in a URL, in HTML.
+# How deep encodings are nested at most: JSON in JSON, in a URL, in HTML.
 _MOST_LAYERS = 6
 
 _ESCAPE = re.compile(
@@ -50,7 +50,7 @@ class _Plain:
         """
         Read one layer of escapes.
 
-        :param keeps_letters: whether a backslash and an n are that, as in a domain and a name.
+        :param keeps_letters: whether a backslash and an n stay as they are, as between a domain and a name.
         """
         pieces: list[str] = []
         starts: list[int] = []
@@ -86,7 +86,7 @@ def _meaning(match: re.Match[str]) -> str:
 
 
 def _readings(text: str) -> Iterator[_Plain]:
-    """Return the text as it is written, and as it is meant where that differs."""
+    """Yield the text as it is written, and as it is meant where that differs."""
     positions = list(range(len(text) + 1))
     written = _Plain(text, positions[:-1], positions[1:])
     yield written
@@ -105,7 +105,7 @@ class Secrets:
     """
     What must not be seen in any text, recognised in whatever way texts write it.
 
-    That is as it stands, escaped by JSON, URLs or HTML in several layers, wrapped over lines, in UTF-16, in
+    That is as they are, escaped by JSON, URLs or HTML in several layers, wrapped over lines, in UTF-16, in
     hexadecimal digits and in base64.
 
     :param hidden: secrets of which no part may be seen either.
@@ -130,7 +130,7 @@ class Secrets:
 
     def blot_out(self, text: str, end: int | None = None) -> str:
         """
-        Return a text without them.
+        Return a text without the secrets.
 
         :param text: what somebody wrote.
         :param end: what comes from this position on is left out.
@@ -148,7 +148,7 @@ class Secrets:
         return "".join(pieces)
 
     def _spans(self, text: str) -> list[tuple[int, int]]:
-        """Return where they stand, in order; those that overlap have become one."""
+        """Return where the secrets stand, in order, with those that overlap merged."""
         spans: list[tuple[int, int]] = []
         if self._plain or self._words or self._encoded:
             for reading in _readings(text):
@@ -178,17 +178,17 @@ class Secrets:
             yield start, stop
 
     def _words_in(self, lowered: str) -> Iterator[tuple[int, int]]:
-        """Return where words stand by themselves."""
+        """Yield where words stand by themselves."""
         for word in self._words:
             for first, after in _occurrences(_lowered(word), lowered):
                 if not (lowered[first - 1 : first].isalnum() or lowered[after : after + 1].isalnum()):
                     yield first, after
 
     def _plain_in(self, characters: str, essence: str, places: list[int]) -> Iterator[tuple[int, int]]:
-        """Return where secrets, or parts of them, stand as they are."""
+        """Yield where secrets, or parts of them, stand as they are."""
         for form, secret in self._plain.items():
             for first, after in _occurrences(form, essence):
-                # With what else the secret begins and ends with.
+                # With the other characters that the secret begins and ends with.
                 begin, finish = places[first], places[after - 1] + 1
                 for mark in reversed(secret[: _edge(secret)]):
                     begin -= begin > 0 and characters[begin - 1] == mark
@@ -199,7 +199,7 @@ class Secrets:
             yield places[first], places[after - 1] + 1
 
     def _encoded_in(self, essence: str) -> Iterator[tuple[int, int]]:
-        """Return where encoded secrets, or parts of them, stand among a text's letters and digits."""
+        """Yield where encoded secrets, or parts of them, stand among a text's letters and digits."""
         for form in self._encoded:
             yield from _occurrences(form, essence)
         yield from _parts_in(self._encoded_parts, essence)
@@ -256,13 +256,13 @@ def _edge(secret: str) -> int:
 
 
 def _encoded(secret: str) -> Iterator[str]:
-    """Return the essence of each form in which bytes are written as letters and digits."""
+    """Yield the essence of each form in which bytes are written as letters and digits."""
     yield _essence(quote(secret, safe=""))
     for encoding in ("utf-8", "latin-1", "utf-16-le", "utf-16-be"):
         data = secret.encode(encoding, "replace")
         yield data.hex()
         for offset in range(3):
-            # The first and the last characters depend on what stands beside it.
+            # The first and the last characters depend on what stands beside the secret.
             text = base64.b64encode(bytes(offset) + data).decode()
             yield _essence(text[-(-offset * 8 // 6) : (offset + len(data)) * 8 // 6])
 

@@ -57,7 +57,7 @@ class InvalidRequestError(ValueError):
         super().__init__("; ".join(str(fault) for fault in self.faults))
 
     def __reduce__(self) -> tuple[type[InvalidRequestError], tuple[tuple[FieldError, ...]]]:
-        """Survive being sent between processes, which would otherwise hand the message in as the faults."""
+        """Support pickling, which would otherwise pass the message as the faults."""
         return type(self), (self.faults,)
 
 

@@ -1,8 +1,8 @@
 """
 The request for a video, checked as a whole before anything is paid, in Pictory's own form.
 
-What a field of it is, is said once, where :class:`VideoRequest` declares it. The DAG parser asks for that, so
-nothing is imported here before a request is made.
+Each field is described once, where :class:`VideoRequest` declares it. Parsing a DAG file needs that, so the
+checks aren't imported before a request is made.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ Clean = TypeVar("Clean")
 
 class RequestField(Generic[Given, Clean]):
     """
-    One field of a request, as a descriptor: whatever is given for it, a request that was made has it clean.
+    One field of a request, as a descriptor: whatever was given, a request holds the checked value.
 
     :param wire_name: what Pictory calls it; ``None`` for what isn't sent under a name of its own.
-    :param check: name of what makes it clean in :mod:`airflow_provider_pictory.api.checks`.
+    :param check: name of the function in :mod:`airflow_provider_pictory.api.checks` that checks it.
     :param of_model: whether what is allowed depends on the model.
-    :param is_source: whether the video is made from it, as it can be from one thing at most.
-    :param write: makes of the clean value what is sent.
+    :param is_source: whether the video is made from it; at most one source may be given.
+    :param write: turns the checked value into what is sent.
     """
 
     name: str
@@ -86,8 +86,8 @@ class VideoRequest:
         of these three sources may be given.
     :param webhook: http(s) URL that Pictory notifies when the job ends.
     :param extra_fields: fields under the names that Pictory uses (``"aspectRatio"``), sent as they are. They
-        replace the arguments above and switch the checks of the fields they name off, so that what Pictory
-        adds tomorrow can be used today.
+        replace the arguments above, and are not checked, except for a prompt's characters, so that what
+        Pictory adds tomorrow can be used today.
     :raises InvalidRequestError: when any rule is broken; it lists all faults.
     """
 
@@ -194,7 +194,7 @@ def _checked(given: Mapping[str, Any]) -> tuple[dict[str, Any], list[FieldError]
     clean: dict[str, Any] = {"extra_fields": {}}
 
     def check(field: RequestField[Any, Any], *context: Any) -> Any:
-        # Those that are sent as they are, are the user's to decide.
+        # Extra fields are sent in place of these, so these aren't checked.
         if field.wire_name in clean["extra_fields"]:
             return None
         try:

@@ -23,7 +23,7 @@ class BatchRecords:
     What one process has written down of a batch.
 
     :param store: of the batch's document.
-    :param clock: the time to live by.
+    :param clock: the clock to use.
     :param log: of the task.
     """
 
@@ -41,7 +41,7 @@ class BatchRecords:
 
         :param keys: of the items in the list.
         :param is_new: whether it is certain that nothing was written.
-        :raises PictoryRecordError: it can't be read, or not written.
+        :raises PictoryRecordError: it can't be read or written.
         """
         document = self._store.read(is_new=is_new)
         self._store.entries.update(document.entries)

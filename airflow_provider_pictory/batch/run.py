@@ -1,7 +1,7 @@
 """
 One process's part of a batch: go on with what was submitted, submit what there is room for, record it.
 
-Each item is submitted as a single video is. What one item ends in doesn't touch the others.
+Each item is submitted as a single video is. The outcome of one item doesn't affect the others.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 MOST_ROUNDS = 20
 FIRST_PAUSE = 5.0
 LONGEST_PAUSE = 60.0
-# What ends one item without touching the others; anything else keeps a try from submitting any more.
+# What ends one item without affecting the others; anything else keeps a try from submitting any more.
 ITEM_ERRORS = (
     PictoryInvalidRequestError,
     PictoryJobError,
@@ -70,7 +70,7 @@ class BatchRun:
     :param hook: of the connection to submit over.
     :param policy: what the author of the DAG decided, as for a single video.
     :param max_active_jobs: how many jobs may be in flight, ``None`` for all.
-    :param clock: the time to live by.
+    :param clock: the clock to use.
     :param log: of the task.
 
     ``state`` is what is known of the items, and ``trouble`` what keeps this try from submitting any more.
@@ -113,7 +113,7 @@ class BatchRun:
         Read what the processes before this one have done, and take over from them.
 
         :param is_resumed: whether another process of this try has come before.
-        :raises PictoryRecordError: it can't be read, or not written.
+        :raises PictoryRecordError: it can't be read or written.
         """
         self._records.open(self.state.items, is_new=self._attempt.is_first and not is_resumed)
         self._read_at = self._clock.moment()
@@ -162,7 +162,7 @@ class BatchRun:
                 self.state.fail(key, record, timed_out(job_id, seen, limit.advice, limit))
 
     def look_for_unknown(self) -> None:
-        """Look what became of submissions, with one reading of the lists and without waiting for anything."""
+        """Find out what became of submissions, from one reading of the lists and without waiting."""
         self._pages = None
         for key in self.state.keys(ItemState.UNKNOWN):
             self._submit(key)
@@ -184,7 +184,8 @@ class BatchRun:
                     "Pictory has taken no submission for a long time; a retry, or a clear, goes on"
                 )
                 break
-            # Nothing else to wait for: what became of submissions is found out here, and a limit waited out.
+            # Nothing else to wait for: what became of submissions is found out here, and a rate limit is
+            # waited out.
             if self.state.keys(ItemState.UNKNOWN):
                 self._find_out_unknown()
             else:
@@ -222,7 +223,7 @@ class BatchRun:
 
     def deliver(self) -> None:
         """
-        Record that the batch has done all it is to do; to be called as late as can be.
+        Record that the batch has done all it is to do; call it as late as possible.
 
         :raises PictoryRecordError: it can't be recorded.
         :raises PictoryError: this task is being killed, so Airflow won't take its success.

@@ -1,4 +1,4 @@
-"""What is known of a batch's items in the present try, and what an end of a job makes of an item."""
+"""What is known of a batch's items in the present try, and what a job's end means for its item."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ class BatchState:
         self._log.warning("%s has no video: %s", str(self.items[key]).capitalize(), error)
 
     def deliver(self) -> None:
-        """Note that what is there was handed on."""
+        """Note that the accepted jobs were delivered."""
         for key, entry in self._entries.items():
             if entry.record is not None and entry.record.state is RecordState.ACCEPTED:
                 self._entries[key] = entry.but(record=entry.record.but(state=RecordState.DELIVERED))

@@ -145,7 +145,7 @@ class BatchStore:
 
     def insist_on_no_other_try(self) -> None:
         """
-        Insist that nobody else has written since this process did.
+        Make sure that nobody else has written since this process did.
 
         :raises PictoryRecordError: another try has taken over, or that can't be found out.
         """
@@ -283,7 +283,7 @@ class ItemStore(RecordStore):
         self._is_written = is_written
 
     def read(self, *, is_first_try: bool = False) -> SubmissionRecord | None:
-        """Return what was written last, in either place, which the batch knows on every try."""
+        """Return what was written last, in the Variable or the document, whichever try asks."""
         written = super().read() if self._is_written else None
         known = self._known
         if written is None or (known is not None and known.revision > written.revision):
@@ -309,7 +309,7 @@ class ItemStore(RecordStore):
         ]
 
     def insist_on_no_other_try(self) -> None:
-        """Insist that no other try of the batch has taken over."""
+        """Make sure that no other try of the batch has taken over."""
         self._batch.insist_on_no_other_try()
 
 

@@ -106,7 +106,7 @@ class BatchTask:
         """
         Ask the account whether it can pay for what is to be submitted, where that is wanted.
 
-        :raises PictoryError: it can't, or can't be asked; nothing was submitted.
+        :raises PictoryError: it can't pay, or can't be asked; nothing was submitted.
         """
         if self._policy.check_quota:
             guard_quota(
@@ -115,7 +115,7 @@ class BatchTask:
             )
 
     def stop(self) -> None:
-        """Submit nothing from now on, and say what the task leaves behind."""
+        """Submit nothing from now on, and log what the task leaves behind."""
         self._run.stop()
         self._log.warning(
             "This task is being killed. Pictory has no way to cancel a job: the %d that are in flight go on "
@@ -125,11 +125,11 @@ class BatchTask:
 
     def take(self, event: object, wait: DeferredBatch) -> None:
         """
-        Take up the wait that the task was resumed from.
+        Take up the wait that the task was resumed from; too many events that tell nothing end it.
 
-        :param event: the trigger's; checked before it is believed.
+        :param event: the trigger's event; checked before it is used.
         :param wait: what the deferral has handed through.
-        :raises PictoryError: the triggerer tells nothing time after time.
+        :raises PictoryRecordError: what is known can't be recorded.
         """
         self._limits = wait.wait_limits
         self._inconclusive = wait.inconclusive
@@ -298,7 +298,7 @@ def open_batch(
     :param operator: the task's, with its templates rendered.
     :param context: Airflow's of the running task.
     :param policy: what the author of the DAG decided, as for a single video.
-    :param max_credits_per_video_was_given: whether that limit was given, were it ``None`` by now.
+    :param max_credits_per_video_was_given: whether that limit was given, even if it is ``None`` by now.
     :param began: when this try of the task began.
     :param is_resumed: whether another process of this try has come before.
     :raises PictoryInvalidRequestError: arguments or items are wrong.

@@ -51,7 +51,7 @@ class _LoopSessions:
 
 class AsyncClient:
     """
-    Calls Pictory without blocking.
+    Call Pictory without blocking.
 
     The first call in an event loop opens a session that the next ones there share.
 
@@ -88,7 +88,7 @@ class AsyncClient:
 
         :raises PictoryError: there is no response, or none that says what it should.
         """
-        # Nobody has to wait for the lock while there is nothing to open, as there isn't for nearly all calls.
+        # Nearly all calls find an open session, and needn't wait for the lock.
         transport = self.transport or await self._open()
         response = await _get_once(transport, call)
         if response.status_code == 401:

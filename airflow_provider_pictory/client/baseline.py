@@ -1,7 +1,8 @@
 """
 The account's newest job as it is right before a paid POST.
 
-Reading it stands in the POST's way in one case only: where a redirect says that another host is to be asked.
+A failed reading prevents the POST in two cases only: where a redirect says that another host is to be asked,
+and where the connection's certificates can't be used.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_pictory.client.settings import ConnectionSettings
 
-# All that it may take, a second attempt included.
+# All the seconds that it may take, a second attempt included.
 BASELINE_SECONDS = 5.0
 PAUSE_BEFORE_READING_AGAIN = 0.5
 
@@ -69,7 +70,7 @@ def read_baseline(
 def _read_once(
     settings: ConnectionSettings, headers: Mapping[str, str], report: Callable[..., object], seconds: float
 ) -> tuple[Baseline, float | None]:
-    """Return also the seconds after which to read again, where that may help."""
+    """Read the list once; return also the seconds after which to read again, where that may help."""
     arrival = Arrival()
     failure = _ask(settings, headers, seconds, arrival)
     # In this order, since an abandoned call may still go on.

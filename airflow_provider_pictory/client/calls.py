@@ -89,5 +89,5 @@ def video_list(page_key: str | None = None) -> Call[VideoListPage]:
 
 
 def _page(path: str, page_key: str | None) -> str:
-    # Pictory's own keys come back as they were, were they even no proper text.
+    # Pictory's own keys are sent back as they came, even if they are no valid text.
     return f"{path}?nextPageKey={quote(page_key, safe='', errors='surrogatepass')}" if page_key else path

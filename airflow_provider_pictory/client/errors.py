@@ -162,7 +162,7 @@ def raise_airflow_error(
     consequence: str | None = None,
 ) -> NoReturn:
     """
-    Raise what Airflow and its users know how to handle for what the API's description found.
+    Raise the error of this provider that fits an error in a response.
 
     :param settings: whose key must not be shown.
     :param error: what was found.
@@ -197,7 +197,7 @@ def _way_to_the_right_host(settings: ConnectionSettings, location: str | None) -
     """Return what to put into the connection's host, where a redirect tells."""
     try:
         parts = urlsplit(urljoin(settings.url("/"), location or ""))
-        # Without a user: who follows a redirect shall not send one.
+        # Without a user, so that none is sent to where a redirect leads.
         origin = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
         path, is_api, _ = parts.path.partition(API_PATH)
     except ValueError:

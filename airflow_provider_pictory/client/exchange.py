@@ -1,4 +1,4 @@
-"""One synchronous request is sent, and as much of its response is received as anybody wants."""
+"""One synchronous request, and as much of its response as its caller allows."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _PIECE = 4096
 @dataclass
 class Arrival:
     """
-    What has arrived of a response so far; whoever gave up waiting for the rest still has it.
+    What has arrived of a response so far; whoever gave up waiting for the rest still has this part.
 
     :param status_code: the HTTP status, 0 while there is none.
     :param headers: the headers under lower-case names.

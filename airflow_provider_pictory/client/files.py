@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class _NoAuth(AuthBase):
-    """Adds nothing, and by being there keeps requests from looking into ``~/.netrc``."""
+    """Add nothing; its presence keeps requests from looking into ``~/.netrc``."""
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         """Leave a request as it is."""
@@ -30,9 +30,9 @@ class _NoAuth(AuthBase):
 
 class FileSession(requests.Session):
     """
-    Asks hosts that are none of Pictory's API: it sends no key, and nothing of ``~/.netrc``, to anybody.
+    Request files from other hosts than Pictory's API, without the key and anything of ``~/.netrc``.
 
-    Nor does it ask private hosts, unless the connection allows it or leads to such a host itself, as to a
+    Private hosts are refused, unless the connection allows them or leads to such a host itself, as to a
     sandbox.
     """
 
@@ -56,7 +56,7 @@ class FileSession(requests.Session):
 
         :param url: of the file; redirects are followed.
         :param headers: added to the request.
-        :return: whatever the host responds, its body still to be read.
+        :return: the host's response, whatever it is, with its body still to be read.
         :raises DeadlineExceededError: there is none in time; the session must not be used any more.
         :raises requests.RequestException: there is none.
         """

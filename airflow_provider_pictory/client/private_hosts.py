@@ -1,5 +1,5 @@
 """
-The URL of a file leads to the open internet, not into the network that a worker stands in.
+A guard that the URL of a file leads to the open internet, not into the worker's own network.
 
 Whoever could choose such a URL, or a redirect of it, could otherwise make a worker ask what only workers can
 reach, a cloud's metadata for instance.
@@ -49,7 +49,7 @@ def is_private(address: str) -> bool:
 
 
 def addresses_of(host: str, port: int | None = None) -> list[str]:
-    """Return what a host's name stands for on this machine; nothing where nobody knows it."""
+    """Return the addresses that a host's name resolves to here; none where it can't be resolved."""
     # A name too long for the DNS is a UnicodeError.
     with contextlib.suppress(OSError, UnicodeError):
         return [str(found[4][0]) for found in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
@@ -58,11 +58,11 @@ def addresses_of(host: str, port: int | None = None) -> list[str]:
 
 class PublicHostsAdapter(HTTPAdapter):
     """
-    Connects to addresses of the open internet, for a request and for each redirect of it.
+    Connect to addresses of the open internet alone, for a request and for each redirect of it.
 
     A name is looked up before a connection is made, and the address that the connection then has is checked
-    before anything is sent, since a name can mean something else a moment later. Through a proxy it is the
-    proxy that looks names up, so that only what says by itself that it is private is refused.
+    before anything is sent, since a name can mean something else a moment later. Behind a proxy, which looks
+    names up itself, only what is private as written is refused.
 
     :param allows_private_hosts: asked once something private is met; true lets it pass.
     """
@@ -126,7 +126,7 @@ class _PublicConnection:
 
 
 def _addresses_in(host: str) -> list[str]:
-    """Return the address that a host is without asking anybody, in any way in which it may be written."""
+    """Return the address that a host is without a lookup, however it is written."""
     name = host.rstrip(".").lower()
     if name == "localhost" or name.endswith(".localhost"):
         return ["127.0.0.1"]

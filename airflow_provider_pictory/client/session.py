@@ -95,8 +95,8 @@ def synchronous_session(
     environment = _environment(session, settings)
     proxy = select_proxy(settings.base_url, environment["proxies"]) or ""
     if settings.base_url.startswith("https://") or proxy.lower().startswith("https://"):
-        # Of files it can't use, requests itself would complain as if the network were at fault, and it would
-        # ask a terminal for a passphrase.
+        # For files that can't be used, requests itself would blame the network, and it would ask a terminal
+        # for a passphrase.
         _tls_context(environment["verify"], settings.cert)
     return session
 
@@ -111,7 +111,7 @@ async def asynchronous_transport(
     """
     with requests.Session() as plain:
         environment = _environment(plain, settings)
-    # An empty one is none, as requests has it.
+    # An empty proxy means none, as in requests.
     proxy = select_proxy(settings.base_url, environment["proxies"]) or None
     if proxy is not None and not proxy.startswith(("http://", "https://")):
         proxy = f"http://{proxy}" if "://" not in proxy else proxy
@@ -135,9 +135,9 @@ def parsed_url(url: str) -> URL:
     """
     Return a URL as aiohttp takes it.
 
-    Jobs are asked about again and again, many by turns, and parsing costs a twentieth of a request.
+    Jobs are polled again and again, many in turn, and parsing costs a twentieth of a request.
     """
-    # As it is: a job's id is one segment of the path, whatever it is made of.
+    # Encoded already: a job's id is one segment of the path, whatever it is made of.
     return URL(url, encoded=True)
 
 

@@ -190,7 +190,7 @@ def _base_url(name: str, host: str | None, schema: str | None, port: int | None)
     place = parts.netloc if own_port is None else parts.netloc.rpartition(":")[0]
     number = own_port if own_port is not None else port or None
     base = f"{parts.scheme}://{place.rstrip(':')}"
-    # The one that the scheme has anyway is left out, so that giving it makes no other host of it.
+    # The scheme's default port is left out, so that giving it doesn't make it another host.
     if number not in (None, _DEFAULT_PORTS[parts.scheme]):
         base += f":{number}"
     path = _own_path(parts.path)
@@ -210,7 +210,7 @@ def _own_path(path: str) -> str:
 
 
 def _seconds(value: object) -> float:
-    """Read a number, or give one that no comparison lets pass."""
+    """Read a number, or return NaN, which no comparison lets pass."""
     try:
         return math.nan if isinstance(value, bool) else float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError, OverflowError):

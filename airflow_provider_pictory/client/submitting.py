@@ -120,8 +120,8 @@ def submit_once(
         response = client.post(SUBMIT_PATH, body)
         accepted.append(read_without_key(settings, response, read_submission))
     except ResponseError as error:
-        # Only a 4xx, and want of credits under whichever status, say for certain that there is no job;
-        # those by which something in between says that it gave up waiting do not.
+        # Only a 4xx, and a lack of credits under any status, say for certain that there is no job; those by
+        # which something in between says that it gave up waiting do not.
         is_refusal = 400 <= error.status_code < 500 and error.status_code not in GAVE_UP_WAITING
         if is_refusal or error.kind is ResponseErrorKind.INSUFFICIENT_CREDITS:
             raise_airflow_error(settings, error, consequence=NOTHING_IS_PAID)

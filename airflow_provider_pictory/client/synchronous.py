@@ -27,7 +27,7 @@ Reading = TypeVar("Reading")
 
 class Client:
     """
-    Calls Pictory, and waits for each response.
+    Call Pictory, and wait for each response.
 
     :param read_settings: reads the connection; asked once, and once more whenever Pictory refuses the key.
     :param headers: of each request, besides the key.

@@ -13,9 +13,9 @@ class TimeLimit:
     """
     A total time limit for each of many calls of an event loop.
 
-    A timer of its own would be a good part of what a call costs that goes well, as nearly all do. The limit
-    is the same for all, so they become overdue in the order in which they began: one timer for the oldest is
-    enough, and by the time it goes off, that one and those after it are usually long over.
+    A timer for each call would be a large part of the cost of a call that succeeds, as nearly all do. The
+    limit is the same for all calls, so they become overdue in the order in which they began: one timer for
+    the oldest is enough, and by the time it goes off, that one and those after it are usually long over.
 
     :param seconds: that each call may take.
     """

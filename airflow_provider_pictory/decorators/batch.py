@@ -19,7 +19,7 @@ from airflow_provider_pictory.request_arguments import refuse_wrong_requests
 try:
     from airflow.providers.common.compat.sdk import determine_kwargs
 except ImportError:
-    # The oldest version of it that we allow doesn't have this one yet.
+    # The oldest version of the compat provider that we allow doesn't have this yet.
     from airflow.utils.operator_helpers import determine_kwargs  # type: ignore[attr-defined]
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class DecoratedGenerateVideosOperator(DecoratedOperator, GenerateVideosOperator)
     Generate the videos that a function asks for.
 
     The function is called each time a worker continues with the batch, also after a deferral, so it has to
-    return the same list then, or a longer one. What it returns isn't rendered: braces in it are braces.
+    return the same list then, or a longer one. What it returns isn't rendered as a template.
 
     :param python_callable: returns what :class:`GenerateVideosOperator` takes for ``requests``. It can take
         Airflow's context variables.
@@ -82,7 +82,7 @@ class DecoratedGenerateVideosOperator(DecoratedOperator, GenerateVideosOperator)
         context["ti"].xcom_push(key=key, value=value)
 
     def _open(self, context: Context, *, began: datetime, is_resumed: bool) -> BatchTask:
-        # A copy, since an argument of the function may bear the name of something that we need ourselves.
+        # A copy, since an argument of the function may have the name of a context variable that we need.
         merged = copy.copy(context)
         context_merge(merged, self.op_kwargs)
         arguments = determine_kwargs(self.python_callable, self.op_args, merged)
@@ -99,12 +99,12 @@ def pictory_videos_task(
     **kwargs: Any,
 ) -> TaskDecorator:
     """
-    Make a function a task that generates videos: ``@task.pictory_videos``.
+    Turn a function into a task that generates videos: ``@task.pictory_videos``.
 
     :param python_callable: the function; given by Python where the decorator has no arguments.
     :param multiple_outputs: must not be ``True``, since a list can't be split.
     :param kwargs: the arguments of :class:`GenerateVideosOperator` but for ``requests``.
-    :raises TypeError: while the DAG is read, for an argument that makes no sense here.
+    :raises TypeError: while the DAG file is parsed, for an argument that makes no sense here.
     """
     if multiple_outputs:
         raise TypeError("multiple_outputs: the task returns a list, which can't be split; leave it out")

@@ -25,7 +25,7 @@ from airflow_provider_pictory.operators.pictory import GenerateVideoOperator
 try:
     from airflow.providers.common.compat.sdk import determine_kwargs
 except ImportError:
-    # The oldest version of it that we allow doesn't have this one yet.
+    # The oldest version of the compat provider that we allow doesn't have this yet.
     from airflow.utils.operator_helpers import determine_kwargs  # type: ignore[attr-defined]
 
 if TYPE_CHECKING:
@@ -42,9 +42,9 @@ class DecoratedGenerateVideoOperator(DecoratedOperator, GenerateVideoOperator):
     """
     Generate the video that a function asks for.
 
-    The function is called once in a try, and only where it matters what it returns: not when a task is
-    resumed after a deferral. Whatever it returns, a job that was accepted before is kept as it is with
-    :class:`GenerateVideoOperator`. What it returns isn't rendered: braces in it are braces.
+    The function is called at most once in a try, and only where its result matters: not when a task is
+    resumed after a deferral. Whatever it returns, a job that was accepted before is kept, as with
+    :class:`GenerateVideoOperator`. What it returns isn't rendered as a template.
 
     :param python_callable: returns the prompt, or a dict of the fields ``prompt``, ``model``,
         ``aspect_ratio``, ``duration``, ``first_frame_image_url``, ``extend_video_url``,
@@ -95,8 +95,8 @@ class DecoratedGenerateVideoOperator(DecoratedOperator, GenerateVideoOperator):
         """
         Push an XCom.
 
-        What Airflow 3.0 does after any decorated task refers to this, and none of its operators has it: it
-        failed there once the video was paid for.
+        Airflow 3.0 calls this after any decorated task, and none of its operators has it. Without it, the
+        task would fail there once the video was paid for.
         """
         context["ti"].xcom_push(key=key, value=value)
 
@@ -117,11 +117,11 @@ class DecoratedGenerateVideoOperator(DecoratedOperator, GenerateVideoOperator):
         **handed_through: Any,
     ) -> str:
         """
-        Go on after the trigger, without the function.
+        Continue after the trigger's event, without calling the function.
 
-        :param event: the trigger's.
-        :param request_fields: what was asked for, handed through by the deferral to be shown in the UI.
-        :param handed_through: what else was.
+        :param event: the trigger's event.
+        :param request_fields: what was asked for, passed on by the deferral to be shown in the UI.
+        :param handed_through: the fields of a :class:`DeferredWait`.
         """
         from airflow_provider_pictory.waiting.deferred_wait import DeferredWait
 
@@ -135,10 +135,11 @@ class DecoratedGenerateVideoOperator(DecoratedOperator, GenerateVideoOperator):
 
     def _leave_a_retry_alone(self, context: Context, error: Exception) -> None:
         """
-        Show nothing of a try that another one follows.
+        Show no rendered fields of a try that another one follows.
 
-        Airflow 3 gives the task instance another id then, before it stores what is shown: it finds nothing
-        to store it with, which on Airflow 3.0 ends the process before callbacks and listeners have run.
+        In this case Airflow 3 gives the task instance another id before it stores the rendered fields. It
+        doesn't find the instance then, which on Airflow 3.0 ends the process before callbacks and listeners
+        have run.
         """
         instance = context["ti"]
         if not isinstance(error, AirflowFailException) and instance.try_number <= instance.max_tries:
@@ -155,7 +156,7 @@ class DecoratedGenerateVideoOperator(DecoratedOperator, GenerateVideoOperator):
             setattr(self, name, request_fields.get(name))
 
     def _refuse_wrong_request(self, known: dict[str, Any]) -> None:
-        """Refuse what is wrong whatever the function returns, which may be another one of the models, too."""
+        """Refuse what is wrong whatever the function returns; it may return another model, too."""
         known.pop("prompt", None)
         if is_plain_request(known):
             return
@@ -190,12 +191,12 @@ class DecoratedGenerateVideoOperator(DecoratedOperator, GenerateVideoOperator):
         for name, value in self._fields(self._returned).items():
             setattr(self, name, value)
         request = self._made_request = super()._request()
-        # In the form that was understood, and as JSON, since nothing else survives a deferral for sure.
+        # As normalised, and as JSON, since nothing else is sure to survive a deferral.
         self._show(json.loads(json.dumps({name: getattr(request, name) or None for name in REQUEST_FIELDS})))
         return request
 
     def _call_function(self) -> object:
-        # A copy, since an argument of the function may bear the name of something that we need ourselves.
+        # A copy, since an argument of the function may have the name of a context variable that we need.
         context = copy.copy(self._context or {})
         context_merge(context, self.op_kwargs)
         arguments = determine_kwargs(self.python_callable, self.op_args, context)
@@ -259,16 +260,16 @@ def pictory_video_task(
     **kwargs: Any,
 ) -> TaskDecorator:
     """
-    Make a function a task that generates a video: ``@task.pictory_video``.
+    Turn a function into a task that generates a video: ``@task.pictory_video``.
 
     The function returns the prompt, or a dict of the request's fields. The task returns the job id, as
-    :class:`GenerateVideoOperator` does, and has everything else of it as well: the submission record, the
-    limit of the credits, the waiting, the XComs, the errors.
+    :class:`GenerateVideoOperator` does, and shares everything else with it: the submission record, the credit
+        limit, the waiting, the XComs, the errors.
 
     :param python_callable: the function; given by Python where the decorator has no arguments.
     :param multiple_outputs: must not be ``True``, since a job id can't be split.
     :param kwargs: the arguments of :class:`GenerateVideoOperator` but for ``prompt``.
-    :raises TypeError: while the DAG is read, for an argument that makes no sense here.
+    :raises TypeError: while the DAG file is parsed, for an argument that makes no sense here.
     """
     if multiple_outputs:
         raise TypeError("multiple_outputs: the task returns a job id, which can't be split; leave it out")
@@ -278,7 +279,7 @@ def pictory_video_task(
         raise TypeError(
             f"prompt: got {shown(kwargs['prompt'])}, but the function returns the prompt; leave it out"
         )
-    # Not None, for which Airflow would guess from the type that the function returns.
+    # Not None, for which Airflow would guess from the function's return annotation.
     return task_decorator_factory(
         python_callable=python_callable,
         multiple_outputs=False,

@@ -37,11 +37,13 @@ class PictoryHook(HttpHook):
 
     The connection's password is the raw API key. Its host moves to another base URL, such as the sandbox's.
     Its extra may hold ``timeout`` (seconds per call, default 30), ``verify``, ``proxies`` and ``cert``, which
-    mean what they mean in requests, ``submission_window`` (see :meth:`get_submission_window`) and
-    ``allow_private_hosts`` (see :meth:`open_file`); nothing else in it is used. The connection is fetched
-    once for each hook, and once more when Pictory refuses the key, since keys are rotated.
+    mean what they mean in requests, ``submission_window`` (see :meth:`get_submission_window`),
+    ``allow_private_hosts`` (see :meth:`open_file`) and ``job_list_polling`` (see
+    :meth:`ais_job_list_polled`); nothing else in it is used. The connection is fetched once for each hook,
+    and once more when Pictory refuses the key, since keys are rotated.
 
-    No call follows redirects. A submission is repeated only when it was certainly refused or never sent.
+    No call to Pictory follows redirects. A submission is repeated only when it was certainly refused or never
+    sent.
 
     :param pictory_conn_id: id of the Airflow connection of type ``pictory``.
     """
@@ -102,7 +104,7 @@ class PictoryHook(HttpHook):
         :raises PictoryAuthenticationError: Pictory refused the key; nothing was paid.
         :raises PictoryInsufficientCreditsError: the account is out of AI credits; nothing was paid.
         :raises PictoryRateLimitedError: too many requests; nothing was paid.
-        :raises PictoryAPIError: another 4xx, or no connection came about; nothing was paid.
+        :raises PictoryAPIError: another 4xx but 408, 425 and 499, or no connection; nothing was paid.
         :raises PictorySubmissionIndeterminateError: anything else, so a video may be in the making, and paid.
         """
         return submit(self._client, request, before_attempt=before_attempt, report=self.log.warning)
@@ -113,7 +115,7 @@ class PictoryHook(HttpHook):
 
         (source: Pictory's "Get Video Generation Job by ID" page, ``GET /v1/jobs/{jobid}``)
 
-        :param job_id: what :meth:`submit_video` gave.
+        :param job_id: what :meth:`submit_video` returned.
         :return: the job; a failed one is returned, not raised.
         :raises PictoryInvalidRequestError: this can't be a job id.
         :raises PictoryAuthenticationError: Pictory refuses the key, also after reading the connection again.
@@ -224,10 +226,10 @@ class PictoryHook(HttpHook):
 
         :param url: from :meth:`get_job`; redirects are followed.
         :param headers: added to the request.
-        :return: whatever the host responds, its body still to be read; close it.
+        :return: the host's response, whatever it is, with its body still to be read; close it.
         :raises requests.RequestException: there is no response within the connection's ``timeout``.
-        :raises ValueError: the URL, or that of a redirect, is none.
-        :raises PictoryDownloadError: it leads to a private address.
+        :raises ValueError: the URL, or that of a redirect, is no URL.
+        :raises PictoryDownloadError: the URL leads to a private address.
         """
         session = self._file_session = self._file_session or FileSession(self._client.settings)
         try:

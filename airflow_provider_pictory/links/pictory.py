@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperator
     from airflow.sdk.types import TaskInstanceKey
 
-# Where in it a job of the API shows, Pictory doesn't document.
+# Pictory doesn't document where in its application a job of the API shows.
 DASHBOARD_URL = "https://app.pictory.ai/"
 
-# Where our tasks leave their result, the more telling one first.
+# The XComs in which our tasks leave their result, the more specific one first.
 RESULT_KEYS = ("video", "return_value")
 
 NOWHERE = ""
@@ -27,7 +27,7 @@ NOWHERE = ""
 
 class PlayVideoLink(BaseOperatorLink):
     """
-    Plays the finished video.
+    Play the finished video.
 
     Its address is the result's ``url``, which needs no key and can expire. While there is no video there is
     no address: Airflow 3 shows no button then, Airflow 2 one that says so.
@@ -39,8 +39,8 @@ class PlayVideoLink(BaseOperatorLink):
         """
         Return the address, or an empty text while there is none.
 
-        Airflow 3 asks on the worker, whenever the task stops there, and keeps the response for its UI.
-        Airflow 2 asks on the webserver, which only has the XComs.
+        Airflow 3 asks on the worker, whenever the task stops there, and keeps the result for its UI. Airflow
+        2 asks on the webserver, which only has the XComs.
 
         :param operator: the task, as the worker ran it or as the webserver read it.
         :param ti_key: of which run, and of which map index.
@@ -59,7 +59,7 @@ class PlayVideoLink(BaseOperatorLink):
 
 
 class PictoryDashboardLink(BaseOperatorLink):
-    """Opens Pictory's own application, whoever is logged in there."""
+    """Open Pictory's own application, whoever is logged in there."""
 
     name = "Pictory dashboard"
 
@@ -83,12 +83,12 @@ def link_xcoms(video_url: str | None) -> dict[str, str]:
 
 def push_links(task_instance: Any) -> None:
     """
-    Return a task its buttons on Airflow 3 before it has ended, when Airflow itself does so.
+    Give a task its buttons on Airflow 3 before it ends; Airflow itself does so only afterwards.
 
-    :param task_instance: of the running task. Nothing depends on its buttons, so whatever fails is left.
+    :param task_instance: of the running task. Nothing depends on its buttons, so errors are ignored.
     """
     with suppress(Exception):
-        # As Airflow does: past anybody's XCom backend, since its UI reads what is stored.
+        # Bypasses custom XCom backends, as Airflow does, since its UI reads what is stored.
         from airflow.sdk.execution_time.task_runner import _xcom_push_to_db
 
         for key, value in link_xcoms(None).items():

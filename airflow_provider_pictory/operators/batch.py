@@ -50,25 +50,25 @@ class GenerateVideosOperator(SubmittingOperator):
     """
     Generate many videos, and wait for all of them.
 
-    All items are checked before the first is submitted, and every faulty one is reported. Each item is then
-    submitted as :class:`GenerateVideoOperator` submits its one video: once, whatever crashes. A retry, and a
-    clear of a batch that failed, submit only the items that have neither a job nor a video. An item that was
-    added is submitted; items with a key of their own keep their job when the order changes, others are known
-    by their place in the list. What one item ends in doesn't touch the others.
+    All items are checked before the first is submitted, and faults are reported together, the first 20 in
+    words. Each item is then submitted as :class:`GenerateVideoOperator` submits its one video: once, whatever
+    crashes. A retry, and a clear of a batch that failed, submit only the items that have neither a job nor a
+    video. A new item is submitted; items with a key of their own keep their job when the order changes,
+    others are identified by their place in the list. The outcome of one item doesn't affect the others.
 
-    At most ``max_active_jobs`` jobs are in flight. While they run the task is deferred, and it is resumed
-    only when half of them have ended, to submit the next.
+    At most ``max_active_jobs`` jobs are in flight. While they run the task is deferred. To submit more, it is
+    resumed only when half of them have ended, or as many as there are items to submit.
 
     :param requests: a list of prompts, or of dicts of a request's fields, as the arguments below are called,
-        each with a ``key`` if it shall have one: a text that names it, such as a product's id. Also the
-        output of a task, mapped or not, and a template that renders to such a list. (templated)
-    :param prompt: what the videos show whose items have no prompt of their own. This and the next ones are
-        those of :class:`GenerateVideoOperator`, for all items that don't have the field. (templated)
+        each with an optional ``key``: a text that names it, such as a product's id. Also the output of a
+        task, mapped or not, and a template that renders to such a list. (templated)
+    :param prompt: what the videos show, for items without a prompt of their own. This and the next arguments
+        are those of :class:`GenerateVideoOperator`, for items without the field. (templated)
     :param model: the model; ``pixverse5.5`` by default. (templated)
     :param aspect_ratio: such as ``"16:9"``; the model's first by default. (templated)
     :param duration: seconds of each video; the model's first by default. (templated)
-    :param first_frame_image_url: public URL of an image to start from; an item with a source of its own isn't
-        made from this. (templated)
+    :param first_frame_image_url: public URL of an image to start from; not used for an item with a source of
+        its own. (templated)
     :param extend_video_url: public URL of a video to continue; the same holds. (templated)
     :param reference_image_urls: 1 to 3 public URLs of images to resemble; the same holds. (templated)
     :param webhook: URL that Pictory notifies when a job ends. (templated)
@@ -78,7 +78,7 @@ class GenerateVideosOperator(SubmittingOperator):
     :param on_item_failure: ``"fail"`` (default) fails the task at the end, when everything else is done and
         recorded, if any item has no video; ``"skip"`` lets it succeed, with those items marked.
     :param manifest_path: also write the manifest as a file of JSON lines, such as
-        ``"s3://media@videos/clips.jsonl"``; one that is there is replaced. (templated)
+        ``"s3://media@videos/clips.jsonl"``; an existing file is replaced. (templated)
     :param poll_interval: seconds, or a ``timedelta``, between polls of a job. By default our own schedule.
     :param timeout: seconds, or a ``timedelta``, to wait for each video; 1 hour by default.
     :param deferrable: wait in the triggerer (default), or on the worker.
@@ -88,18 +88,19 @@ class GenerateVideosOperator(SubmittingOperator):
     :param on_clear: what a clear means for items that have a job, as for :class:`GenerateVideoOperator`.
     :param on_unknown_submission: what to do with an item where nothing tells whether its submission arrived:
         ``"fail"`` (default), or ``"resubmit"``, which may pay twice.
-    :param resubmit_failed: let a retry submit items again whose job failed.
+    :param resubmit_failed: let a retry submit again the items whose job failed.
     :param reconcile_timeout: seconds, or a ``timedelta``, to wait for running jobs that may have come from a
         submission whose response was lost; 15 minutes by default.
 
     :xcom return_value: the manifest, a list in the order of the requests. Each item is a flat dict of JSON
         types: ``key``, ``state`` (``completed``, ``failed``, ``running``, ``unknown`` or ``waiting``),
-        ``job_id``, the fields of a :class:`VideoJobSensor`'s result, ``error_code``, ``error_message`` and
-        ``estimated_credits``. With ``manifest_path`` it is the path of the file that has them.
+        ``job_id``, the fields of a :class:`VideoJobSensor`'s result except for ``status``; ``error_code``,
+        ``error_message`` and ``estimated_credits``. With ``manifest_path`` it is the path of the file that
+        has them.
     :xcom summary: a dict of ``total``, ``completed``, ``failed``, ``estimated_credits`` and ``used_credits``.
 
     :raises PictoryInvalidRequestError: items or arguments are wrong; nothing was paid.
-    :raises PictorySpendingLimitError: it would cost more than it may; nothing was paid.
+    :raises PictorySpendingLimitError: the batch would cost more than it may; nothing was paid.
     :raises PictoryBatchFailedError: items have no video; the message names the first of them.
     :raises PictoryBatchError: the same with ``resubmit_failed``, so that a retry submits them again.
     :raises PictoryExecutionTimeoutError: the ``execution_timeout`` is over; a retry resumes the wait.
@@ -189,10 +190,10 @@ class GenerateVideosOperator(SubmittingOperator):
         self, context: Context, event: dict[str, Any] | None = None, **handed_through: Any
     ) -> Any:
         """
-        Go on after the trigger.
+        Continue after the trigger's event.
 
-        :param event: the trigger's; checked before it is believed.
-        :param handed_through: what a :class:`DeferredBatch` is made of.
+        :param event: the trigger's event; checked before it is used.
+        :param handed_through: the fields of a :class:`DeferredBatch`.
         """
         from airflow_provider_pictory.batch.deferred_batch import DeferredBatch
 
@@ -205,15 +206,15 @@ class GenerateVideosOperator(SubmittingOperator):
         return self._go_on(context, batch)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
-        """Go on also when Airflow itself gave up on the trigger."""
+        """Continue also when Airflow itself gave up on the trigger."""
         if next_method != "__fail__":
             return self.execute_complete(context, **(next_kwargs or {}))
-        # Airflow hands nothing through then, so the rest is known from the record.
+        # Airflow passes nothing on in this case, so the rest is read from the record.
         self.log.warning("Airflow ended the wait in the triggerer: %s", (next_kwargs or {}).get("error"))
         return self._begin(context, is_resumed=True)
 
     def on_kill(self) -> None:
-        """Say what a killed task leaves behind, since there is no way to cancel it."""
+        """Log what a killed task leaves behind, since there is no way to cancel a job."""
         if self._batch is None:
             self._is_being_killed = True
         else:
@@ -221,7 +222,7 @@ class GenerateVideosOperator(SubmittingOperator):
 
     def _refuse_wrong_literals(self) -> None:
         """
-        Refuse what can never be right while the DAG file is parsed, in the words of a run.
+        Refuse, while the DAG file is parsed and with the message of a run, what can never be right.
 
         :raises PictoryInvalidRequestError: for the first kind of argument that is wrong; of the requests, for
             all at once.

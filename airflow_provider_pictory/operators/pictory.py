@@ -47,14 +47,14 @@ class GenerateVideoOperator(SubmittingOperator):
     can never be right is refused as soon as its DAG file is parsed, unless it is a template, the output of a
     task, or an argument of a mapped task. The log says what the video will cost before it is submitted.
 
-    A video is submitted once, whatever crashes: what a task is about to submit is written down before, and
-    the job id right after it. A retry reattaches to the job that is there. So does a clear while the job may
-    still be running; a clear after its end means a new video (``on_clear``). Where a crash or a lost response
-    leaves it open whether Pictory took the video, the next try finds out from the account's lists and submits
-    again only if it never arrived.
+    A video is submitted once, whatever crashes: what a task is about to submit is recorded before, and the
+    job id right after it. A retry reattaches to the recorded job. So does a clear while the job may still be
+    running; a clear after its end means a new video (``on_clear``). Where a crash or a lost response leaves
+    it open whether Pictory took the video, the next try finds out from the account's lists and submits again
+    only if it never arrived.
 
     The events of assets in ``outlets`` have ``job_id``, ``seconds`` and ``credits`` in their ``extra``, the
-    latter two ``None`` where nobody waited.
+    latter two ``None`` where the task doesn't wait.
 
     :param prompt: what the video shows, 5 to 5,000 characters, some of them visible, and no control
         characters but line breaks and tabs. (templated)
@@ -67,7 +67,7 @@ class GenerateVideoOperator(SubmittingOperator):
         sources may be given. (templated)
     :param webhook: URL that Pictory notifies when the job ends. (templated)
     :param extra_fields: further fields under the names that Pictory uses, sent as they are; they replace the
-        arguments above and switch the checks of the fields they name off. (templated)
+        arguments above, and are not checked, except for a prompt's characters. (templated)
     :param pictory_conn_id: id of the Airflow connection. (templated)
     :param wait_for_completion: wait for the video as well; otherwise the task ends when Pictory has accepted
         it.
@@ -97,7 +97,7 @@ class GenerateVideoOperator(SubmittingOperator):
     :xcom job_id: the same, before any waiting.
     :xcom estimated_credits: the estimated cost, before any waiting.
     :xcom video: with ``wait_for_completion``, what the sensor would return.
-    :xcom used_credits: likewise, what it did cost, where Pictory says so.
+    :xcom used_credits: likewise, what the video cost, where Pictory says so.
     :raises PictoryInvalidRequestError: a rule is broken; nothing was paid.
     :raises PictorySpendingLimitError: it would cost more than ``max_credits``; nothing was paid.
     :raises PictoryConfigurationError: the connection is missing or can't be used; nothing was paid.
@@ -112,7 +112,7 @@ class GenerateVideoOperator(SubmittingOperator):
     :raises PictoryJobFailedError: the job failed.
     :raises PictoryJobExpiredError: the job's video was deleted at Pictory.
     :raises PictoryJobNotFoundError: Pictory doesn't know the job that this task submitted.
-    :raises PictoryJobTimedOutError: the ``timeout`` is over, the job isn't; a clear waits for it again.
+    :raises PictoryJobTimedOutError: the ``timeout`` passed before the job's end; a clear waits for it again.
     :raises PictoryExecutionTimeoutError: the ``execution_timeout`` ended a wait in the triggerer; a retry
         waits for the same job.
     """
@@ -186,7 +186,7 @@ class GenerateVideoOperator(SubmittingOperator):
         began = datetime.now(UTC)
         switches(self, SWITCHES)
         if self.wait_for_completion and self.deferrable:
-            # Whatever can't be loaded shall show before anything is paid.
+            # What can't be imported has to show before anything is paid.
             import airflow_provider_pictory.triggers.pictory  # noqa: F401
         self._refuse_multiple_outputs()
         poll_interval = time_span(self.poll_interval, "poll_interval")
@@ -220,7 +220,7 @@ class GenerateVideoOperator(SubmittingOperator):
             raise
 
     def _wait(self, job_id: str, timeout: float, poll_interval: float | None) -> VideoJob:
-        """Wait on a worker, where Airflow itself keeps the execution_timeout."""
+        """Wait on a worker, where Airflow itself enforces the execution_timeout."""
         from airflow_provider_pictory.waiting.job_watch import JobWatch, wait_for_job
         from airflow_provider_pictory.waiting.limits import WaitLimit, deadline_after
 
@@ -239,10 +239,10 @@ class GenerateVideoOperator(SubmittingOperator):
         self, context: Context, event: dict[str, Any] | None = None, **handed_through: Any
     ) -> str:
         """
-        Go on after the trigger.
+        Continue after the trigger's event.
 
-        :param event: the trigger's; checked before it is believed.
-        :param handed_through: what a :class:`DeferredWait` is made of.
+        :param event: the trigger's event; checked before it is used.
+        :param handed_through: the fields of a :class:`DeferredWait`.
         """
         from airflow_provider_pictory.waiting.deferred_wait import DeferredWait
 
@@ -269,7 +269,7 @@ class GenerateVideoOperator(SubmittingOperator):
             raise
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> str:
-        """Take a last poll of the job also when Airflow itself gave up on the trigger."""
+        """Poll the job once more, also when Airflow itself gave up on the trigger."""
         from airflow_provider_pictory.submission.store import try_that_submitted
         from airflow_provider_pictory.waiting.deferred_wait import resume_arguments
 
@@ -292,7 +292,7 @@ class GenerateVideoOperator(SubmittingOperator):
 
     def _refuse_wrong_literals(self) -> None:
         """
-        Refuse what can never be right while the DAG file is parsed, in the words of a run.
+        Refuse, while the DAG file is parsed and with the message of a run, what can never be right.
 
         :raises PictoryInvalidRequestError: for the first kind of argument that is wrong.
         """
@@ -328,7 +328,7 @@ class GenerateVideoOperator(SubmittingOperator):
         self.defer(**arguments)
 
     def _handed_through(self) -> dict[str, Any]:
-        """Return what ``execute_complete`` of a subclass needs besides."""
+        """Return further arguments for a subclass's ``execute_complete``."""
         return {}
 
     def _finish(self, context: Context, submission: TaskSubmitter, job: VideoJob) -> str:

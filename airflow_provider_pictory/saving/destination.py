@@ -1,4 +1,4 @@
-"""Where a video shall be, whatever kind of place that is: what every such place can do."""
+"""The interface of all places where a video can be saved."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import BinaryIO
 
-# So much of a file is in memory at once while it is hashed.
+# How many bytes of a file are in memory at once while the file is hashed.
 _PART = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True)
 class Content:
     """
-    What a file holds, in two figures that no other content has.
+    What a file holds, by two figures that no other content has.
 
     :param size: in bytes.
     :param sha256: in hexadecimal digits.
@@ -36,7 +36,7 @@ class Content:
 
 class Destination(ABC):
     """
-    One file to be, which is there as a whole or not at all.
+    A file to be written, which is there as a whole or not at all.
 
     :param name: the path as the next task can use it.
     :param advice: what may help when the place refuses, as a whole sentence; empty where nothing is known.
@@ -66,11 +66,11 @@ class Destination(ABC):
     @abstractmethod
     def publish(self, file: BinaryIO, size: int) -> None:
         """
-        Put a new file where it shall be, in the place of any other.
+        Put a new file at its destination, in the place of any other.
 
         :param file: from :meth:`new_file`.
         :param size: of it, in bytes.
-        :raises PictoryStorageError: it can't be; then what was there before is still there.
+        :raises PictoryStorageError: it can't be put there; what was there before is still there then.
         """
 
     def check_space(self, size: int) -> None:

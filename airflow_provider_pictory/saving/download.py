@@ -1,4 +1,4 @@
-"""A file is downloaded and hashed on the way, going on where a broken connection left off."""
+"""The download of a file, which is hashed on the way, and resumed where a connection broke."""
 
 from __future__ import annotations
 
@@ -36,19 +36,20 @@ class _Received:
         if self.total != body.total:
             return True
         ours, theirs = self.validator, body.validator
-        # A host that doesn't heed If-Range gives a part of whatever it has. A tag says nothing about a time.
+        # A host that ignores If-Range sends a part of whatever it has. A tag can't be compared with a date.
         return bool(ours and theirs and ours[0] == theirs[0] == '"' and ours != theirs)
 
 
 class Downloader:
     """
-    Downloads one file, in constant memory.
+    Download one file, in constant memory.
 
     :param host: where it is.
     :param file: where to, empty; it is unbuffered.
     :param log: where the progress of a long download goes.
     :param what: what is being downloaded, for messages.
-    :param max_bytes: what a larger file is refused for, before it comes where the host says its size.
+    :param max_bytes: the size in bytes above which a file is refused, before it comes where the host says its
+        size.
     :param check_space: called with the file's size once that is known, to refuse what won't fit.
     :param clock: to pause and to report with.
     """
@@ -76,8 +77,7 @@ class Downloader:
 
     def download(self) -> Content:
         """
-        Download the file, from the place where a connection broke if the host can do that and still has the
-        same file, otherwise from its beginning again.
+        Download the file, resuming where a connection broke if the host can and still has the same file.
 
         :raises PictoryDownloadError: the host refuses, gives something else than an MP4, too much or too
             slowly, breaks off again and again, or its URL expired twice in a row.
@@ -127,7 +127,7 @@ class Downloader:
         received = self._received
         # A page that says why there is no video is refused before the rest of it comes.
         if received.position == 0 and len(piece) >= 8 and piece[4:8] != b"ftyp":
-            # Not with what came: whoever chose the URL may want to read it in a log.
+            # What came isn't quoted: whoever chose the URL may want to read it in a log.
             raise BrokenOffError(f"the host gave something else than an MP4 ({kind})")
         self._require_size(received.position + len(piece))
         # An unbuffered file may take less than it is given, on the last bytes of a full disk for instance.

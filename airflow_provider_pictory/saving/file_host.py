@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 # The largest piece that is taken from the network at once.
 PIECE = 1024 * 1024
 
-# Bytes a second that a response has to come at, in each so many seconds.
+# The lowest speed of a response in bytes a second, over each so many seconds.
 LOWEST_SPEED = 10_000
 SLOW_SECONDS = 60.0
 
@@ -37,13 +37,13 @@ NO_BODY = (urllib3.exceptions.HTTPError, requests.RequestException, HTTPExceptio
 # Python refuses to read numbers of thousands of digits, and no file is that long.
 _LENGTH = re.compile(r"\d{1,18}", re.ASCII)
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-\d+/(\d{1,18}|\*)", re.ASCII)
-# Of what a host says of a file and of itself no more is shown.
+# No more characters are shown of what a host says.
 _LONGEST_SHOWN = 200
 
 
 class BrokenOffError(Exception):
     """
-    An attempt ended before its time; another one may go on.
+    An attempt broke off; another one may go on.
 
     :param reason: as a sentence fragment.
     :param pause: seconds that the host asked to wait.
@@ -58,10 +58,10 @@ class BrokenOffError(Exception):
 
 class ExpiredUrlError(BrokenOffError):
     """
-    The URL is good no more, or not yet.
+    The URL is no longer valid, or not yet.
 
     :param reason: as a sentence fragment.
-    :param was_good: whether it was good once, so that waiting won't help.
+    :param was_good: whether it was valid once, so that waiting won't help.
     """
 
     def __init__(self, reason: str, *, was_good: bool) -> None:
@@ -91,11 +91,11 @@ class Body:
 @dataclass
 class FileHost:
     """
-    Asks for one file, under one URL after another.
+    Request one file, under one URL after another.
 
-    :param open_url: asks a URL with some headers, without a key, and gives a response whose body is still to
-        be read.
-    :param urls: gives the file's URL, and a fresh one each time that the last one has expired.
+    :param open_url: requests a URL with some headers, without a key, and returns a response whose body is
+        still to be read.
+    :param urls: yields the file's URL, and a fresh one each time that the last one has expired.
     :param slow_seconds: the time over which a response's speed is measured.
     """
 
@@ -112,7 +112,7 @@ class FileHost:
     @contextmanager
     def open(self, start: int = 0, *, validator: str | None = None) -> Iterator[Body]:
         """
-        Ask once for the file, or for the rest of it. A host may give the whole file all the same.
+        Request the file once, or the rest of it. A host may send the whole file all the same.
 
         :param start: the place of the first byte that is wanted.
         :param validator: of the file that earlier parts came from.
@@ -163,9 +163,9 @@ def place(url: str) -> str:
 
 class _PacedReader:
     """
-    Reads a response, and ends one that hardly comes, as a context.
+    Read a response, and end one that is too slow, as a context.
 
-    From another thread, since a read may wait for one more byte for ever, and get it every second.
+    Another thread ends it, since a read may wait for ever, or go on for ever with a byte every second.
     """
 
     def __init__(self, response: requests.Response, slow_seconds: float) -> None:

@@ -1,4 +1,4 @@
-"""The job whose video is wanted, and where Pictory says that its file is now."""
+"""The job whose video is wanted, and the URL that Pictory gives for its file."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LONGEST_PAUSE_BETWEEN_POLLS = 60.0
 
 def completed_job(hook: PictoryHook, job_id: str, clock: Clock) -> VideoJob:
     """
-    Ask for a job that has a video, a few times where Pictory doesn't say.
+    Return a job that has a video, polling it a few times where a poll fails.
 
     :raises PictoryJobUnfinishedError: it hasn't ended.
     :raises PictoryError: it has no video, or Pictory can't be asked about it.
@@ -45,7 +45,7 @@ def completed_job(hook: PictoryHook, job_id: str, clock: Clock) -> VideoJob:
 
 
 def video_urls(hook: PictoryHook, job: VideoJob, clock: Clock) -> Iterator[str]:
-    """Yield the URL of a completed job's video, and whenever it has expired a fresh one."""
+    """Yield the URL of a completed job's video, and a fresh one whenever it has expired."""
     while True:
         assert job.url is not None  # noqa: S101  (no completed job is without one)
         yield job.url

@@ -23,11 +23,12 @@ class LocalFile(Destination):
     """
     A file on a file system that can rename.
 
-    Of a symbolic link, the file that it leads to is meant, whether that is there or not.
+    A symbolic link stands for the file that it leads to, whether that is there or not.
 
     :param path: with or without ``file://``.
     :raises PictoryInvalidRequestError: there is a folder of this name, or something else that is no file.
-    :raises PictoryStorageError: that can't be seen, for want of rights or since the name is too long.
+    :raises PictoryStorageError: the path can't be accessed, for lack of permissions or since the name is too
+        long.
     """
 
     def __init__(self, path: str) -> None:
@@ -84,14 +85,14 @@ class LocalFile(Destination):
         """
         Rename the new file once it is on the disk, so that not even a power cut leaves half of it.
 
-        It gets the mode of the file that it replaces, and the owner too where the worker may give it away.
+        It gets the mode of the file that it replaces, and its owner, where the worker may set that.
         """
         assert self._partial is not None  # noqa: S101  (there is no file without it)
         with self.errors_named("written"):
             self._keep_mode(file)
             os.fsync(file.fileno())
             self._partial.replace(self._path)
-        # The new name as well, on those file systems that can sync a folder.
+        # Sync the new name as well, on those file systems that can sync a folder.
         with suppress(OSError):
             folder = os.open(self.folder, os.O_RDONLY)
             try:
@@ -111,5 +112,5 @@ class LocalFile(Destination):
             return
         with suppress(OSError):
             os.fchown(file.fileno(), replaced.st_uid, replaced.st_gid)
-        # Neither setuid nor setgid, as with anything else that is written to.
+        # Without setuid and setgid, as when any file is written to.
         os.fchmod(file.fileno(), replaced.st_mode & 0o777)

@@ -1,7 +1,7 @@
 """
-Many finished videos come to their destinations, a few at a time.
+The saving of many finished videos, a few at a time.
 
-What one of them ends in doesn't touch the others.
+The outcome of one doesn't affect the others.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class FinishedVideo:
 
 
 def read_list(video: object) -> Sequence[Any] | None:
-    """Return the list that was given in the place of one video, ``None`` where it is none."""
+    """Return the list that was given instead of one video, ``None`` where it is no list."""
     value = from_text(video) if isinstance(video, str) and video.lstrip().startswith("[") else video
     if isinstance(value, (str, bytes, Mapping)) or value is None:
         return None
@@ -68,12 +68,12 @@ def read_list(video: object) -> Sequence[Any] | None:
 
 def finished_videos(lines: Sequence[Any], path: object, conn_id: object, log: Logger) -> list[FinishedVideo]:
     """
-    Say which videos of a list go where.
+    Return which videos of a list go where.
 
     :param lines: what a batch, or several sensors, have returned.
     :param path: of each file, with ``{key}`` or ``{job_id}`` in it, or a folder with ``/`` at its end.
     :param conn_id: id of the Airflow connection to the storage, if any.
-    :param log: of the task; told of those that have no video.
+    :param log: of the task; those without a video are logged.
     :raises PictoryInvalidRequestError: the path would be the same for all, or a line has no job.
     """
     template = str(path)
@@ -108,7 +108,7 @@ def finished_videos(lines: Sequence[Any], path: object, conn_id: object, log: Lo
 
 class ManySaver:
     """
-    Saves a list of videos, a few at a time.
+    Save a list of videos, a few at a time.
 
     :param make_hook: make a hook for one of the threads.
     :param options: arguments of each :class:`VideoSaver`.
@@ -126,7 +126,7 @@ class ManySaver:
     ) -> None:
         self._options = options
         self._log = log
-        # Made here, since connections are better asked for by the task's own thread.
+        # Made here, since connections are better looked up by the task's own thread.
         self._hooks = [make_hook() for _ in range(max_parallel_downloads)]
         self._free: SimpleQueue[PictoryHook] = SimpleQueue()
         for hook in self._hooks:
@@ -138,7 +138,7 @@ class ManySaver:
         """
         Save all that can be saved.
 
-        :param videos: which.
+        :param videos: those to save.
         :return: what is returned for one video, with its ``key``, in their order.
         :raises PictoryBatchError: some can't be saved; the others are.
         """

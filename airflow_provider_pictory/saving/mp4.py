@@ -59,7 +59,7 @@ def read_video_facts(file: BinaryIO) -> VideoFacts:
     file.seek(0)
     beginning = file.read(24)
     if beginning[4:8] != b"ftyp":
-        # Not with what it does begin: whoever chose what came may want to read it in a log.
+        # What it begins with isn't quoted: whoever chose what came may want to read it in a log.
         raise NotAnMP4Error("it begins with no ftyp box" if beginning else "it is empty")
     boxes = {box.kind: box for box in _boxes(file, 0, file.seek(0, 2))}
     if missing := [kind.decode() for kind in (b"moov", b"mdat") if kind not in boxes]:
@@ -138,5 +138,5 @@ def _track_size(payload: bytes) -> tuple[int, int]:
         width, height = (number >> 16 for number in struct.unpack_from(">II", payload, matrix + 36))
     except struct.error:
         raise NotAnMP4Error("its tkhd box is too short") from None
-    # Turned by a quarter, as telephones film.
+    # Rotated by 90 degrees, as phones film.
     return (height, width) if a == d == 0 else (width, height)

@@ -32,13 +32,13 @@ log = logging.getLogger(__name__)
 # The smallest part that S3 takes, since the libraries hold a part several times in memory. 10,000 of them
 # make a file of 52 GB.
 PART = 5 * 1024 * 1024
-# Google takes other parts than the last one in multiples of this only.
+# Google accepts all parts but the last one in multiples of this only.
 GOOGLE_PART = 256 * 1024
 MEDIA_TYPE = "video/mp4"
-# How each store's library is told what a file is; browsers download, instead of play, what isn't told.
+# How each store's library is told the media type; browsers download, instead of play, a file without one.
 _S3 = {"ContentType": MEDIA_TYPE}
 _GOOGLE = {"content_type": MEDIA_TYPE}
-# Of adlfs from 2026.8.0 on; older ones take no notice.
+# For adlfs from 2026.8.0 on; older versions ignore it.
 _AZURE = {"content_settings": _GOOGLE}
 OPTIONS: dict[str, dict[str, Any]] = {
     **dict.fromkeys(("s3", "s3a", "s3n"), _S3),
@@ -123,7 +123,7 @@ class StoredObject(Destination):
 
     def publish(self, file: BinaryIO, size: int) -> None:
         """
-        Upload the new file, and see that all of it is there.
+        Upload the new file, and check that all of it is there.
 
         The upload stays invisible until it is committed, and is committed only once all of it has arrived.
         On anything else, such as a timeout of the task, it is discarded, and marked as closed, since a file

@@ -1,4 +1,4 @@
-"""What a user's path means."""
+"""The destination that a user's path means."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from airflow_provider_pictory.saving.destination import Destination
 
 _LOCAL_SCHEMES = ("file", "local")
-# pathlib makes this of what has two slashes.
+# What pathlib makes of a scheme with two slashes.
 _SCHEME_WITH_ONE_SLASH = re.compile(r"(?!file:|local:)[a-z][a-z0-9+.-]+:/(?!/)", re.IGNORECASE)
 # Azure takes both for a separator.
 _SEPARATOR = re.compile(r"[/\\]")
-# A proxy or a store's library may decode a name, and another one what is left of it.
+# A proxy or a store's library may decode a name, and another one may decode the result.
 _MOST_DECODINGS = 5
 # What a template leaves around a path. Other white space, such as U+3000, may be part of a name.
 _WHITE_SPACE = " \t\r\n\f\v"
@@ -100,11 +100,11 @@ def _leads_upwards(text: str) -> bool:
 
 
 def _require_connection(conn_id: str) -> None:
-    # Without this, some file systems go on with whatever rights they find.
+    # Without this, some file systems go on with whatever permissions they find.
     try:
         BaseHook.get_connection(conn_id)
     except AirflowNotFoundException:
-        # Before the @ of other URLs stand a user and a password, and Airflow's own words have them too.
+        # In other URLs a user and a password precede the @, and Airflow's own message has them, too.
         user, colon, _ = conn_id.partition(":")
         name = f"{user}:***" if colon else conn_id
         raise PictoryConfigurationError(

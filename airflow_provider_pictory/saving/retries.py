@@ -13,21 +13,21 @@ if TYPE_CHECKING:
     from airflow_provider_pictory.saving.file_host import BrokenOffError
     from airflow_provider_pictory.task_log import Logger
 
-# How often in a row an attempt may bring nothing new, with growing pauses between. They are also what is
-# waited for a file that isn't there, or not for everybody, though Pictory names it already.
+# How many attempts in a row may bring nothing new, with growing pauses between. They are also the time to
+# wait for a file that Pictory names already, but that isn't there yet, or not for everybody.
 FRUITLESS_ATTEMPTS = 5
 FIRST_PAUSE = 1.0
 LONGEST_PAUSE = 60.0
-# Fewer bytes than these are nothing new, or a host could give one with each of its connections.
+# Fewer bytes don't count as progress, or a host could go on for ever with one for each connection.
 LEAST_PROGRESS = 10_000
-# After so long no broken connection is followed by another one.
+# After so many seconds, a broken connection isn't followed by another one.
 LONGEST_SECONDS = 6 * 60 * 60.0
 PAUSE_BETWEEN_REPORTS = 30.0
 
 
 class Retries:
     """
-    Goes on while each attempt brings something new, or only few in a row don't.
+    Allow another attempt unless too many in a row have brought nothing new.
 
     :param clock: to pause with.
     :param log: where the few lines about trouble go.
@@ -46,9 +46,9 @@ class Retries:
 
         :param broken: how the last one ended.
         :param position: how much of the file there is by now, in bytes.
-        :return: whether a fresh URL is needed for it.
-        :raises PictoryDownloadError: there shall be none: the host breaks off again and again, or two URLs in
-            a row had expired.
+        :return: whether the next attempt needs a fresh URL.
+        :raises PictoryDownloadError: there is no next attempt: six hours have passed, the host breaks off
+            again and again, or two URLs in a row had expired.
         """
         if self._clock.monotonic() - self._began > LONGEST_SECONDS:
             raise PictoryDownloadError(

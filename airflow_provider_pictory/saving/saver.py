@@ -1,4 +1,4 @@
-"""A finished video comes to its destination: downloaded, checked, compared with what is there, published."""
+"""The saving of a finished video: downloaded, checked, compared with what is there, published."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ if TYPE_CHECKING:
     from airflow_provider_pictory.saving.mp4 import VideoFacts
     from airflow_provider_pictory.task_log import Logger
 
-# Pictory tells a duration in whole seconds, and a file has its last frame's and its sound's fractions.
+# Pictory gives durations in whole seconds; a file's includes fractions for its last frame and its sound.
 DURATION_TOLERANCE = 1.0
 
 
 @dataclass(frozen=True)
 class VideoSaver:
     """
-    Saves a job's video as one file.
+    Save a job's video as one file.
 
     :param hook: to ask for the job and for its file.
     :param destination: of the file.
     :param overwrite: whether another file that is there is replaced.
     :param check_video: whether a video of another duration or size than the job's is an error.
-    :param max_bytes: what a larger file is refused for.
+    :param max_bytes: the size in bytes above which a file is refused.
     :param log: of the task.
     :param clock: to pause and to report with.
     """

@@ -41,9 +41,9 @@ class VideoJobSensor(PokingSensor):
     It defers unless told otherwise. On Airflow 3.3 and later it starts in the triggerer and, once there is a
     video, ends there, so no task process runs at all; anything else continues on a worker. It defers
     from a worker, after a first poll, where something would be missed otherwise: outlets, callbacks for
-    success, execution or skipping, listeners such as OpenLineage, ``multiple_outputs``, mapped tasks and
-    those that others are mapped over, a result that is its DAG's, a job id that is neither text nor a task's
-    output; and on older versions.
+    success, execution or skipping, ``pre_execute`` or ``post_execute``, listeners such as OpenLineage,
+    ``multiple_outputs``, mapped tasks and those that others are mapped over, a result that is its DAG's, a
+    job id that is neither text nor a task's output; and on older versions.
 
     A failed poll of the job, such as a network error, a 429 or a 5xx, is tolerated until the
     timeout; a failed job ends the sensor at once and without retries. Before it declares a timeout it takes
@@ -73,12 +73,14 @@ class VideoJobSensor(PokingSensor):
     :raises PictoryInvalidRequestError: the job id can't be one, often a missing XCom.
     :raises PictoryConfigurationError: the connection is missing or can't be used.
     :raises PictoryAuthenticationError: Pictory refuses the key.
-    :raises PictoryJobNotFoundError: Pictory knows no such job, two minutes after the wait began.
+    :raises PictoryJobNotFoundError: Pictory knows no such job, two minutes after the wait began; at once
+        where the job id is no UUID.
     :raises PictoryJobFailedError: the job failed.
-    :raises PictoryInsufficientCreditsError: the job failed for want of credits.
+    :raises PictoryInsufficientCreditsError: the job failed for lack of credits.
     :raises PictoryJobExpiredError: the job's video was deleted at Pictory.
-    :raises PictoryJobTimedOutError: the ``timeout`` is over, the job isn't.
-    :raises PictoryExecutionTimeoutError: the ``execution_timeout`` is; a retry waits for the same job.
+    :raises PictoryJobTimedOutError: the ``timeout`` passed before the job's end.
+    :raises PictoryExecutionTimeoutError: the ``execution_timeout`` passed first; a retry waits for the same
+        job.
     """
 
     template_fields: Sequence[str] = ("job_id", "pictory_conn_id")
@@ -97,7 +99,7 @@ class VideoJobSensor(PokingSensor):
         start_from_trigger: bool = True,
         **kwargs: Any,
     ) -> None:
-        # The base class refuses None, and what makes no sense in words that don't name the argument.
+        # The base class refuses None, and its errors about other values don't name the argument.
         interval = time_span(poke_interval, "poke_interval")
         span = time_span(timeout, "timeout", may_be_zero=True)
         time_span(kwargs.get("max_wait"), "max_wait", may_be_zero=True)
@@ -106,7 +108,7 @@ class VideoJobSensor(PokingSensor):
             timeout=DEFAULT_TIMEOUT if span is None else span,
             **kwargs,
         )
-        # Airflow adds it to a date in its scheduler.
+        # Airflow's scheduler adds the execution_timeout to a date.
         time_span(self.execution_timeout, "execution_timeout", may_be_zero=True)
         self.job_id = job_id
         self.pictory_conn_id = pictory_conn_id
@@ -117,8 +119,8 @@ class VideoJobSensor(PokingSensor):
         if is_of_a_file(self, VideoJobSensor):
             self._refuse_wrong_literals()
         if deferrable and start_from_trigger:
-            # On the instance, since as class attributes they would apply to mapped tasks too, as they stand.
-            # A subclass has an execute or something of its own.
+            # On the instance, since as class attributes they would apply to mapped tasks, too. A subclass may
+            # have an execute of its own.
             is_whole = type(self) is VideoJobSensor
             self.start_trigger_args = start_trigger_args(self) if is_whole else None
             self.start_from_trigger = self.start_trigger_args is not None
@@ -130,7 +132,7 @@ class VideoJobSensor(PokingSensor):
 
     @returns_dag_result.setter
     def returns_dag_result(self, value: bool) -> None:
-        # Airflow sets it once the sensor is made, and marks the result with it on a worker only.
+        # Airflow sets this after the sensor is made, and marks the result as the DAG's on a worker only.
         self._returns_dag_result = value
         if value:
             self.start_from_trigger, self.start_trigger_args = False, None
@@ -143,7 +145,7 @@ class VideoJobSensor(PokingSensor):
         from airflow_provider_pictory.waiting.limits import wait_limit
 
         began = datetime.now(UTC)
-        # Outside, since a wrong switch is no reason to skip, and soft_fail is one itself.
+        # Outside the try, since a wrong switch is no reason to skip, and soft_fail is a switch itself.
         self._check_switches()
         try:
             self.job_id = checked_job_id(self.job_id)
@@ -159,7 +161,7 @@ class VideoJobSensor(PokingSensor):
                 return self._poll_and_defer(context, self._limit)
             if not self.reschedule:
                 push_links(context.get("ti"))
-            # In the base class, which doesn't know the other limit.
+            # For the base class, which knows no limit but its timeout.
             self.timeout = min(self.timeout, max(0.0, (self._limit.deadline - began).total_seconds()))
             return self._poke_until_ended(context)
         except PictoryError as error:
@@ -169,7 +171,7 @@ class VideoJobSensor(PokingSensor):
         except AirflowTaskTimeout:
             self._end(self._interrupted())
         except AirflowSkipException as skip:
-            # The base class skips under soft_fail by itself, but with words that say nothing.
+            # The base class skips under soft_fail by itself, but with a message that says nothing.
             if isinstance(skip.__cause__, PictoryError):
                 self._end(skip.__cause__)
             is_alarm = isinstance(skip.__cause__, AirflowTaskTimeout)
@@ -179,10 +181,10 @@ class VideoJobSensor(PokingSensor):
         self, context: Context, event: dict[str, Any] | None = None, **handed_through: Any
     ) -> dict[str, Any]:
         """
-        Go on after the trigger.
+        Continue after the trigger's event.
 
-        :param event: the trigger's; checked before it is believed.
-        :param handed_through: what a :class:`DeferredWait` is made of.
+        :param event: the trigger's event; checked before it is used.
+        :param handed_through: the fields of a :class:`DeferredWait`.
         """
         from airflow_provider_pictory.exceptions import PictoryError
         from airflow_provider_pictory.waiting.deferred_wait import DeferredWait
@@ -207,14 +209,14 @@ class VideoJobSensor(PokingSensor):
     def resume_execution(
         self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context
     ) -> dict[str, Any]:
-        """Take a last poll of the job also when Airflow itself gave up on the trigger."""
+        """Poll the job once more, also when Airflow itself gave up on the trigger."""
         from airflow_provider_pictory.waiting.deferred_wait import resume_arguments
 
         arguments = resume_arguments(next_method, next_kwargs, timeout=self.timeout, log=self.log)
         return self.execute_complete(context, **arguments)
 
     def on_kill(self) -> None:
-        """Name the job that outlives this wait; also where Airflow ends it without asking us."""
+        """Log which job outlives this wait, also where Airflow itself ends it."""
         from airflow_provider_pictory.waiting.events import say_what_goes_on
 
         say_what_goes_on(self.job_id, self.log)
@@ -228,7 +230,7 @@ class VideoJobSensor(PokingSensor):
         watch = JobWatch(self.job_id, deadline=limit.deadline, poll_interval=self.poll_interval, log=self.log)
         seen = self._seen = poll(self.hook, self.job_id)
         if isinstance(seen, PictoryError):
-            # The trigger meets the same trouble and tells of it, when it starts and when it is over.
+            # The trigger meets the same trouble, and logs when it starts and when it is over.
             if not watch.tolerates(seen):
                 raise seen
         elif seen.has_ended:
@@ -261,7 +263,7 @@ class VideoJobSensor(PokingSensor):
         require_completed(job)
         self.log.info("Pictory job %s is completed: %s", job.job_id, describe(job))
         if self.do_xcom_push:
-            # Otherwise nobody shall find the URL in Airflow, not even behind a button.
+            # Without XComs, the URL must not be anywhere in Airflow, not even behind a button.
             self.video_url = job.url
             context["ti"].xcom_push(key="job_id", value=job.job_id)
         describe_video(
@@ -275,7 +277,7 @@ class VideoJobSensor(PokingSensor):
 
     def _refuse_wrong_literals(self) -> None:
         """
-        Refuse what can never be right while the DAG file is parsed, in the words of a run.
+        Refuse, while the DAG file is parsed and with the message of a run, what can never be right.
 
         :raises PictoryInvalidRequestError: for the first argument that is wrong.
         """

@@ -1,4 +1,4 @@
-"""What the account's lists of jobs and videos say about one submission; failing to look is never nothing."""
+"""What the account's lists say about one submission; a failed reading is never taken for an empty list."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from airflow_provider_pictory.hooks.pictory import PictoryHook
     from airflow_provider_pictory.submission.record import SubmissionRecord
 
-# Videos are listed by a date of which it isn't documented what it is the date of.
+# Pictory doesn't document what the date of a listed video stands for.
 MARGIN_OF_DATES = timedelta(minutes=15)
 MARGIN_OF_CLOCKS = timedelta(seconds=30)
 MOST_PAGES = 50
@@ -73,12 +73,12 @@ class AccountLists:
                 self.candidates[job_id] = self._polled(candidate, now)
 
     def freeze(self) -> tuple[str, ...]:
-        """Take no job for a candidate that appears from now on, and return those that are."""
+        """Accept no further candidates from now on, and return the present ones."""
         self._is_frozen = True
         return tuple(self.candidates)
 
     def thaw(self) -> None:
-        """Take newer jobs for candidates again."""
+        """Accept newer jobs as candidates again."""
         self._is_frozen = False
 
     def videos(self) -> Videos:
@@ -122,7 +122,7 @@ class AccountLists:
         return tuple(unmatched)
 
     def _without_those_of_jobs(self, paths: set[str]) -> set[str]:
-        """Return which of some videos' paths belong to no job, were it one of those before the submission."""
+        """Return which of some videos' paths belong to no job, not even to one before the submission."""
         left, pages_before = set(paths), 0
         is_before = self.record.newest_job_id is None
         # Read after the videos, since their jobs may have come in between.
@@ -135,7 +135,7 @@ class AccountLists:
         return left
 
     def _needs_poll(self, candidate: Candidate) -> bool:
-        """Tell whether another poll may show something new: nothing is new about a listed video."""
+        """Tell whether another poll may show something new: not about a listed video."""
         if candidate.status == JobStatus.COMPLETED:
             return url_path(candidate.url) not in self._listed
         return candidate.status not in (JobStatus.FAILED, JobStatus.CLEANED)
@@ -156,8 +156,8 @@ class AccountLists:
         self.is_complete = has_baseline or (
             self.record.baseline is BaselineKind.EMPTY and self._has_seen_all_jobs
         )
-        # In the list's order, since an older job may appear after a newer one. A list that lags may forget
-        # what it has shown, which is newer then.
+        # In the list's order, since an older job may appear after a newer one. A list that lags may drop jobs
+        # that it has shown, which are newer then.
         oldest_first = dict(reversed(found.items()))
         forgotten = {job_id: job for job_id, job in self.candidates.items() if job_id not in found}
         self.candidates = {**oldest_first, **forgotten}
@@ -207,5 +207,5 @@ def _candidate(
 
 
 def _has_no_url(candidate: Candidate) -> bool:
-    """Tell a completed job of which a list doesn't show the URL, by which its video is found."""
+    """Tell whether a job is completed but no list shows the URL by which its video is found."""
     return candidate.status == JobStatus.COMPLETED and not candidate.url

@@ -1,4 +1,4 @@
-"""The pages of the account's lists, read once for all who look at the same moment."""
+"""The pages of the account's lists, read once for all submissions that are looked up at the same moment."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class AccountPages:
         """
         Return what Pictory's clock has shown, ``None`` if that isn't known, and when it was read.
 
-        :param clock: whose monotonic seconds the latter is in.
+        :param clock: for the moment of reading, in its monotonic seconds.
         """
         if self._server_time is None:
             self._server_time = self._hook.get_baseline().server_time, clock.monotonic()

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def after_wait(on_clear: str, argument: str) -> str | None:
     """
-    Say how to go on after a wait that has ended before its job, ``None`` where a clear goes on waiting.
+    Return how to go on after a wait that has ended before its job, ``None`` where a clear goes on waiting.
 
     :param on_clear: what a clear of the task means.
     :param argument: name of the limit that has ended the wait.
@@ -30,7 +30,7 @@ def after_wait(on_clear: str, argument: str) -> str | None:
 
 def after_error(error: Exception, job_id: str | None, on_clear: str, log: Logger) -> None:
     """
-    Name the job that outlives an error which doesn't do so itself.
+    Log the job that outlives an error, unless the error names it.
 
     :param error: what the task ends with.
     :param job_id: of the job that it has submitted, if any.
@@ -53,7 +53,7 @@ def after_error(error: Exception, job_id: str | None, on_clear: str, log: Logger
 
 def after_kill(submission: Submitter, log: Logger) -> None:
     """
-    Say what a killed task leaves behind, since there is no way to cancel it.
+    Log what a killed task leaves behind, since there is no way to cancel a job.
 
     :param submission: the task's.
     :param log: of the task.

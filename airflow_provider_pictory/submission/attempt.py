@@ -79,7 +79,7 @@ class Attempt:
         return Relation.RETRY if record.max_tries == self.max_tries else Relation.CLEAR
 
     def sign(self, record: SubmissionRecord) -> SubmissionRecord:
-        """Return the record as this try's, or a retry after this would look like a clear once more."""
+        """Return the record as this try's; otherwise a retry after a clear would look like another clear."""
         return record.but(
             try_number=self.try_number, max_tries=self.max_tries, task_instance_id=self.task_instance_id
         )
@@ -99,10 +99,10 @@ class Attempt:
 
 def _shows_former_xcoms(run: Any) -> bool:
     """
-    Whether Airflow tells a try which XComs the one before it has left.
+    Return whether Airflow tells a try which XComs the one before it has left.
 
-    From Airflow 3.4 on they belong to a try, and none is told of another's; what a try is told has loops
-    since then.
+    From Airflow 3.4 on XComs belong to a try, and no try is told of another's. That version is recognised by
+    the ``loop`` in what a try is told.
     """
     return hasattr(run, "xcom_keys_to_clear") and not hasattr(run, "loop")
 
@@ -133,7 +133,7 @@ class Submit:
     Submit a video.
 
     :param previous: what was submitted before, if anything.
-    :param reason: why, as a line for the log; empty where nobody wonders.
+    :param reason: why, as a line for the log; empty where none is needed.
     """
 
     previous: SubmissionRecord | None
@@ -166,8 +166,8 @@ def decide(
     Decide what a try does.
 
     Without retries a clear is how people recover, so a job that is still running is kept, and so is a video
-    that the task hasn't delivered, unless it asks for another one by now. What it has delivered, and a failed
-    job, is what they saw when they cleared, so they want another.
+    that the task hasn't delivered, unless it asks for another one by now. A delivered video or a failed job
+    is what they saw when they cleared, so they want another.
 
     :param record: of the tries before, if there is one.
     :param attempt: the present try.
@@ -196,14 +196,14 @@ def decide(
 
 
 def is_not_found(polled: object) -> bool:
-    """Tell a 404, also one without Pictory's words, which whatever responds there now may send."""
+    """Tell whether a poll got a 404, also one without Pictory's words, as another server there may send."""
     return isinstance(polled, PictoryAPIError) and (
         isinstance(polled, PictoryJobNotFoundError) or polled.status_code == 404
     )
 
 
 def _job_counts(record: SubmissionRecord, relation: Relation, policy: SubmissionPolicy) -> bool | None:
-    """Tell whether the record's job is gone on with; ``None`` where that depends on the job."""
+    """Tell whether to go on with the record's job; ``None`` where that depends on the job."""
     if relation is Relation.NEW_RUN:
         return False
     if relation is Relation.RETRY or policy.on_clear is OnClear.REATTACH:
@@ -220,7 +220,7 @@ def _is_wanted_after_clear(
     polled: VideoJob | PictoryError | None,
 ) -> bool:
     if not isinstance(polled, VideoJob):
-        # It may be running: what the executor does about the error, it does about the record's job.
+        # It may be running, so the caller goes on with the record's job, and deals with the error.
         return True
     if not polled.has_ended:
         return True

@@ -23,7 +23,7 @@ class Candidate:
     :param job_id: of the job.
     :param status: as last seen, ``None`` where it couldn't be read.
     :param url: of its video.
-    :param completed_at: when it was first seen completed, in seconds of whoever asks.
+    :param completed_at: when it was first seen completed, in seconds of the caller's clock.
     """
 
     job_id: str
@@ -87,7 +87,7 @@ class Undecidable:
     """
     Time won't tell, and there is no proof.
 
-    :param words: what speaks for it, as a clause.
+    :param words: why, as a clause.
     :param job_ids: the jobs it is about.
     """
 
@@ -116,7 +116,7 @@ def conclude(
     may still turn out to match could leave nothing for a request that came after the older job.
 
     A completed job that stays away from the list of videos is of another kind, since that list has all
-    videos that could be the request's. A failed or deleted one can't be told from it: its prompt is nowhere.
+    videos that could be the request's. A failed or deleted job can't be ruled out: no list has its prompt.
 
     :param fingerprint: of the request.
     :param candidates: the jobs newer than the account's newest one before the submission, in the order of
@@ -190,7 +190,7 @@ class _SortedOut:
 
     @property
     def reason(self) -> Wait | Undecidable | None:
-        """What keeps a submission from having never arrived, once its window is over."""
+        """What keeps a submission from counting as never arrived, once its window is over."""
         if self.running:
             return Wait("jobs that may be its are still running", tuple(self.running))
         if self.unlisted:

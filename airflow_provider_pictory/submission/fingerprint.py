@@ -1,4 +1,4 @@
-"""The fingerprint of a request, by which it is stored, compared, and recognized among finished videos."""
+"""The fingerprint of a request, by which it is stored, compared, and recognised among finished videos."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class RequestFingerprint(Stored):
         """
         Tell whether a finished video is what was requested.
 
-        :return: ``None`` where the list says too little, or says it in a way that needs a person's eye.
+        :return: ``None`` where the list says too little, or where a person has to compare.
         """
         if video.prompt is None:
             return None
@@ -106,7 +106,7 @@ class RequestFingerprint(Stored):
     def _has_source(self, name: str, video: ListedVideo) -> bool | None:
         ours, theirs = self.sources.get(name, ()), _paths(video.sources.get(name))
         if bool(ours) != bool(theirs):
-            # A list that leaves sources out is thinkable; one that invents some isn't.
+            # A list may leave sources out, but hardly invent some.
             return None if ours else False
         if sorted(ours) == sorted(theirs):
             return True
@@ -130,7 +130,7 @@ def _plain(name: str | None) -> str | None:
 
 
 def _digest(document: Any) -> str:
-    # As it is sent, all keys are text, which alone can be sorted.
+    # As JSON, all keys are text, so they can be sorted.
     sent = json.loads(json.dumps(document))
     return hashlib.sha256(json.dumps(sent, sort_keys=True).encode()).hexdigest()
 
@@ -169,5 +169,5 @@ def _without_query(text: str) -> str:
         return text
     scheme, _, rest = text.partition("#")[0].partition("?")[0].partition("://")
     host, slash, path = rest.partition("/")
-    # A password in front of the host is nobody's business here.
+    # A password in front of the host must not be stored.
     return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}"

@@ -1,5 +1,5 @@
 """
-The record of a job that was seen ended is deleted by whoever saw that, another task or a trigger.
+The deletion of a job's record by another task, or a trigger, that saw the job end.
 
 Light enough for a triggerer: it loads no HTTP client.
 """
@@ -31,7 +31,7 @@ def forget_job(job_id: str, context: Any, log: Logger, *, report_late: LateRepor
     """
     Delete the record of a job that was seen ended, unless somebody still needs it.
 
-    For whoever waits for a job that another task submitted. Nothing that goes wrong here matters to it.
+    For a wait for a job that another task submitted. Nothing that goes wrong here matters to the wait.
 
     :param job_id: of the job.
     :param context: Airflow's of the running task, ``None`` in a triggerer.

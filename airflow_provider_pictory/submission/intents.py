@@ -1,4 +1,4 @@
-"""What is about to be submitted is recorded before it is sent, once for each attempt of a POST."""
+"""The records of what is about to be submitted, written before each attempt of a POST."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def draft(
     **facts: Any,
 ) -> SubmissionRecord:
     """
-    Return the record of a submission before anything is known but what it asks for.
+    Return the record of a submission of which nothing is known yet but its request.
 
     :param place: the task instance.
     :param attempt: the present try.

@@ -1,4 +1,4 @@
-"""Jobs of submissions that were taken for never arrived, and showed up later than the window allows."""
+"""Jobs that show up after their submission's window, when the submission was taken for never arrived."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from airflow_provider_pictory.submission.record import LostSubmission, SubmissionRecord
     from airflow_provider_pictory.task_log import Logger
 
-# How long after a submission its job is looked for in vain, and how long jobs are waited for that run.
+# How long after a submission to look for its job at all, and for one among jobs that are still running.
 LATEST = timedelta(hours=1)
 LATEST_END = timedelta(hours=25)
 
@@ -48,12 +48,12 @@ def report_late_jobs(
     log: Logger,
 ) -> SubmissionRecord:
     """
-    Say what was paid for besides the job that a task went on with.
+    Log what was paid for besides the job that a task went on with.
 
     :param record: with the job that was submitted after what was lost.
     :param hook: of the connection that all went over.
     :param claims: return who has which of some jobs.
-    :param clock: for how long ago it is, where Pictory doesn't say.
+    :param clock: for the age of a submission, where Pictory's clock isn't known.
     :param log: of the running task.
     :return: the record, without what nobody need look for again.
     """
@@ -82,7 +82,7 @@ def report_late_jobs(
 def report_late_jobs_of_another(
     record: SubmissionRecord, claims: Callable[[Iterable[str]], Claims], log: Logger
 ) -> SubmissionRecord:
-    """Do the same for a record of another task, over the connection that it names."""
+    """Report late jobs for a record of another task, over the connection that the record names."""
     hook = PictoryHook(record.fingerprint.pictory_conn_id)
     try:
         return report_late_jobs(record, hook=hook, claims=claims, clock=SYSTEM_CLOCK, log=log)

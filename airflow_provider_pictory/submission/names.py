@@ -30,7 +30,8 @@ class RecordName:
     :param written_at: microseconds since the epoch of the intent, by the worker's clock.
     :param prompt: digest of the prompt.
     :param job: digest of the job id; empty while nobody knows whether there is a job.
-    :param is_being_claimed: whether the job was found in the account's lists, and may be another's yet.
+    :param is_being_claimed: whether the job was found in the account's lists, and may still turn out to be
+        another task's.
     :param has_lost: whether a submission before it was taken for never arrived, whose job may still show up.
     """
 
@@ -81,7 +82,7 @@ class Claims:
     Which task instance has which job, as far as the tasks of this Airflow say.
 
     :param names: of all records.
-    :param shows_pending: whether they tell who waits for a response.
+    :param shows_pending: whether the names tell who waits for a response.
     """
 
     names: Sequence[RecordName] = field(default_factory=tuple)
@@ -124,5 +125,5 @@ def job_digest(job_id: str) -> str:
 
 
 def short_prompt(record: SubmissionRecord) -> str:
-    """Return what requests have in common that may be taken for each other."""
+    """Return a short digest of the prompt, which requests that may be taken for each other share."""
     return record.fingerprint.prompt_digest[:16]

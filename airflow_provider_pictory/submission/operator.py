@@ -27,7 +27,7 @@ class CreditLimit:
     """
     An argument that limits what may be spent, as a descriptor that remembers whether it was given.
 
-    A template or the output of a task can be ``None`` once it is rendered, which is no limit for nobody.
+    A template or the output of a task can be ``None`` once it is rendered, which must not count as no limit.
     """
 
     def __set_name__(self, owner: type, name: str) -> None:
@@ -47,7 +47,7 @@ class CreditLimit:
         vars(operator)[f"_has_{self._name}"] = self.was_given(operator) or value is not None
 
     def was_given(self, operator: BaseOperator) -> bool:
-        """Return whether it was given to an operator, by its DAG file or by what the task is mapped over."""
+        """Return whether the limit was given, by the DAG file or by what the task is mapped over."""
         return bool(vars(operator).get(f"_has_{self._name}")) or is_mapped_over(operator, self._name)
 
 
@@ -100,13 +100,13 @@ class SubmittingOperator(BaseOperator):
             pushes_result=self.do_xcom_push,
             waits=waits,
         )
-        # In this order, since the signal may strike in between.
+        # In this order, since the signal may arrive in between.
         if self._is_being_killed:
             self._submission.stop()
         return self._submission
 
     def on_kill(self) -> None:
-        """Say what a killed task leaves behind, since there is no way to cancel it."""
+        """Log what a killed task leaves behind, since there is no way to cancel a job."""
         from airflow_provider_pictory.submission.advice import after_kill
 
         submission = self._submission
@@ -118,7 +118,7 @@ class SubmittingOperator(BaseOperator):
         after_kill(submission, self.log)
 
     def _use_connection(self, pictory_conn_id: str) -> None:
-        """Go on over the connection that the job was submitted over, were another one set since."""
+        """Go on over the connection that the job was submitted over, even if another one was set since."""
         if pictory_conn_id != self.pictory_conn_id:
             self.pictory_conn_id = pictory_conn_id
             self.__dict__.pop("hook", None)

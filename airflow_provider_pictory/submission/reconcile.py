@@ -1,7 +1,7 @@
 """
 What became of a submission whose response was lost, found out from the account's lists.
 
-Nothing here spends anything. Failing to look never counts as there being nothing.
+Nothing here spends anything. A failed reading is never taken for an empty list.
 """
 
 from __future__ import annotations
@@ -52,13 +52,13 @@ PATIENCE_WITH_CLAIMS = 10.0
 
 class Reconciler:
     """
-    Finds out what became of one submission.
+    Find out what became of one submission.
 
     :param record: of the submission, an intent without a job.
     :param hook: of the connection that it went over.
     :param store: where jobs are claimed, and the candidates written down for a later try.
     :param is_own_intent: whether this very try sent it, so that its worker's clock can be relied on.
-    :param timeout: seconds to wait, beyond the window, for running jobs that may be it.
+    :param timeout: seconds to wait, beyond the window, for running jobs that may have come from it.
     :param clock: what to wait by.
     :param log: of the task.
     :param pages: what others have read of the account's lists; nothing is waited for then.
@@ -85,7 +85,7 @@ class Reconciler:
         self._log = log
         self._pages = pages
         self._lists = AccountLists(record, hook, pages)
-        # What this task got before doesn't come from this submission, were the lists even behind.
+        # What this task got before doesn't come from this submission, even if the lists lag.
         self._earlier = {earlier.job_id for earlier in record.earlier_jobs}
         self._began_at = 0.0
         self._settles_at = 0.0
@@ -106,7 +106,7 @@ class Reconciler:
 
         :raises PictorySubmissionPendingError: it isn't known yet; a later try may find out.
         :raises PictorySubmissionIndeterminateError: it can't be found out.
-        :raises PictoryError: the account can't be asked, and time won't mend that.
+        :raises PictoryError: the account can't be asked, and waiting won't help.
         """
         self._begin()
         reported_at = self._clock.monotonic()
@@ -231,7 +231,7 @@ class Reconciler:
         return [owner for owner in owners if owner.is_claimed and owner.fingerprint.prompt_digest == prompt]
 
     def _freeze(self) -> None:
-        """Take no newer jobs for candidates, of which there may be without end, nor let a later try."""
+        """Accept no newer jobs as candidates, now or in a later try, since they may appear without end."""
         candidates = self._lists.freeze()
         if self._lists.is_complete and self._record.candidates is None:
             self._record = self._store.write(self._record.but(candidates=candidates))
@@ -305,11 +305,12 @@ def settles_in(
     Return the seconds until the lists tell what became of a submission, not negative.
 
     Moments of two workers' clocks are never compared: they may be hours apart. Where Pictory's own clock
-    wasn't read, the whole time is waited for, which began before.
+    wasn't read, the whole time is waited for, though some of it has passed.
 
     :param record: of the submission.
     :param server_now: the present moment by Pictory's clock, where known.
-    :param own_now: the present moment by the clock of the worker that wrote the record, where this is that.
+    :param own_now: the present moment by the clock of the worker that wrote the record, where this is that
+        worker.
     """
     return max(0.0, until_settled(record, server_now=server_now, own_now=own_now))
 
@@ -317,7 +318,7 @@ def settles_in(
 def until_settled(
     record: SubmissionRecord, *, server_now: datetime | None = None, own_now: datetime | None = None
 ) -> float:
-    """Return the same, negative where that moment has passed."""
+    """Return the same as :func:`settles_in`, but negative where that moment has passed."""
     whole = min(record.seconds_to_settle, LONGEST_SETTLING)
     if record.server_time is not None and server_now is not None:
         passed = (server_now - record.server_time).total_seconds()
@@ -329,7 +330,7 @@ def until_settled(
 
 
 def ways_out(job_ids: Iterable[str]) -> str:
-    """Say what a person can do where the evidence doesn't settle it."""
+    """Return what a person can do where the evidence isn't conclusive."""
     ways = "Look into Pictory's list of videos. If it is there, take it"
     ids = list(job_ids)
     if ids:

@@ -54,7 +54,7 @@ class TaskPlace(NamedTuple):
 
     @property
     def digest(self) -> str:
-        """A name of fixed length, since Variables' names may have 250 characters and a place has more."""
+        """A name of fixed length, since a Variable's may have 250 characters, and a place can have more."""
         return digest_of(*self.parts)
 
     @property
@@ -188,7 +188,7 @@ class SubmissionRecord(Stored):
 
     @property
     def seconds_to_settle(self) -> float:
-        """The seconds after the intent in which the account's lists may still change their mind."""
+        """The seconds after the intent in which the account's lists may still change."""
         return self.time_limit + self.window
 
     @property

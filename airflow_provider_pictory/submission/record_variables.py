@@ -1,4 +1,4 @@
-"""What submission records need of Airflow's Variables, however those can be used."""
+"""The interface to Airflow's Variables that submission records need, whatever tasks can do with those."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The job of a task's record is polled before a try decides, and may be unknown to Pictory."""
+"""The job of a task's record, polled before a try decides, and perhaps unknown to Pictory."""
 
 from __future__ import annotations
 

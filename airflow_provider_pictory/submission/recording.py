@@ -1,4 +1,4 @@
-"""What became of a submission is recorded, and a task ends as it does whether or not that can be written."""
+"""The recording of what became of a submission; a failure to write it doesn't change how the task ends."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from airflow_provider_pictory.submission.tidying import Tidier
     from airflow_provider_pictory.task_log import Logger
 
-# How often a job id is tried to be written down before the task goes on without.
+# How many attempts to write a job id are made before the task goes on without.
 ATTEMPTS_TO_WRITE = 4
 
 

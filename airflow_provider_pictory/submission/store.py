@@ -160,7 +160,7 @@ class RecordStore:
 
     def insist_on_no_other_try(self) -> None:
         """
-        Insist that nobody else has written since this try's last read or write.
+        Make sure that nobody else has written since this try's last read or write.
 
         A worker may have been given up and replaced while it was stopped for a while.
 

@@ -51,8 +51,8 @@ if TYPE_CHECKING:
     from airflow_provider_pictory.submission.store import RecordStore
     from airflow_provider_pictory.task_log import Logger
 
-# A record that was read so many seconds ago is still this try's: Airflow takes longer to replace one that it
-# hears nothing of.
+# A record that was read so many seconds ago is still this try's: Airflow takes longer to replace a try that
+# it hears nothing of.
 FRESH = 5.0
 
 
@@ -66,10 +66,10 @@ class Submitter:
     :param hook: of the connection to submit over.
     :param policy: what the author of the DAG decided.
     :param log: of the task.
-    :param clock: the time to live by.
+    :param clock: the clock to use.
     :param ends_when_accepted: whether its task ends once there is a job, which Airflow shows afterwards.
-    :param is_one_of_many: whether other videos wait for their turn, so that what became of a POST is left to
-        a later call to find out, and no line says what is about to be submitted.
+    :param is_one_of_many: whether other videos wait for their turn, so that a later call finds out what
+        became of a POST, and no line says what is about to be submitted.
     :param read_at: when it was last certain that no other try has taken over; by default when the record is
         read.
     :param pages: what was read of the account's lists, where nothing is to be waited for.
@@ -147,7 +147,7 @@ class Submitter:
 
     def conclude(self, job: VideoJob) -> VideoJob:
         """
-        Insist on a video, and record if there is none.
+        Return the job if it has a video; otherwise record that, and raise.
 
         :param job: as it was last seen, ended.
         :raises PictoryError: there is no video, as :func:`require_completed`; to be retried if failed jobs
@@ -199,7 +199,7 @@ class Submitter:
 
     def _say_that_the_request_changed(self, job_id: str, request: VideoRequest | Exception) -> None:
         if isinstance(request, Exception) and not isinstance(request, PictoryInvalidRequestError):
-            # What is paid for isn't lost because of it; a submission meets it again.
+            # Not raised, since what is paid for must not be lost; a new submission would raise it.
             self._log.warning("What this task asks for now can't be found out: %s", clean(repr(request)))
         self._log.warning(
             "This task now asks for something else than job %s was submitted for. The job is kept since "

@@ -20,7 +20,7 @@ def read_task_state(task_state: Any, *, is_expected: bool) -> str | None:
     Return the text of the record, ``None`` where there is none. Every failure of Airflow's passes through.
 
     :param task_state: ``context["task_state_store"]``, ``None`` where Airflow has none.
-    :param is_expected: whether that there is none is worth a second thought.
+    :param is_expected: whether there should be one, so that its absence is verified.
     :raises PictoryRecordError: what is there can't be read.
     """
     if task_state is None:
@@ -37,7 +37,7 @@ def read_task_state(task_state: Any, *, is_expected: bool) -> str | None:
 
 
 def write_task_state(task_state: Any, record: SubmissionRecord) -> None:
-    """Write the record, as an object, so that whoever reads it in the UI can."""
+    """Write the record as a JSON object, which is legible in Airflow's UI."""
     from airflow.sdk.execution_time.context import NEVER_EXPIRE
 
     task_state.set(STATE_KEY, json.loads(record.as_json()), retention=NEVER_EXPIRE)

@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 GONE = "gone"
 RESTARTING = "restarting"
-# In which a task that still runs is only because somebody else has ended it. A run of ``dag.test()`` on
-# Airflow 2 stays scheduled throughout.
+# States that a task which still runs is in only because somebody else has ended it. A run of ``dag.test()``
+# on Airflow 2 stays scheduled throughout.
 ENDED_BY_OTHERS = ("failed", "success", "skipped", "removed", "up_for_retry")
-# Of the next try of one that Airflow 3 has given up, since it couldn't hear of it.
+# States of the next try of a task that Airflow 3 has given up, since it heard nothing of it.
 NEXT_TRY_WAITS = ("scheduled", "queued")
 
 
@@ -58,7 +58,7 @@ def find_task_state(context: Context, place: TaskPlace) -> str | None:
 
 def why_success_is_lost(context: Context, place: TaskPlace, log: Logger) -> str | None:
     """
-    Say why Airflow won't take a task's success, ``None`` where it will, or where that isn't known.
+    Return why Airflow won't take a task's success, ``None`` where it will, or where that isn't known.
 
     :param context: Airflow's of the running task.
     :param place: the task's own.

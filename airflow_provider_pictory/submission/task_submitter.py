@@ -33,7 +33,7 @@ class TaskSubmitter(Submitter):
     :param log: of the task.
     :param pushes_result: whether Airflow pushes what the task returns.
     :param waits: whether the task waits for the job's end.
-    :param clock: the time to live by; the system's by default.
+    :param clock: the clock to use; the system's by default.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class TaskSubmitter(Submitter):
 
     def note_delivery(self, *, has_ended: bool = False) -> None:
         """
-        Record that the task has done all it is to do; to be called as late as can be.
+        Record that the task has done all it is to do; call it as late as possible.
 
         :param has_ended: whether the job has ended.
         :raises PictoryError: Airflow won't take this try's success, since it is being killed, or a person has

@@ -1,5 +1,5 @@
 """
-Variables of submissions that nobody will ask about any more are deleted.
+The deletion of the Variables of submissions that nobody will ask about any more.
 
 A record is needed while its job may run, while a crash may have kept Airflow from knowing how its task ended,
 and while another task with the same prompt doesn't know yet which job is its own.
@@ -50,7 +50,7 @@ ENDS = {
 
 class Tidier:
     """
-    Deletes what a task, and others before it, have left among the Variables.
+    Delete what a task, and others before it, have left among the Variables.
 
     :param context: Airflow's of the running task.
     :param store: of the task's own record.
@@ -69,7 +69,7 @@ class Tidier:
         self._clock = clock
 
     def tidy_up(self, own: SubmissionRecord) -> None:
-        """Delete a few Variables of others, of a task whose own record stays; at the cost of no listing."""
+        """Delete a few Variables of other tasks, without a new listing, where this task's record stays."""
         self._tidy_up(own, self._store.claims_at_read())
 
     def retire(self, record: SubmissionRecord) -> None:

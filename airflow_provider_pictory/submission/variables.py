@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 CLAIM_PREFIX = "pictory_job_claim_"
 PROBE_PREFIX = "pictory_probe_"
 
-# Two who claim a job in the same moment both find their own name, unless they look again a little later.
+# Two who claim a job in the same moment both find their own name, unless they read it again a little later.
 PAUSE_BEFORE_CLAIM_COUNTS = 2.0
 
 
@@ -69,7 +69,7 @@ class ListedVariables(RecordVariables):
         """
         Write a record under its name, and delete the task instance's former ones.
 
-        But for those with another job that an undecided task might take for its own if they weren't there.
+        Those of another job stay while an undecided task might take that job for its own without them.
         """
         place, name = record.place.digest, RecordName.of(record)
         Variable.set(str(name), record.as_json(), description)
@@ -124,7 +124,7 @@ class ListedVariables(RecordVariables):
         return [(str(name), read_existing(str(name))) for name in self.names() if name.job == digest]
 
     def pause_before_claim_counts(self) -> float:
-        """Return nothing to wait: each claim has a name of its own, so none hides another."""
+        """Return 0: each claim has a name of its own, so none hides another."""
         return 0.0
 
 
@@ -165,7 +165,7 @@ class NamedVariables(RecordVariables):
 
     def write(self, record: SubmissionRecord, description: str) -> None:
         """
-        Write a record, and claim its job before that counts as accepted: nobody else shall take it meanwhile.
+        Write a record, and claim its job before that counts as accepted: nobody else may take it meanwhile.
 
         Which job is about to be claimed is written first, so that after a crash in between the next try takes
         the claim back. It might find another job of the same prompt, and nobody could ever have this one.
@@ -306,7 +306,7 @@ def read_for_certain(name: str) -> str | None:
 
 def _probe() -> None:
     """
-    Insist on being able to read Variables.
+    Raise an error unless Variables can be read.
 
     Airflow gives the default both for what isn't there and for what can't be read.
     """

@@ -1,5 +1,5 @@
 """
-The operator that brings a finished video to where the next step wants it.
+The operator that saves a finished video where the next step expects it.
 
 Loaded whenever a DAG file is parsed, so whatever only a running task needs is imported where it runs.
 """
@@ -47,21 +47,22 @@ class PictoryToObjectStorageOperator(BaseOperator):
     The events of assets in ``outlets`` have ``job_id``, ``seconds``, ``credits`` and ``path`` in their
     ``extra``.
 
-    :param path: where to, such as ``"s3://media@videos/film.mp4"`` with the id of a connection
-        before the ``@``, or a local path. One that ends in ``/`` is a folder, and the file's name is
-        ``<job id>.mp4``. Local folders are made where they are missing. A part ``..`` is refused, and a key
-        that the store's library would read as something else. (templated)
+    :param path: the file to write, such as ``"s3://media@videos/film.mp4"`` with the id of a connection
+        before the ``@``, or a local path. One that ends in ``/`` is a folder, for a file named
+        ``<job id>.mp4``. Missing local folders are made. A part ``..`` is refused, as is a key that the
+        store's library would read as something else. (templated)
     :param job_id: of the job, usually ``generate.output`` of a :class:`GenerateVideoOperator` that has
         waited. (templated)
     :param video: instead of ``job_id``, what a :class:`VideoJobSensor` returned: ``wait.output``. Also a list
         of these, or the manifest of a :class:`GenerateVideosOperator`: all of them are saved, and what is
         returned is a list. Each has a path of its own then, by ``{key}`` or ``{job_id}`` in ``path``, or as
-        ``<key>.mp4`` in a folder; those without a video are left out. (templated)
+        ``<key>.mp4`` in a folder (``<job id>.mp4`` without a key); those without a video are left out.
+        (templated)
     :param max_parallel_downloads: of a list, how many are saved at a time; 4 by default.
     :param overwrite: replace a file that is there and isn't this video; by default that is an error. Locally
         the new file keeps the mode of the one it replaces, and of a symbolic link the target is replaced.
-    :param check_video: fail when the MP4's duration or size isn't what the job says, the default; ``False``
-        only warns. Something that is no MP4 is never saved.
+    :param check_video: fail when the MP4's duration or size isn't what the job says (default); ``False`` only
+        warns. Something that is no MP4 is never saved.
     :param max_bytes: refuse a file of more bytes than these; 2,000,000,000 by default. (templated)
     :param object_storage_conn_id: id of the Airflow connection to the storage, where the path has none.
         (templated)
@@ -79,7 +80,7 @@ class PictoryToObjectStorageOperator(BaseOperator):
     :raises PictoryConfigurationError: a connection is missing or can't be used, or a provider's package is.
     :raises PictoryJobUnfinishedError: the job hasn't ended; a retry may find it finished.
     :raises PictoryJobFailedError: the job failed, so there is no video.
-    :raises PictoryInsufficientCreditsError: the job failed for want of credits.
+    :raises PictoryInsufficientCreditsError: the job failed for lack of credits.
     :raises PictoryJobExpiredError: the job's video was deleted at Pictory.
     :raises PictoryJobNotFoundError: Pictory knows no such job.
     :raises PictoryAPIError: Pictory can't be asked about the job.
@@ -89,6 +90,8 @@ class PictoryToObjectStorageOperator(BaseOperator):
     :raises PictoryStorageError: the path, or the folder for temporary files, can't be written; a retry may
         help.
     :raises PictoryFileExistsError: there is another file and ``overwrite`` is off; not retried.
+    :raises PictoryBatchError: of a list, some videos can't be saved; all others are.
+    :raises PictoryBatchFailedError: the same where a retry can't help.
     """
 
     template_fields: Sequence[str] = (
@@ -179,7 +182,7 @@ class PictoryToObjectStorageOperator(BaseOperator):
         from airflow_provider_pictory.saving.many import ManySaver, finished_videos
 
         videos = finished_videos(lines, self.path, self.object_storage_conn_id, self.log)
-        # One that returns a list has nothing to split into XComs of its own.
+        # A list can't be split into XComs.
         self.multiple_outputs = False
         self._many = ManySaver(
             lambda: PictoryHook(self.pictory_conn_id),
@@ -201,7 +204,7 @@ class PictoryToObjectStorageOperator(BaseOperator):
 
         Airflow calls this on the task's own thread, and kills a task that goes on all the same.
 
-        :raises PictoryError: while there is something to stop, in the midst of it.
+        :raises PictoryError: where a video is being saved, to interrupt that.
         """
         from airflow_provider_pictory.exceptions import PictoryError
 
@@ -214,7 +217,7 @@ class PictoryToObjectStorageOperator(BaseOperator):
 
     def _refuse_wrong_literals(self) -> None:
         """
-        Refuse what can never be right while the DAG file is parsed, in the words of a run.
+        Refuse, while the DAG file is parsed and with the message of a run, what can never be right.
 
         :raises PictoryInvalidRequestError: for the first argument that is wrong.
         """
@@ -224,6 +227,6 @@ class PictoryToObjectStorageOperator(BaseOperator):
                 switch(given[name], name, templated=name in self.template_fields)
         if "job_id" not in given or "video" not in given or isinstance(self.video, (list, tuple)):
             return
-        # One that has neither shows when it runs: there is no literal that would be wrong.
+        # That both are missing shows when the task runs: no literal is wrong.
         if self.video is not None or not (self.job_id is None or is_plain_job_id(self.job_id)):
             finished_job_id(self.job_id, self.video)

@@ -27,10 +27,10 @@ class VideoBatchTrigger(BaseTrigger):
     :param jobs: ids of the jobs in flight, each with the moment when the wait for it ends, in ISO 8601.
     :param pictory_conn_id: id of the Airflow connection.
     :param ends: how many of the waits are to end before the event.
-    :param progress: how far the batch is, by the names of numbers, for a line a minute.
+    :param progress: numbers about the batch's progress, by their names, for a line a minute.
     :param poll_interval: seconds between polls; ``None`` for our own schedule of 10 to 30 s.
-    :param first_poll: the moment of the first poll, likewise; at once without it.
-    :param until: when a worker has something to do all the same, likewise; ``None`` without such a moment.
+    :param first_poll: the moment of the first poll, in ISO 8601; at once without it.
+    :param until: when a worker has something to do in any case, in ISO 8601; ``None`` without such a moment.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class VideoBatchTrigger(BaseTrigger):
         )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Poll the jobs until enough waits have ended, or looking makes no sense any more."""
+        """Poll the jobs until enough waits have ended, or until polling makes no sense any more."""
         started = time.monotonic()
         is_test = self.task_instance is None
         try:
@@ -89,7 +89,7 @@ class VideoBatchTrigger(BaseTrigger):
         yield TriggerEvent(event)
 
     async def on_kill(self) -> None:
-        """Say what a task leaves behind that a person ended while it waited (Airflow 3.3 and later)."""
+        """Log what is left behind by a task that a person ended while it waited (Airflow 3.3 and later)."""
         self.log.warning(
             "This wait for %d Pictory jobs is being ended. Pictory has no way to cancel a job: those that "
             "are running go on and are paid for. Clearing the task goes on waiting for them",

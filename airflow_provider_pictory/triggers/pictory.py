@@ -39,7 +39,7 @@ class VideoJobTrigger(BaseTrigger):
     :param pictory_conn_id: id of the Airflow connection.
     :param deadline: the moment when the wait ends, in ISO 8601 with its offset from UTC.
     :param poll_interval: seconds between polls; ``None`` for our own schedule of 10 to 30 s.
-    :param first_poll: the moment of the first poll, likewise; at once without it.
+    :param first_poll: the moment of the first poll, in the same form; at once without it.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class VideoJobTrigger(BaseTrigger):
         self.job_id = job_id
         self.pictory_conn_id = pictory_conn_id
         self.deadline = deadline
-        # Otherwise the loop that all triggers share would meet what no timer can hold.
+        # Checked, so that no timer of the loop that all triggers share gets more than it can hold.
         self.poll_interval = time_span(poll_interval, "poll_interval")
         self.first_poll = first_poll
 
@@ -72,10 +72,10 @@ class VideoJobTrigger(BaseTrigger):
         )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Poll the job until it has ended, the deadline has passed, or looking makes no sense any more."""
+        """Poll the job until it has ended, the deadline has passed, or polling makes no sense any more."""
         started = time.monotonic()
-        # Where dag.test() runs triggers itself, without a task instance, no worker is to be waited for, but
-        # a person who waits.
+        # dag.test() runs triggers itself, without a task instance: no worker has to end first, and a person
+        # is waiting.
         is_test = self.task_instance is None
         outcome = await wait_for_event(
             job_id=self.job_id,
@@ -94,9 +94,10 @@ class VideoJobTrigger(BaseTrigger):
 
     async def on_kill(self) -> None:
         """
-        Say what a task leaves behind that a person ended while it waited (Airflow 3.3 and later).
+        Log what is left behind by a task that a person ended while it waited (Airflow 3.3 and later).
 
-        Airflow also calls this when nobody acted, so it says nothing that isn't true then, and does nothing.
+        Airflow also calls this when nobody ended the task, so the message is true then, too, and nothing is
+        done.
         """
         say_what_goes_on(self.job_id, self.log)
 

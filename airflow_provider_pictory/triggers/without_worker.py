@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 Outcome = TypeVar("Outcome")
 
-# For rendering the templates and for handing over the result, each some calls to Airflow's API, in seconds.
+# Seconds for rendering the templates and for pushing the result, each a few calls to Airflow's API.
 LONGEST_EXCHANGE = 60.0
 
 
@@ -51,17 +51,17 @@ class VideoJobTaskTrigger(BaseTrigger):
     Do a :class:`VideoJobSensor`'s work without a worker.
 
     Airflow starts it in place of a task. It renders the sensor's templates, waits for the job, pushes the
-    result and ends the task. For anything but that it hands over to a worker, with an event that says what it
+    result and ends the task. In all other cases it hands over to a worker, with an event that says what it
     knows: callbacks, listeners, retries and people then see a real task and a real error.
 
     :param job_id: of the job, or a template that gives it.
     :param pictory_conn_id: id of the Airflow connection, or a template that gives it.
     :param timeout: seconds that the wait may take.
-    :param backstop: seconds after which Airflow ends it; when that is, is the only trace of when it began.
+    :param backstop: seconds after which Airflow ends the trigger; only that moment tells when the wait began.
     :param poll_interval: seconds between polls; ``None`` for our own schedule.
     """
 
-    # Airflow's, which sets it before it runs a trigger.
+    # Set by Airflow before it runs a trigger.
     timeout_after: datetime | None = None
 
     def __init__(
@@ -135,7 +135,7 @@ class VideoJobTaskTrigger(BaseTrigger):
                 await _in_thread(partial(_forget_job, job_id, self.log))
 
     async def on_kill(self) -> None:
-        """Say what a task leaves behind that a person ended while it waited."""
+        """Log what is left behind by a task that a person ended while it waited."""
         say_what_goes_on(self.job_id, self.log)
 
     def _deadline(self) -> datetime:
@@ -147,7 +147,7 @@ class VideoJobTaskTrigger(BaseTrigger):
         """
         Return the moment of the first poll of a job that was probably submitted just before.
 
-        A retry or a clear looks at once. A restart of the triggerer doesn't move the moment, but for jitter.
+        A retry or a clear polls at once. A restart of the triggerer doesn't move the moment, but for jitter.
         """
         if self.task_instance is None or self.task_instance.try_number > 1:
             return None
@@ -190,7 +190,7 @@ class VideoJobTaskTrigger(BaseTrigger):
         from airflow.sdk.bases.xcom import BaseXCom
 
         for key, value in link_xcoms(video_url).items():
-            # Past anybody's XCom backend, as Airflow does after a task: its UI reads what is stored.
+            # Bypasses custom XCom backends, as Airflow does after a task: its UI reads what is stored.
             await BaseXCom.aset(key, value, **self._own_xcoms())
 
     def _own_xcoms(self) -> dict[str, Any]:
@@ -218,7 +218,7 @@ class VideoJobTaskTrigger(BaseTrigger):
         return True
 
     def _push_result(self, job: VideoJob) -> None:
-        """Push, not in the loop: somebody's XCom backend may write to an object store and block meanwhile."""
+        """Push the result, not in the loop: a custom XCom backend may block while it writes."""
         from airflow.sdk.execution_time.xcom import XCom
 
         XCom.set(XCom.XCOM_RETURN_KEY, job.result, **self._own_xcoms())
@@ -229,8 +229,8 @@ class _PullsFromUnmappedTasks:
     """
     The task instance as templates see it here.
 
-    A pull that doesn't name a map index makes Airflow ask for all of them, which in a triggerer is never
-    responded.
+    A pull that doesn't name a map index makes Airflow ask for all of them, a request that gets no response in
+    a triggerer.
     """
 
     def __init__(self, task_instance: Any) -> None:
@@ -246,7 +246,7 @@ class _PullsFromUnmappedTasks:
 
 
 def _has_listeners() -> bool:
-    # Loads the plugins, so it is asked here and not while DAGs are parsed.
+    # This loads the plugins, so it isn't done while DAGs are parsed.
     from airflow.sdk.listener import get_listener_manager
 
     return bool(get_listener_manager().has_listeners)
@@ -263,7 +263,7 @@ async def _in_thread(call: Callable[[], Outcome]) -> Outcome:
     """
     Make a blocking call beside the loop, in bounded time.
 
-    Not in the loop's own threads: a call that hangs would take one of them away from everybody for good.
+    Not in the loop's own threads, one of which a call that hangs would occupy for ever.
     """
     future: Future[Outcome] = Future()
     context = contextvars.copy_context()

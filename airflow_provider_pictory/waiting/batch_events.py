@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_pictory.task_log import Logger
 
-# Once enough jobs have ended, others that end in the next moment need no resumption of their own, in seconds.
+# Seconds to wait for more ends once enough jobs have ended, so that those need no resumption of their own.
 GATHERING_TIME = 2.0
 
 
@@ -31,7 +31,7 @@ class BatchEvent:
     What a wait for many jobs ended with.
 
     :param ended: jobs that have ended.
-    :param open_job_ids: jobs whose wait has ended though they haven't, with the error of the last poll.
+    :param open_job_ids: jobs whose wait has ended though they haven't, with the error that ended it.
     """
 
     ended: tuple[VideoJob, ...]
@@ -59,7 +59,8 @@ async def wait_for_ends(
     :param pictory_conn_id: id of the Airflow connection.
     :param poll_interval: seconds between polls, or ``None`` for our own schedule.
     :param first_poll: the moment of the first poll; at once without it.
-    :param progress: say how far the batch is, for a number of jobs that have ended, for a line a minute.
+    :param progress: return how far the batch is, for a number of jobs that have ended, to be logged once a
+        minute.
     :param log: of the trigger.
     :param until: when the wait ends in any case, in ISO 8601; ``None`` without such a moment.
     :param sleep: wait for so many seconds.
@@ -107,11 +108,11 @@ async def wait_for_ends(
 
 def read_batch_event(event: object, job_ids: set[str]) -> BatchEvent | None:
     """
-    Check an event before it is believed.
+    Read an event, and check it before it is used.
 
     :param event: what the task was resumed with.
     :param job_ids: of the jobs that the task waits for.
-    :return: ``None`` where it is none of ours: the jobs themselves must be polled then.
+    :return: ``None`` where the event isn't one of ours: the jobs themselves must be polled then.
     """
     if not isinstance(event, Mapping) or event.get("outcome") != "batch":
         return None

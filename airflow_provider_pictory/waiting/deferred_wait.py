@@ -82,7 +82,8 @@ class DeferredWait:
 
         :param task: the operator.
         :param timeout: what its ``timeout`` is, in seconds.
-        :param event: what the task was resumed with, which says so where no worker deferred it.
+        :param event: what the task was resumed with, which has the deadline where no worker deferred the
+            task.
         """
         deadline = self.deadline or deadline_of(event) or datetime.now(UTC).isoformat()
         return resumed_limit(task, timeout, self.limit, deadline)
@@ -95,7 +96,8 @@ def resume_arguments(
     Return the arguments of ``execute_complete`` for whatever Airflow resumes a task with.
 
     When Airflow itself gave up on the trigger, for instance on its own timeout, its base classes would end
-    the task without asking for the job, which may well have its video. So that is an inconclusive event.
+    the task without asking for the job, which may well have its video. So this counts as an inconclusive
+    event.
 
     :param next_method: ``execute_complete``, or ``__fail__`` when Airflow gave up.
     :param next_kwargs: what Airflow hands over.

@@ -44,8 +44,8 @@ async def wait_for_event(
     :param poll_interval: seconds between polls, or ``None`` for our own schedule.
     :param first_poll: the moment of the first poll; at once without it.
     :param log: of the trigger.
-    :return: the job that has ended, or what kept us from knowing; raised, it would end the task without
-        another poll of the job.
+    :return: the job that has ended, or the error that kept us from knowing, which would end the task without
+        another poll of the job if it were raised.
     """
     try:
         watch = JobWatch(
@@ -63,7 +63,7 @@ async def wait_for_event(
 
 
 def say_what_goes_on(job_id: str, log: Logger) -> None:
-    """Tell whoever reads the log of a wait that was ended what became of the job."""
+    """Log that the job outlives a wait that is being ended."""
     log.warning(
         "This wait for Pictory job %s is being ended. Pictory has no way to cancel a job: if it is running, "
         "it goes on and is paid for. Clearing the task goes on waiting for it",
@@ -98,12 +98,12 @@ def inconclusive_event(job_id: str, error: Exception, deadline: str | None = Non
 
 def read_event(event: object, job_id: str) -> VideoJob | None:
     """
-    Check an event before it is believed.
+    Read an event, and check it before it is used.
 
     :param event: what the task was resumed with.
     :param job_id: of the job that the task waits for.
-    :return: the job that has ended, or ``None`` when the event is inconclusive: the job itself must be
-        asked then.
+    :return: the job that has ended, or ``None`` when the event is inconclusive: the job itself must be polled
+        then.
     """
     if not isinstance(event, Mapping) or event.get("outcome") != "ended":
         return None
@@ -132,10 +132,10 @@ def job_after_event(
     :param limit: what ends the wait.
     :param advice: how to go on after a timeout, as a whole sentence.
     :param inconclusive: how many inconclusive events this wait had before this one.
-    :return: the job that has ended, or ``None`` when there is still something and time to wait for.
+    :return: the job that has ended, or ``None`` when the job is still running and time is left.
     :raises PictoryJobTimedOutError: the deadline has passed and the job hadn't ended.
-    :raises PictoryExecutionTimeoutError: the same, and the deadline is the ``execution_timeout``'s.
-    :raises PictoryError: the job can't be asked, and time won't mend that.
+    :raises PictoryExecutionTimeoutError: the same, where the deadline is that of the ``execution_timeout``.
+    :raises PictoryError: the job can't be polled and waiting won't help, or the triggerer keeps failing.
     """
     job = read_event(event, job_id)
     if job is not None:

@@ -19,8 +19,8 @@ FIRST_POLL = 40.0
 FIRST_PAUSE = 30.0
 STEADY_PAUSE = 15.0
 JITTER = 0.1
-# Airflow takes seconds to notice the end of the worker that a task left. A task that is due again before may
-# be failed for that, and retried (apache/airflow#67287 and #72716), so none is away for less, in seconds.
+# Airflow takes seconds to notice that a task has left its worker, and may fail and retry a task that is due
+# again before that (apache/airflow#67287 and #72716), so no absence is shorter, in seconds.
 SHORTEST_ABSENCE = 10.0
 
 
@@ -28,7 +28,7 @@ def next_pause(poll_interval: float | None, *, is_first: bool, longest: float | 
     """
     Return the seconds between two polls of a healthy job.
 
-    :param poll_interval: what the user asked for in seconds, kept to exactly; ``None`` for our own schedule,
+    :param poll_interval: what the user asked for in seconds, used exactly; ``None`` for our own schedule,
         within what Pictory asks for, and with jitter so that jobs started together don't stay together.
     :param is_first: whether the job was polled only once so far.
     :param longest: what our own schedule may be shortened to, since one request tells of many jobs.

@@ -17,24 +17,24 @@ MOST_BYTES_FOR_EACH = 16 * 1024
 # After so many pages in a row that aren't worth it, the rest of the list hardly is.
 POOR_PAGES_IN_A_ROW = 2
 MOST_PAGES = 200
-# So long the list isn't read once it proved to be of no use, in seconds. First it is tried again soon, since
-# the newest jobs may be those whose waits are about to begin; large pages are not.
+# Seconds for which the list isn't read once it proved to be of no use. The first rest is short, since the
+# newest jobs may be those whose waits are about to begin, but not after large pages.
 FIRST_REST = 5.0
 REST = 600.0
 LARGE_PAGE = 64 * 1024
-# Each job is asked for by itself as often: the list is never believed for long.
+# After so many intervals without a poll of its own, each job is polled: the list is never believed for long.
 LIST_POLLS_IN_A_ROW = 6
 # How often the list is read where it is worth it, in seconds, but never more than a page a second. A page
 # shows at least four awaited jobs, so for each that is less than the poll every 10 s that Pictory asks for.
 PAUSE_BETWEEN_READINGS = 5.0
 SECONDS_FOR_EACH_PAGE = 1.0
-# The list is late where so many of the last checks found that a job had ended which it showed running.
+# The list lags where so many of the last checks found that a job had ended which it showed running.
 MOST_CONTRADICTIONS = 3
 CHECKS_REMEMBERED = 20
 
 
 class JobListYield:
-    """What pages of the list of jobs were good for."""
+    """How useful the pages of the list of jobs have been."""
 
     def __init__(self) -> None:
         self._rests_until = float("-inf")
@@ -49,7 +49,7 @@ class JobListYield:
         """
         Return whether to read the list.
 
-        :param awaited: how many jobs are.
+        :param awaited: how many jobs are awaited.
         :param now: the loop's time.
         """
         return awaited >= FEWEST_JOBS and now >= self._rests_until
@@ -62,7 +62,7 @@ class JobListYield:
 
     @property
     def is_read_on(self) -> bool:
-        """Whether it was worth it last time."""
+        """Whether reading the list was worth it last time."""
         return self._is_read_on
 
     def begin(self) -> None:
@@ -99,7 +99,7 @@ class JobListYield:
         """
         Note what a job's own poll said just after the list had shown the job running.
 
-        :param has_ended: whether it has ended.
+        :param has_ended: whether the job has ended.
         :param now: the loop's time.
         """
         self._checks.append(has_ended)

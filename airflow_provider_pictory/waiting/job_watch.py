@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from airflow_provider_pictory.task_log import Logger
     from airflow_provider_pictory.waiting.limits import WaitLimit
 
-# A CDN may refuse a client for a while, and a network's login page redirect it: a 403 and a redirect are
-# believed once they have lasted so many seconds.
+# A CDN may refuse a client for a while, and a network's login page may redirect it: a 403 and a redirect
+# count once they have lasted so many seconds.
 FORBIDDEN_GRACE = 120.0
 LONGEST_TROUBLED_PAUSE = 60.0
 LONGEST_RETRY_AFTER = 300.0
@@ -47,8 +47,8 @@ class JobWatch:
     What one wait for one job knows, and what it concludes from each poll. It makes no calls itself.
 
     A poll that fails says nothing about the job: network errors, 429, 5xx and unreadable responses are
-    tolerated with growing pauses until the deadline, as are a 403 or a 404 that pass. What can't mend itself
-    ends the wait at once.
+    tolerated with growing pauses until the deadline, as are a 403 or a 404 that pass. An error that waiting
+    can't resolve ends the wait at once.
 
     :param job_id: of the job.
     :param deadline: the moment when the wait ends.
@@ -118,18 +118,18 @@ class JobWatch:
 
     @property
     def interval(self) -> float:
-        """The seconds between two polls of a healthy job, about."""
+        """The approximate seconds between two polls of a healthy job."""
         return STEADY_PAUSE if self._poll_interval is None else self._poll_interval
 
     def pause_after(self, seen: VideoJob | PictoryError, longest: float | None = None) -> float | None:
         """
-        Conclude from a poll.
+        Conclude from a poll when the next one is due.
 
         :param seen: the job, or the error that the poll ended in.
         :param longest: seconds that our own schedule may be shortened to.
         :return: seconds until the next poll, or ``None`` when the job has ended.
         :raises PictoryJobTimedOutError: the deadline has passed and the job hadn't ended.
-        :raises PictoryError: the poll's error, when it can't mend itself.
+        :raises PictoryError: the poll's error, when waiting can't resolve it.
         """
         self._polls += 1
         now = self._now()
@@ -164,7 +164,7 @@ class JobWatch:
         return max(pause, min(retry_after, LONGEST_RETRY_AFTER))
 
     def tolerates(self, error: PictoryError) -> bool:
-        """Return whether a failed poll may still mend itself, so that waiting on makes sense."""
+        """Return whether polls may still succeed after this error, so that waiting on makes sense."""
         now = self._now()
         if not isinstance(error, PictoryAPIError):
             return False
@@ -190,7 +190,7 @@ class JobWatch:
         self._forbidden_since = None
 
     def _note_status(self, job: VideoJob, now: float) -> None:
-        """Tell at once that a status is strange, and once more when it stays."""
+        """Log an undocumented status at once, and once more if it stays."""
         if not job.has_unknown_status:
             return
         if job.status != self._unknown_status:
@@ -215,7 +215,7 @@ class JobWatch:
             )
 
     def _report(self, seen: VideoJob | PictoryError, now: float, pause: float) -> None:
-        """Tell about once a minute how the wait goes on."""
+        """Log about once a minute how the wait goes on."""
         if now - self._reported < PAUSE_BETWEEN_REPORTS:
             return
         self._reported = now

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 # A wait on a worker ends so many seconds before Airflow would interrupt it, for one last poll.
 ROOM_FOR_LAST_POLL = 10.0
-# Airflow 2 counts a task's deferral and its resumption as one execution: the latter takes so long to begin.
+# Airflow 2 counts a deferral and the resumption as one execution: so many seconds are left for the latter.
 ROOM_TO_RESUME = 30.0
 
 
@@ -31,7 +31,7 @@ def deadline_after(timeout: float) -> datetime:
 @dataclass(frozen=True)
 class WaitLimit:
     """
-    What ends a wait: whichever of two arguments of the task is over first.
+    What ends a wait: whichever of two arguments of the task runs out first.
 
     :param argument: its name, ``timeout`` or ``execution_timeout``.
     :param seconds: what it is set to.
@@ -71,7 +71,7 @@ def wait_limit(
     if not is_deferred:
         room = min(ROOM_FOR_LAST_POLL, span / 10)
     elif hasattr(task_instance, "trigger_timeout"):
-        # Airflow 2's, which ends a resumed task without a word once the time since its start is over.
+        # Airflow 2 silently ends a resumed task once its execution_timeout has passed since its start.
         room = ROOM_TO_RESUME
         began = task_instance.start_date or began
     deadline = began + timedelta(seconds=span - min(room, span / 4))
@@ -85,7 +85,7 @@ def resumed_limit(task: Any, timeout: float, argument: str | None, deadline: str
 
     :param task: the operator.
     :param timeout: what its ``timeout`` is, in seconds.
-    :param argument: whose deadline it was; where no worker handed that through, the shorter one's.
+    :param argument: whose deadline it was; where no worker passed that on, the shorter one.
     :param deadline: the moment when the wait ends.
     """
     span = task.execution_timeout.total_seconds() if task.execution_timeout else timeout
@@ -103,7 +103,8 @@ def timed_out(
     :param seen: what the last poll brought; ``None`` where there was none.
     :param advice: how to go on, as a whole sentence.
     :param limit: what ended the wait, where that is known.
-    :return: an error that no retry follows, unless it was the ``execution_timeout``, which is one try's.
+    :return: an error that no retry follows, unless it was the ``execution_timeout``, which applies to one
+        try.
     """
     parts = [f"The wait for Pictory job {job_id} is over, {what_is_known(seen)}"]
     if limit is not None:

@@ -10,9 +10,9 @@ from airflow_provider_pictory.waiting.job_watch import LONGEST_RETRY_AFTER
 
 class Pace:
     """
-    How fast Pictory may be asked, learnt from its responses.
+    The pace of requests to Pictory, learnt from its responses.
 
-    Without a 429 there is no limit. A 429 pauses everybody for as long as Pictory says, and from then on
+    Without a 429 there is no limit. A 429 pauses all requests for as long as Pictory says, and from then on
     requests keep a distance, which every further 429 widens much and every other response narrows a little.
     Pictory documents neither its limits nor what a 429 carries, so nothing better is known beforehand.
     """

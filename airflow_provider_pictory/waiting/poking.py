@@ -72,7 +72,7 @@ class PokingSensor(BaseSensorOperator):
         if isinstance(self._seen, PictoryError) or not self._seen.has_ended:
             return PokeReturnValue(is_done=False)
         if self._watch is not None:
-            # For its line that trouble is over, since no further poll is planned.
+            # So that it logs the end of trouble, since no further poll is planned.
             self._watch.pause_after(self._seen)
         return PokeReturnValue(is_done=True, xcom_value=self._result(context, self._seen))
 
@@ -113,7 +113,7 @@ class PokingSensor(BaseSensorOperator):
         return timed_out(self.job_id, self._seen, self._limit.advice if self._limit else "", self._limit)
 
     def _interrupted(self) -> PictoryError:
-        """Return the error for a wait on a worker in the middle of which Airflow's own alarm went off."""
+        """Return the error for a wait on a worker that Airflow's own timeout interrupted."""
         from airflow_provider_pictory.waiting.limits import resumed_limit
 
         self._limit = resumed_limit(self, self.timeout, "execution_timeout", datetime.now(UTC).isoformat())

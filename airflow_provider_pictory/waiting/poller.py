@@ -29,9 +29,9 @@ Response = TypeVar("Response")
 
 MAXIMUM_IN_FLIGHT = 50
 # Polls begin together, at moments that are so many seconds apart: the loop then wakes up for many of them at
-# once, sends them together, and often finds their responses together. Nobody minds so small a delay.
+# once, sends them together, and often finds their responses together. So small a delay does no harm.
 TICK = 0.05
-# How long after its deadline a wait is still for the last poll to come through, in seconds.
+# How many seconds after its deadline a wait still lasts, for its last poll to end.
 LONGEST_LAST_POLL = 60.0
 # Polls per second to spread the first polls of many jobs over, after a restart for instance, and the longest
 # that one of them may have to wait, in seconds.
@@ -41,7 +41,7 @@ LONGEST_FIRST_DELAY = 15.0
 
 @dataclass(eq=False)
 class _Wait:
-    """One task's wait for a job, which draws its conclusions where that task's log lines go."""
+    """One task's wait for a job, which concludes in that task's context, so that log lines reach its log."""
 
     watch: JobWatch
     ended: asyncio.Future[VideoJob]
@@ -63,11 +63,11 @@ class _Wait:
 
 class JobPoller:
     """
-    Polls jobs for everybody who waits in one event loop with one connection.
+    Poll jobs for all who wait in one event loop with one connection.
 
     There is one session, one fetched connection, one schedule in which each job is due at its own time, a
-    bounded number of requests in flight and one pace for all. A job is asked about once however many wait
-    for it. Get it with :func:`shared_poller`.
+    bounded number of requests in flight and one pace for all. A job is polled once, however many wait for it.
+    Get it with :func:`shared_poller`.
 
     :param hook: makes the calls; the poller closes it.
     """
@@ -84,7 +84,7 @@ class JobPoller:
         self._pace = Pace()
         self._list = JobListYield()
         self._scan: asyncio.Task[None] | None = None
-        # Jobs that are due, and of which the list is expected to say how they are.
+        # Jobs that are due, and whose status the list is expected to show.
         self._held: set[str] = set()
         # Since when the list was believed about a job without a poll of its own.
         self._believed_since: dict[str, float] = {}
@@ -104,7 +104,7 @@ class JobPoller:
         wait = _Wait(watch, self._loop.create_future())
         waits = self._waits.setdefault(watch.job_id, [])
         waits.append(wait)
-        # Others may be there who have heard of the end of the job and not left yet.
+        # Other waits may have seen the end of the job and not be gone yet.
         if watch.job_id not in self._in_flight:
             spread = min(len(self._waits) / FIRST_POLLS_PER_SECOND, LONGEST_FIRST_DELAY)
             # A handful of jobs is polled without delay.
@@ -149,7 +149,7 @@ class JobPoller:
         while self._due and len(self._in_flight) < MAXIMUM_IN_FLIGHT:
             due, job_id = self._due[0]
             now = self._loop.time()
-            # The pace is kept to exactly: it would become slower than Pictory allows.
+            # Not rounded to ticks, which would make the pace slower than Pictory allows.
             start = max(due, self._pace.ready_at)
             if start > now:
                 self._wake_up_at(start)
@@ -169,7 +169,7 @@ class JobPoller:
                     self._in_flight[job_id] = self._loop.create_task(self._poll(job_id))
 
     def _is_for_the_list(self, job_id: str, now: float) -> bool:
-        """Tell whether the list may say how a job is; what ends a wait is the job's own poll."""
+        """Tell whether the list may show how a job is; only the job's own poll ends a wait."""
         return (
             job_id not in self._own
             and self._list.is_worthwhile(len(self._waits), now)
@@ -187,7 +187,7 @@ class JobPoller:
         self._plan(job_id, 0.0)
 
     def _wake_up_at(self, moment: float) -> None:
-        """Look at the schedule again then; who wakes up too early sees that, and no timer is made twice."""
+        """Schedule a wake-up, unless one is due before; waking up too early does no harm."""
         if self._timer is not None:
             if self._timer.when() <= moment:
                 return
@@ -220,7 +220,7 @@ class JobPoller:
             self._start_due_polls()
 
     async def _read_list(self) -> None:
-        """Learn from the pages of the list of jobs as long as they are worth it; poll what isn't there."""
+        """Read pages of the list of jobs as long as they are worth it, and poll the jobs not found there."""
         page_key: str | None = None
         seen: set[str] = set()
         try:
@@ -250,7 +250,7 @@ class JobPoller:
                 self._poll_itself(job_id)
 
     def _learn(self, job_id: str, status: str | None) -> None:
-        """Take the list's word that a job is running, and ask the job itself for anything else."""
+        """Believe the list that a job is running, and poll the job itself for anything else."""
         self._held.discard(job_id)
         if job_id in self._in_flight:
             return
@@ -295,7 +295,7 @@ _pollers: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, JobPoller]] = W
 @asynccontextmanager
 async def shared_poller(pictory_conn_id: str) -> AsyncIterator[JobPoller]:
     """
-    Take part in the poller of the running loop and this connection.
+    Share the poller of the running loop and this connection.
 
     It starts with the first who waits and ends with the last.
 

@@ -26,7 +26,7 @@ def backstop_after(timeout: float) -> timedelta:
 
 def is_missed_without_worker(task: Any) -> bool:
     """
-    Return whether something a task has would never happen if it ended in the triggerer.
+    Return whether something that a task has would be skipped if the task ended in the triggerer.
 
     :param task: an operator, as written in a DAG file or as read back from Airflow's database.
     """
@@ -41,7 +41,7 @@ def is_missed_without_worker(task: Any) -> bool:
 
 def start_trigger_args(sensor: Any) -> StartTriggerArgs | None:
     """
-    Say how Airflow starts a sensor in the triggerer, ``None`` where it can't or something would be missed.
+    Return how Airflow starts a sensor in the triggerer, ``None`` where it can't or something would be missed.
 
     :param sensor: one that defers.
     """
