@@ -291,7 +291,7 @@ class ManyItemsOnePaidJobEach(RuleBasedStateMachine):
 
 
 ManyItemsOnePaidJobEach.TestCase.settings = settings(
-    max_examples=int(os.environ.get("EXAMPLES", "200")),
+    max_examples=int(os.environ.get("EXAMPLES", "150")),
     stateful_step_count=12,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],

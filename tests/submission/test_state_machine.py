@@ -874,7 +874,7 @@ class OneTaskOnePaidJob(RuleBasedStateMachine):
 
 
 OneTaskOnePaidJob.TestCase.settings = settings(
-    max_examples=int(os.environ.get("EXAMPLES", "500")),
+    max_examples=int(os.environ.get("EXAMPLES", "300")),
     stateful_step_count=30,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],

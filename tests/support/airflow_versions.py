@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import re
+from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -73,6 +74,10 @@ def _has_approvals() -> bool:
 
 
 HAS_APPROVALS = _has_approvals()
+# Whether a secrets backend may insist that there is nothing but what it has.
+HEEDS_REFUSALS = IS_AIRFLOW_3 and hasattr(
+    import_module("airflow.sdk.exceptions"), "AirflowSecretsBackendAccessDenied"
+)
 HAS_LOOPS = find_spec("airflow.sdk.definitions.loop") is not None if IS_AIRFLOW_3 else False
 
 needs_failing_deletes = pytest.mark.skipif(
