@@ -90,7 +90,7 @@ class PictoryRecordError(PictoryError):
 
 
 class PictoryBatchError(PictoryError):
-    """Items of a batch have no video; all else is done and recorded, and a retry or a clear keeps it."""
+    """Items of a batch, or of a list to save, have no video; the others are done, and stay so in a retry."""
 
 
 class PictoryBatchFailedError(AirflowFailException, PictoryBatchError):

@@ -39,8 +39,9 @@ class PictoryHook(HttpHook):
     Its extra may hold ``timeout`` (seconds per call, default 30), ``verify``, ``proxies`` and ``cert``, which
     mean what they mean in requests, ``submission_window`` (see :meth:`get_submission_window`),
     ``allow_private_hosts`` (see :meth:`open_file`) and ``job_list_polling`` (see
-    :meth:`ais_job_list_polled`); nothing else in it is used. The connection is fetched once for each hook,
-    and once more when Pictory refuses the key, since keys are rotated.
+    :meth:`ais_job_list_polled`); nothing else in it is used. The connection is fetched once for each hook
+    and event loop, and once more when Pictory refuses the key, since keys are rotated. Where it is missing or
+    can't be used, each call raises :class:`PictoryConfigurationError`.
 
     No call to Pictory follows redirects. A submission is repeated only when it was certainly refused or never
     sent.

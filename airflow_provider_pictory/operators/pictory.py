@@ -112,9 +112,8 @@ class GenerateVideoOperator(SubmittingOperator):
     :raises PictoryJobFailedError: the job failed.
     :raises PictoryJobExpiredError: the job's video was deleted at Pictory.
     :raises PictoryJobNotFoundError: Pictory doesn't know the job that this task submitted.
-    :raises PictoryJobTimedOutError: the ``timeout`` passed before the job's end; a clear waits for it again.
-    :raises PictoryExecutionTimeoutError: the ``execution_timeout`` ended a wait in the triggerer; a retry
-        waits for the same job.
+    :raises PictoryJobTimedOutError: ``timeout`` passed before the job's end; see ``on_clear`` for the job.
+    :raises PictoryExecutionTimeoutError: ``execution_timeout`` ended a deferred wait; a retry continues it.
     """
 
     template_fields: Sequence[str] = (*REQUEST_ARGUMENTS, "pictory_conn_id", "max_credits")
@@ -275,8 +274,8 @@ class GenerateVideoOperator(SubmittingOperator):
 
         arguments = resume_arguments(next_method, next_kwargs, timeout=DEFAULT_TIMEOUT, log=self.log)
         if arguments.get("try_number") is None:
-            # Airflow hands nothing through when it gave up, nor does dag.test() of Airflow 3.0, where a retry
-            # begins with that once more.
+            # Airflow hands nothing through when it gave up. Nor does dag.test() of Airflow 3.0, which begins a
+            # retry with the event of the try before.
             arguments["try_number"] = try_that_submitted(context)
         return self.execute_complete(context, **arguments)
 

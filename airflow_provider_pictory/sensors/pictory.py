@@ -43,7 +43,7 @@ class VideoJobSensor(PokingSensor):
     from a worker, after a first poll, where something would be missed otherwise: outlets, callbacks for
     success, execution or skipping, ``pre_execute`` or ``post_execute``, listeners such as OpenLineage,
     ``multiple_outputs``, mapped tasks and those that others are mapped over, a result that is its DAG's, a
-    job id that is neither text nor a task's output; and on older versions.
+    job id that is neither text nor a task's output, subclasses; and on older versions.
 
     A failed poll of the job, such as a network error, a 429 or a 5xx, is tolerated until the
     timeout; a failed job ends the sensor at once and without retries. Before it declares a timeout it takes

@@ -1,9 +1,8 @@
 """
 Where the submission record of one task instance is kept, and how jobs are claimed.
 
-No single store of Airflow's is trusted: a record lies in a Variable while its video is in flight and, where
-Airflow has a store of task state (3.3 and later), there as well. A clear of Airflow 3.4 empties the latter, a
-person may delete the former.
+A person may delete a Variable, and a clear of Airflow 3.4 empties task state. So while a video is in flight,
+its record is in a Variable and, on Airflow 3.3 and later, in task state as well.
 """
 
 from __future__ import annotations
