@@ -84,7 +84,7 @@ class GenerateVideosOperator(SubmittingOperator):
     :param deferrable: wait in the triggerer (default), or on the worker.
     :param max_credits: the most AI credits that the whole batch may cost by our estimate. (templated)
     :param max_credits_per_video: the most that each of its videos may cost. (templated)
-    :param check_quota: ask once whether the account's AI credits cover what is to be submitted; off by default.
+    :param check_quota: ask once whether the account has the AI credits for what is to be submitted (off).
     :param on_clear: what a clear means for items that have a job, as for :class:`GenerateVideoOperator`.
     :param on_unknown_submission: what to do with an item where nothing tells whether its submission arrived:
         ``"fail"`` (default), or ``"resubmit"``, which may pay twice.
