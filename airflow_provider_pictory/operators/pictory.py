@@ -274,8 +274,8 @@ class GenerateVideoOperator(SubmittingOperator):
 
         arguments = resume_arguments(next_method, next_kwargs, timeout=DEFAULT_TIMEOUT, log=self.log)
         if arguments.get("try_number") is None:
-            # Airflow hands nothing through when it gave up. Nor does dag.test() of Airflow 3.0, where a retry begins
-            # with the event of the try before.
+            # Airflow hands nothing through when it gave up. Nor does dag.test() of Airflow 3.0, where a retry
+            # begins with the event of the try before.
             arguments["try_number"] = try_that_submitted(context)
         return self.execute_complete(context, **arguments)
 
