@@ -7,7 +7,7 @@ where the error is raised.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
@@ -19,6 +19,11 @@ Choice = TypeVar("Choice", bound=StrEnum)
 
 # Beyond every wait that makes sense, and far within what a date, a timer or a database can hold.
 LONGEST_SPAN = 366 * 24 * 60 * 60.0
+
+# How long a wait for a job may take unless its task says otherwise, in seconds.
+DEFAULT_TIMEOUT = 60 * 60.0
+# And one for jobs that may have come of a lost submission.
+DEFAULT_RECONCILE_TIMEOUT = 15 * 60.0
 
 # Python refuses to read numbers of thousands of digits, and no file is that long.
 _MANY_DIGITS = 20
@@ -158,6 +163,19 @@ def job_limit(value: object, field: str) -> int | None:
     return value
 
 
+def thread_limit(value: object, field: str) -> int:
+    """
+    Return how much may be done at a time.
+
+    :param value: a positive whole number.
+    :param field: name of the argument, for the message.
+    :raises PictoryInvalidRequestError: it is none.
+    """
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        _refuse(value, field, "a positive whole number is needed; leave it out for the default")
+    return value
+
+
 def time_span(value: object, field: str, *, may_be_zero: bool = False) -> float | None:
     """
     Return the seconds of a time span given as a number of seconds or a ``timedelta``.
@@ -255,6 +273,18 @@ def _require_an_id_alone(job_id: object) -> None:
             "that is a whole result: give it as video=wait.output, or the id alone as "
             "job_id=wait.output['job_id']",
         )
+
+
+def is_sequence(value: object) -> bool:
+    """
+    Return whether a value is a list, or what Airflow hands over in its place.
+
+    What a mapped task returns is a sequence of Airflow's own type, which isn't registered as one. A table has
+    a length and items as well, but whoever goes through it gets the names of its columns.
+    """
+    if isinstance(value, (str, bytes, Mapping)) or hasattr(value, "columns") or hasattr(value, "keys"):
+        return False
+    return isinstance(value, Sequence) or (hasattr(value, "__getitem__") and hasattr(value, "__len__"))
 
 
 def from_text(text: str) -> object:

@@ -6,7 +6,6 @@ Faults are reported together, the first 20 of them in words, before anything is 
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,7 @@ from airflow_provider_pictory.api import InvalidRequestError, VideoRequest
 from airflow_provider_pictory.api.checks import is_absent
 from airflow_provider_pictory.api.validation_errors import listed, shown
 from airflow_provider_pictory.api.video_request import FIELDS, REQUEST_FIELDS
-from airflow_provider_pictory.arguments import from_text
+from airflow_provider_pictory.arguments import from_text, is_sequence
 from airflow_provider_pictory.exceptions import PictoryInvalidRequestError
 
 if TYPE_CHECKING:
@@ -59,7 +58,7 @@ def read_batch(requests: object, defaults: Mapping[str, Any]) -> tuple[BatchItem
         faults.
     """
     given: Any = from_text(requests) if isinstance(requests, str) else requests
-    if isinstance(given, (str, bytes, Mapping)) or not _is_sequence(given):
+    if not is_sequence(given):
         raise PictoryInvalidRequestError(
             f"Nothing was submitted: requests: got {shown(requests)}, but a list is needed, of prompts or of "
             "dicts such as {'prompt': 'A red fox in snow', 'key': 'fox'}. Where a task returns it: does that "
@@ -75,21 +74,19 @@ def read_batch(requests: object, defaults: Mapping[str, Any]) -> tuple[BatchItem
     return tuple(items)
 
 
-def _is_sequence(value: object) -> bool:
-    # What a mapped task returns is a sequence of Airflow's own type, which isn't registered as a Sequence.
-    return isinstance(value, Sequence) or (hasattr(value, "__getitem__") and hasattr(value, "__len__"))
-
-
 def _item(index: int, value: object, defaults: Mapping[str, Any], faults: list[str]) -> BatchItem | None:
     """Make one item, or note what is wrong with it."""
     where = f"requests[{index}]"
     fields = {"prompt": value} if isinstance(value, str) else value
+    if isinstance(value, str) and value.lstrip().startswith("{") and isinstance(from_text(value), Mapping):
+        faults.append(f"{where}: got {shown(value)}, but that is the text of a dict; give the dict itself")
+        return None
     if not isinstance(fields, Mapping):
         faults.append(f"{where}: got {shown(value)}, but a prompt is needed, or a dict of a request's fields")
         return None
     unknown = [name for name in fields if name not in (KEY, *REQUEST_FIELDS)]
     faults.extend(
-        f"{where}.{name}: got {shown(fields[name])}, but there is no such field; the fields are "
+        f"{where}.{_named(name)}: got {shown(fields[name])}, but there is no such field; the fields are "
         f"{listed([KEY, *REQUEST_FIELDS])}, and what Pictory knows besides goes into extra_fields"
         for name in unknown
     )
@@ -102,6 +99,10 @@ def _item(index: int, value: object, defaults: Mapping[str, Any], faults: list[s
     if unknown or key is None:
         return None
     return BatchItem(index, key or str(index), bool(key), request)
+
+
+def _named(name: object) -> str:
+    return name if isinstance(name, str) and name.isidentifier() and len(name) <= LONGEST_KEY else shown(name)
 
 
 def _merged(fields: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
@@ -117,7 +118,8 @@ def _key(key: object, where: str, faults: list[str]) -> str | None:
     """Return an item's own key, empty where it has none, ``None`` where it can't be one."""
     if is_absent(key):
         return ""
-    text = str(key).strip() if isinstance(key, (str, int)) and not isinstance(key, bool) else ""
+    is_number = isinstance(key, int) and not isinstance(key, bool) and abs(key) < 10**LONGEST_KEY
+    text = str(key).strip() if isinstance(key, str) or is_number else ""
     if text.strip(".") and len(text) <= LONGEST_KEY and text.isprintable() and not set(text) & set("/\\"):
         return text
     faults.append(
@@ -128,11 +130,13 @@ def _key(key: object, where: str, faults: list[str]) -> str | None:
 
 
 def _repeated_keys(items: Sequence[BatchItem]) -> Iterator[str]:
-    counts = Counter(item.key for item in items)
+    indices: dict[str, list[int]] = {}
     for item in items:
-        if item.has_own_key and counts[item.key] > 1:
-            others = [str(other.index) for other in items if other.key == item.key and other is not item]
+        indices.setdefault(item.key, []).append(item.index)
+    for item in items:
+        if item.has_own_key and len(indices[item.key]) > 1:
+            other = next(index for index in indices[item.key] if index != item.index)
             yield (
                 f"requests[{item.index}].{KEY}: got {item.key!r}, but each key may be there only once, also "
-                f"as the index of an item without one; so has requests[{others[0]}]"
+                f"as the index of an item without one; so has requests[{other}]"
             )

@@ -148,6 +148,19 @@ def _is_of_a_model(given: dict[str, Any]) -> bool:
     )
 
 
+def is_plain_path(path: object) -> bool:
+    """Return whether a path is certainly right, or only a run can tell, without loading its check."""
+    if hasattr(path, "__fspath__"):
+        return True
+    if not isinstance(path, str) or not path.isascii() or not path.isprintable():
+        return False
+    scheme, mark, rest = path.partition("://")
+    parts = (rest if mark else path).split("/")
+    names_a_place = len(parts) > 1 and parts[0][-1:] not in ("", "@") if mark else bool(path.strip("/ "))
+    is_store = scheme.isalnum() and scheme not in ("file", "local") if mark else ":" not in path
+    return names_a_place and is_store and not {"..", "None"} & set(parts) and not set(path) & set("%\\")
+
+
 def is_plain_job_id(job_id: object) -> bool:
     """Return whether a job id is certainly right, without loading its check."""
     return (

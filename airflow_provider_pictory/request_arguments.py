@@ -89,10 +89,10 @@ def refuse_wrong_requests(given: Mapping[str, Any]) -> None:
     # Items may have fields of their own, another model for instance, so each default is checked by itself.
     for name, value in defaults.items():
         if value != "" and not is_plain_request({name: value}):
-            _refuse_whatever_the_model({"prompt": NOT_KNOWN_YET, name: value})
+            _refuse_whatever_the_model({"prompt": NOT_KNOWN_YET, name: value}, defaults.get("model"))
 
 
-def _refuse_whatever_the_model(fields: dict[str, Any]) -> None:
+def _refuse_whatever_the_model(fields: dict[str, Any], usual_model: object) -> None:
     from airflow_provider_pictory.api import VideoModel
     from airflow_provider_pictory.exceptions import PictoryInvalidRequestError
 
@@ -105,7 +105,8 @@ def _refuse_whatever_the_model(fields: dict[str, Any]) -> None:
             with suppress(PictoryInvalidRequestError):
                 checked_request({**fields, "model": model})
                 return
-        raise
+        # In the words of the model that most items have.
+        checked_request({**fields, "model": usual_model})
 
 
 def _are_plain(requests: object, defaults: Mapping[str, Any]) -> bool:
@@ -114,6 +115,8 @@ def _are_plain(requests: object, defaults: Mapping[str, Any]) -> bool:
         return False
     items = [{"prompt": item} if isinstance(item, str) else item for item in requests]
     if not all(isinstance(item, dict) for item in items):
+        return False
+    if any(isinstance(item, str) and "{" in item for item in requests):
         return False
     keys = [item["key"] for item in items if "key" in item]
     return (

@@ -5,8 +5,11 @@ from __future__ import annotations
 import pytest
 from airflow.providers.common.compat.sdk import task
 
+from airflow_provider_pictory.batch_requests import read_batch
 from airflow_provider_pictory.decorators.batch import pictory_videos_task
+from airflow_provider_pictory.exceptions import PictoryInvalidRequestError
 from airflow_provider_pictory.operators.batch import GenerateVideosOperator
+from airflow_provider_pictory.saving.many import read_list
 from tests.support.bare_tasks import BareTask
 from tests.support.dag_runs import a_dag
 from tests.test_literals import why
@@ -32,6 +35,9 @@ WRONG_ARGUMENTS = [
     {"aspect_ratio": "2:1"},
     {"webhook": "example.com"},
     {"extra_fields": "seed"},
+    {"manifest_path": "a/../b"},
+    {"manifest_path": ""},
+    {"manifest_path": 5},
 ]
 WRONG_REQUESTS = [
     None,
@@ -41,6 +47,7 @@ WRONG_REQUESTS = [
     ["Fox", {"prompt": OWL, "duration": 7}],
     [{"prompt": FOX, "colour": "red"}],
     [{"prompt": FOX, "key": "a/b"}],
+    ["{'prompt': 'A red fox in snow', 'key': 'fox'}", '{"prompt": "A red fox in snow"}'],
     [{"prompt": FOX, "key": "same"}, {"prompt": OWL, "key": "same"}],
     [{"prompt": FOX, "key": "1"}, {"prompt": OWL}],
     [{"key": "fox"}],
@@ -126,3 +133,47 @@ def test_a_decorated_function_has_its_arguments_checked_and_its_list_left_to_the
 
         right()
         assert "veo9" in why(wrong)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "choices"),
+    [({"duration": 7}, "model veo3.1_fast makes 4, 6 or 8"), ({"aspect_ratio": "2:1"}, "model veo3.1_fast")],
+)
+def test_what_no_model_makes_is_told_in_the_words_of_the_batchs_own(arguments, choices):
+    with a_dag():
+        assert choices in why(
+            lambda: GenerateVideosOperator(
+                task_id="batch", requests="{{ x }}", model="veo3.1_fast", **arguments
+            )
+        )
+
+
+class Table:
+    """What a data frame is: as long as it has rows, and its columns' names when gone through."""
+
+    columns = ("prompt", "duration")
+
+    def __len__(self):
+        return 2
+
+    def __getitem__(self, name):
+        return self.columns[name]
+
+
+def test_a_key_of_thousands_of_digits_is_refused_as_any_other():
+    with pytest.raises(PictoryInvalidRequestError, match=r"requests\[0\]\.key: got "):
+        read_batch([{"prompt": FOX, "key": 10**5000}], {})
+
+
+def test_a_table_is_no_list_of_prompts():
+    with pytest.raises(PictoryInvalidRequestError, match=r"requests: got .* but a list is needed"):
+        read_batch(Table(), {})
+    assert read_list(Table()) is None
+
+
+def test_the_name_of_a_field_that_is_none_is_shown_like_a_value():
+    with pytest.raises(PictoryInvalidRequestError) as refused:
+        read_batch([{"https://h/x?X-Amz-Signature=q5w7z": 1, "x" * 10**6: 1, "prompt": FOX}], {})
+
+    assert "q5w7z" not in str(refused.value)
+    assert len(str(refused.value)) < 2000

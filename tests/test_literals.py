@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from airflow.providers.common.compat.sdk import DAG, task
@@ -16,6 +17,7 @@ from airflow_provider_pictory.api.video_request import REQUEST_FIELDS
 from airflow_provider_pictory.decorators.pictory import pictory_video_task
 from airflow_provider_pictory.exceptions import PictoryInvalidRequestError
 from airflow_provider_pictory.literals import is_plain_job_id, is_plain_request
+from airflow_provider_pictory.operators.batch import GenerateVideosOperator
 from airflow_provider_pictory.operators.pictory import REQUEST_ARGUMENTS, GenerateVideoOperator
 from airflow_provider_pictory.sensors.pictory import VideoJobSensor
 from airflow_provider_pictory.transfers.pictory_to_object_storage import PictoryToObjectStorageOperator
@@ -223,6 +225,34 @@ def test_a_job_id_that_can_be_none_is_refused(job_id):
         assert "job_id: got " in why(lambda: VideoJobSensor(task_id="wait", job_id=job_id))
         if job_id is not None:
             why(lambda: PictoryToObjectStorageOperator(task_id="save", job_id=job_id, path="films/"))
+
+
+NO_PATHS = ("a/../b", "", None, 5, b"x", "/", "s3://b", "s3:///x", "s3:/b/x", "a/None/b")
+PATHS = (
+    *("films/", "s3://media@videos/{key}.mp4", "s3://videos/", "gs://b/a b.mp4", "{{ ds }}/../x"),
+    *("file:///films/x.mp4", "日/x.mp4", Path("films/x.mp4"), "a%20b.mp4", "/films/x.mp4"),
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *[("path", path) for path in NO_PATHS],
+        *[("max_bytes", limit) for limit in (-1, "x", float("nan"), None)],
+        *[("max_parallel_downloads", limit) for limit in (None, 0, True, "4")],
+    ],
+)
+def test_where_a_video_can_never_be_saved_is_told_before_it_is_paid(name, value):
+    arguments = {"task_id": "save", "job_id": JOB_ID, "path": "films/", name: value}
+    with a_dag():
+        assert f"{name}: got " in why(lambda: PictoryToObjectStorageOperator(**arguments))
+
+
+@pytest.mark.parametrize("path", PATHS, ids=str)
+def test_where_a_video_may_be_saved_is_left_to_the_run(path):
+    with a_dag():
+        PictoryToObjectStorageOperator(task_id="save", job_id=JOB_ID, path=path)
+        GenerateVideosOperator(task_id="batch", requests="{{ x }}", manifest_path=path)
 
 
 def test_two_sources_of_a_transfer_are_refused():

@@ -36,6 +36,10 @@ WHAT_A_JOB_ID_IS = (
     f"one is a text of at most {LONGEST_JOB_ID:,} printable characters, a letter or a digit among them, and "
     "no list, dict, template or URL"
 )
+# What ends a part of a path, what a store's library takes for something else, and what may be decoded to one.
+_NOT_IN_FILE_NAME = re.compile(r"[/\\?#]|::|%[0-9A-Fa-f]{2}")
+# In bytes; file systems allow 255, and an ending and a mark of a temporary file come on top.
+LONGEST_FILE_NAME = 200
 _PLAIN_FILE_NAME = re.compile(r"[A-Za-z0-9_-]{1,200}")
 # What people and templates give instead of an id by mistake.
 _NEVER_A_JOB_ID = re.compile(r"[\[{]|https?://", re.IGNORECASE)
@@ -277,11 +281,20 @@ def read_job_id(value: object) -> str | None:
 
 def job_file_name(job_id: str) -> str:
     """Return the name of a job's file: one part of a path, whatever the id is made of and however long."""
-    if _PLAIN_FILE_NAME.fullmatch(job_id):
-        return f"{job_id}.mp4"
+    return f"{job_id if _PLAIN_FILE_NAME.fullmatch(job_id) else _digest_name(job_id)}.mp4"
+
+
+def key_file_name(key: str) -> str:
+    """Return the name of a key's file without its ending: the key, unless no part of a path can be that."""
+    size = len(key.encode("utf-8", "surrogatepass"))
+    is_part = key == key.strip() and key.strip(".") and key.isprintable() and size <= LONGEST_FILE_NAME
+    return key if is_part and not _NOT_IN_FILE_NAME.search(key) else _digest_name(key)
+
+
+def _digest_name(text: str) -> str:
     # Not percent-encoded, since whoever decodes it again may find a path that leads elsewhere.
-    plain = re.sub(r"[^A-Za-z0-9]+", "-", job_id).strip("-")[:40]
-    return f"{plain}-{hashlib.sha256(job_id.encode()).hexdigest()[:32]}.mp4"
+    plain = re.sub(r"[^A-Za-z0-9]+", "-", text).strip("-")[:40]
+    return f"{plain}-{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()[:32]}"
 
 
 def is_usual_job_id(value: str) -> bool:

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from airflow_provider_pictory.saving.destination import Destination
 
 MOST_NAMED = 5
+# Errors of items whose jobs go on, and of those of which nobody knows whether there is one.
+_RUNNING = ("PictoryJobTimedOutError",)
+_LOOKED_FOR = ("PictorySubmissionIndeterminateError", "PictoryJobNotFoundError")
 _NOT_OF_RESULT = ("job_id", "status", "error_code", "error_message")
 _RESULT = tuple(name for name in VideoJob.__dataclass_fields__ if name not in _NOT_OF_RESULT)
 
@@ -92,3 +95,31 @@ def failures_in_words(manifest: Sequence[Mapping[str, Any]]) -> str:
     )
     more = f"; and {len(failed) - MOST_NAMED} more" if len(failed) > MOST_NAMED else ""
     return f"{len(failed)} of {len(manifest)} videos are missing: {first}{more}"
+
+
+def what_helps(manifest: Sequence[Mapping[str, Any]], *, resubmits: bool) -> str:
+    """
+    Return what becomes of the items without a video in a retry or a clear.
+
+    :param manifest: of a batch that has ended.
+    :param resubmits: whether a retry submits again what has failed.
+    """
+    codes = [line["error_code"] for line in manifest if line["state"] != ItemState.COMPLETED]
+    running = sum(code in _RUNNING for code in codes)
+    looked_for = sum(code in _LOOKED_FOR for code in codes)
+    again = len(codes) - running - looked_for
+    which = "these" if again == len(codes) else f"{again} of these"
+    sentences = []
+    if again and resubmits:
+        them = "them" if again == len(codes) else f"{again} of them"
+        sentences.append(f"With resubmit_failed the next try submits {them} again")
+    elif again:
+        sentences.append(
+            f"A clear of this task keeps the other videos, and submits and pays for {which} again"
+        )
+    whoever = "The next try" if resubmits else "A clear of this task"
+    if running:
+        sentences.append(f"{whoever} waits again for the jobs of {running}, which costs nothing")
+    if looked_for:
+        sentences.append(f"{whoever} asks again what became of {looked_for}")
+    return ". ".join(sentences)

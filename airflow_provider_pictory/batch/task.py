@@ -7,11 +7,24 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_pictory.arguments import OnItemFailure, choice, credit_limit, job_limit, time_span
+from airflow_provider_pictory.arguments import (
+    DEFAULT_TIMEOUT,
+    OnItemFailure,
+    choice,
+    credit_limit,
+    job_limit,
+    time_span,
+)
 from airflow_provider_pictory.assets import describe_videos
 from airflow_provider_pictory.batch.credits import guard_limits, guard_quota
 from airflow_provider_pictory.batch.deferred_batch import DeferredBatch
-from airflow_provider_pictory.batch.manifest import failures_in_words, manifest_of, summary_of, write_manifest
+from airflow_provider_pictory.batch.manifest import (
+    failures_in_words,
+    manifest_of,
+    summary_of,
+    what_helps,
+    write_manifest,
+)
 from airflow_provider_pictory.batch.plan import ItemState
 from airflow_provider_pictory.batch.run import BatchRun
 from airflow_provider_pictory.batch.store import open_batch_store
@@ -34,6 +47,8 @@ from airflow_provider_pictory.waiting.limits import WaitLimit, wait_limit
 from airflow_provider_pictory.waiting.starting import backstop_after
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_pictory.batch.plan import Awaited
@@ -73,11 +88,11 @@ class BatchTask:
         self._began = began
         self._log = operator.log
         self._on_item_failure = choice(operator.on_item_failure, "on_item_failure", OnItemFailure)
-        self._timeout = time_span(operator.timeout, "timeout") or 0.0
+        self._timeout = time_span(operator.timeout, "timeout") or DEFAULT_TIMEOUT
         self._poll_interval = time_span(operator.poll_interval, "poll_interval")
         self._destination: Destination | None = None
         if operator.manifest_path is not None:
-            self._destination = find_destination(operator.manifest_path, None, MANIFEST_NAME)
+            self._destination = find_destination(operator.manifest_path, None, MANIFEST_NAME, "manifest_path")
         self._items: tuple[BatchItem, ...] = read_batch(
             operator.requests,
             {
@@ -215,7 +230,7 @@ class BatchTask:
         if self._run.trouble is not None:
             raise self._run.trouble
         if summary["failed"] and self._on_item_failure is OnItemFailure.FAIL:
-            raise self._failure(failures_in_words(manifest))
+            raise self._failure(manifest)
         if why := why_success_is_lost(context, self._store.place, self._log):
             raise PictoryError(
                 f"This task has to end, since {why}; a retry or a clear of it goes on with its videos"
@@ -225,12 +240,10 @@ class BatchTask:
         self._run.deliver()
         return path or manifest
 
-    def _failure(self, words: str) -> PictoryBatchError:
-        if self._policy.resubmit_failed:
-            return PictoryBatchError(f"{words}. With resubmit_failed the next try submits them again")
-        return PictoryBatchFailedError(
-            f"{words}. A clear of this task keeps the other videos, and submits and pays for these again"
-        )
+    def _failure(self, manifest: Sequence[Mapping[str, Any]]) -> PictoryBatchError:
+        resubmits = self._policy.resubmit_failed
+        words = f"{failures_in_words(manifest)}. {what_helps(manifest, resubmits=resubmits)}"
+        return PictoryBatchError(words) if resubmits else PictoryBatchFailedError(words)
 
     def _take_event(self, event: object) -> None:
         jobs = self._run.state.in_flight()

@@ -10,6 +10,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from airflow_provider_pictory.arguments import (
+    DEFAULT_RECONCILE_TIMEOUT,
+    DEFAULT_TIMEOUT,
     OnItemFailure,
     choice,
     credit_limit,
@@ -19,7 +21,7 @@ from airflow_provider_pictory.arguments import (
     switches,
     time_span,
 )
-from airflow_provider_pictory.literals import is_of_a_file, literals
+from airflow_provider_pictory.literals import is_of_a_file, is_plain_path, literals
 from airflow_provider_pictory.request_arguments import REQUEST_ARGUMENTS, refuse_wrong_requests
 from airflow_provider_pictory.submission.operator import CreditLimit, SubmittingOperator
 
@@ -32,8 +34,6 @@ if TYPE_CHECKING:
     from airflow_provider_pictory.api import VideoModel
     from airflow_provider_pictory.batch.task import BatchTask
 
-DEFAULT_TIMEOUT = 60 * 60.0
-DEFAULT_RECONCILE_TIMEOUT = 15 * 60.0
 MAX_ACTIVE_JOBS = 20
 SWITCHES = ("deferrable", "check_quota", "resubmit_failed")
 RULES = (
@@ -227,7 +227,7 @@ class GenerateVideosOperator(SubmittingOperator):
         :raises PictoryInvalidRequestError: for the first kind of argument that is wrong; of the requests, for
             all at once.
         """
-        given = literals(self, (*SWITCHES, *RULES, *REQUEST_ARGUMENTS, "requests"))
+        given = literals(self, (*SWITCHES, *RULES, *REQUEST_ARGUMENTS, "requests", "manifest_path"))
         for name in SWITCHES:
             switch(given[name], name)
         refuse_wrong_rules(given, has_limit=SubmittingOperator.max_credits.was_given(self))
@@ -239,6 +239,10 @@ class GenerateVideosOperator(SubmittingOperator):
                 "max_credits_per_video",
                 GenerateVideosOperator.max_credits_per_video.was_given(self),
             )
+        if given.get("manifest_path") is not None and not is_plain_path(self.manifest_path):
+            from airflow_provider_pictory.saving.path import path_text
+
+            path_text(self.manifest_path, "manifest_path")
         self._refuse_multiple_outputs()
         self._refuse_wrong_requests(given)
 

@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from airflow.providers.common.compat.sdk import conf
 
-from airflow_provider_pictory.arguments import refuse_wrong_rules, switch, switches, time_span
+from airflow_provider_pictory.arguments import (
+    DEFAULT_RECONCILE_TIMEOUT,
+    DEFAULT_TIMEOUT,
+    refuse_wrong_rules,
+    switch,
+    switches,
+    time_span,
+)
 from airflow_provider_pictory.links.pictory import OPERATOR_EXTRA_LINKS, push_links
 from airflow_provider_pictory.literals import is_of_a_file, literals
 from airflow_provider_pictory.request_arguments import (
@@ -31,9 +38,6 @@ if TYPE_CHECKING:
     from airflow_provider_pictory.api import VideoJob, VideoModel, VideoRequest
     from airflow_provider_pictory.submission.task_submitter import TaskSubmitter
     from airflow_provider_pictory.waiting.limits import WaitLimit
-
-DEFAULT_TIMEOUT = 60 * 60.0
-DEFAULT_RECONCILE_TIMEOUT = 15 * 60.0
 
 SWITCHES = ("wait_for_completion", "deferrable", "check_quota", "resubmit_failed")
 RULES = ("on_clear", "on_unknown_submission", "max_credits")
@@ -69,8 +73,7 @@ class GenerateVideoOperator(SubmittingOperator):
     :param extra_fields: further fields under the names that Pictory uses, sent as they are; they replace the
         arguments above, and are not checked, except for a prompt's characters. (templated)
     :param pictory_conn_id: id of the Airflow connection. (templated)
-    :param wait_for_completion: wait for the video as well; otherwise the task ends when Pictory has accepted
-        it.
+    :param wait_for_completion: wait for the video as well; otherwise the task ends once it is submitted.
     :param poll_interval: seconds, or a ``timedelta``, between polls while waiting. By default our own
         schedule, 10 to 30 seconds as Pictory asks for.
     :param timeout: seconds, or a ``timedelta``, to wait; 1 hour by default. A shorter ``execution_timeout``
@@ -80,8 +83,7 @@ class GenerateVideoOperator(SubmittingOperator):
     :param max_credits: the most AI credits that the video may cost by our estimate; one that costs more, or
         whose cost can't be estimated, isn't submitted. No limit where it is left out, or ``None`` in the DAG
         file; one that a template, a task or a mapping leaves empty is refused. (templated)
-    :param check_quota: ask the account first, and submit only what its remaining AI credits cover; off by
-        default.
+    :param check_quota: submit only what the account's remaining AI credits cover; off by default.
     :param on_clear: what a clear of this task means. ``"auto"`` (default): reattach to a job that is still
         running and deliver a video that was never delivered, otherwise make a new one; ``"new"``: always a
         new video; ``"reattach"``: never.
@@ -90,8 +92,7 @@ class GenerateVideoOperator(SubmittingOperator):
     :param resubmit_failed: let a retry submit another video when the job failed; by default the task fails
         without a retry then.
     :param reconcile_timeout: seconds, or a ``timedelta``, to wait for running jobs that may have come from a
-        submission whose response was lost, and for other tasks that may have lost the same; 15 minutes by
-        default.
+        lost submission, and for other tasks that may have lost the same; 15 minutes by default.
 
     :xcom return_value: the job id, for a :class:`VideoJobSensor`.
     :xcom job_id: the same, before any waiting.
@@ -105,8 +106,7 @@ class GenerateVideoOperator(SubmittingOperator):
     :raises PictoryInsufficientCreditsError: the account is out of AI credits.
     :raises PictoryRateLimitedError: too many requests; nothing was paid, a retry helps.
     :raises PictoryAPIError: Pictory refused or couldn't be reached; nothing was paid, a retry may help.
-    :raises PictoryRecordError: what was submitted before can't be read, or what is to be submitted can't be
-        written down; nothing was submitted, a retry may help.
+    :raises PictoryRecordError: the record can't be read or written; nothing was submitted, a retry may help.
     :raises PictorySubmissionPendingError: no response says whether Pictory took it; the next try finds out.
     :raises PictorySubmissionIndeterminateError: nothing says whether Pictory took it; not retried.
     :raises PictoryJobFailedError: the job failed.

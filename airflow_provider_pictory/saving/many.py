@@ -16,17 +16,17 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_pictory.api import InvalidRequestError
-from airflow_provider_pictory.api.checks import is_absent, job_file_name
+from airflow_provider_pictory.api.checks import is_absent, job_file_name, key_file_name
 from airflow_provider_pictory.api.checks import job_id as checked_job_id
 from airflow_provider_pictory.api.validation_errors import shown
-from airflow_provider_pictory.arguments import from_text
+from airflow_provider_pictory.arguments import from_text, is_sequence
 from airflow_provider_pictory.exceptions import (
     PictoryBatchError,
     PictoryBatchFailedError,
     PictoryError,
     PictoryInvalidRequestError,
 )
-from airflow_provider_pictory.saving.path import find_destination
+from airflow_provider_pictory.saving.path import find_destination, path_text
 from airflow_provider_pictory.saving.saver import VideoSaver
 from airflow_provider_pictory.task_log import PrefixedLog
 
@@ -62,8 +62,7 @@ def read_list(video: object) -> Sequence[Any] | None:
     value = from_text(video) if isinstance(video, str) and video.lstrip().startswith("[") else video
     if isinstance(value, (str, bytes, Mapping)) or value is None:
         return None
-    is_sequence = isinstance(value, Sequence) or (hasattr(value, "__getitem__") and hasattr(value, "__len__"))
-    return value if is_sequence else None  # type: ignore[return-value]
+    return value if is_sequence(value) else None  # type: ignore[return-value]
 
 
 def finished_videos(lines: Sequence[Any], path: object, conn_id: object, log: Logger) -> list[FinishedVideo]:
@@ -74,23 +73,27 @@ def finished_videos(lines: Sequence[Any], path: object, conn_id: object, log: Lo
     :param path: of each file, with ``{key}`` or ``{job_id}`` in it, or a folder with ``/`` at its end.
     :param conn_id: id of the Airflow connection to the storage, if any.
     :param log: of the task; those without a video are logged.
-    :raises PictoryInvalidRequestError: the path would be the same for all, or a line has no job.
+    :raises PictoryInvalidRequestError: the path can't be one or would be the same for two, or a line has no
+        job.
     """
-    template = str(path)
-    is_own = KEY_MARK in template or JOB_MARK in template or template.rstrip().endswith("/")
+    template = path_text(path)
+    is_own = KEY_MARK in template or JOB_MARK in template or template.endswith("/")
     if len(lines) > 1 and not is_own:
         raise PictoryInvalidRequestError(
             f"path: got {shown(path)}, but {len(lines)} videos can't have one path: write {KEY_MARK} or "
             f"{JOB_MARK} where they differ, or a folder with / at the end"
         )
-    videos, missing = [], []
+    videos: list[FinishedVideo] = []
+    missing: list[str] = []
+    lines_of: dict[str, int] = {}
     for index, line in enumerate(lines):
         if not isinstance(line, Mapping) or "job_id" not in line:
             raise PictoryInvalidRequestError(
                 f"video[{index}]: got {shown(line)}, but what a GenerateVideosOperator or a VideoJobSensor "
                 "returned is needed, a dict with a job_id"
             )
-        key = str(line.get("key", index))
+        own_key = None if is_absent(line.get("key")) else str(line["key"])
+        key = own_key or str(index)
         if line.get("state", "completed") != "completed" or is_absent(line["job_id"]):
             missing.append(key)
             continue
@@ -98,9 +101,18 @@ def finished_videos(lines: Sequence[Any], path: object, conn_id: object, log: Lo
             job_id = checked_job_id(line["job_id"])
         except InvalidRequestError as error:
             raise PictoryInvalidRequestError(f"video[{index}].{error}") from error
-        own_path = template.replace(KEY_MARK, key).replace(JOB_MARK, job_id)
-        file_name = f"{key}.mp4" if "key" in line else job_file_name(job_id)
-        videos.append(FinishedVideo(key, job_id, find_destination(own_path, conn_id, file_name)))
+        file_name = job_file_name(job_id)
+        own_path = template.replace(KEY_MARK, key_file_name(key)).replace(JOB_MARK, file_name[: -len(".mp4")])
+        if own_key is not None:
+            file_name = f"{key_file_name(own_key)}.mp4"
+        destination = find_destination(own_path, conn_id, file_name)
+        other = lines_of.setdefault(destination.name, index)
+        if other != index:
+            raise PictoryInvalidRequestError(
+                f"video[{index}]: its file would be {destination.name}, which is that of video[{other}]. "
+                f"Nothing was saved. Give each a key of its own, or write {JOB_MARK} in the path"
+            )
+        videos.append(FinishedVideo(key, job_id, destination))
     if missing:
         log.warning("%d of %d have no video and are left out: %s", len(missing), len(lines), _named(missing))
     return videos

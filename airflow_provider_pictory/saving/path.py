@@ -31,7 +31,7 @@ _MOST_DECODINGS = 5
 _WHITE_SPACE = " \t\r\n\f\v"
 
 
-def find_destination(path: object, conn_id: object, file_name: str) -> Destination:
+def find_destination(path: object, conn_id: object, file_name: str, field: str = "path") -> Destination:
     """
     Read a user's path.
 
@@ -40,55 +40,81 @@ def find_destination(path: object, conn_id: object, file_name: str) -> Destinati
     :param conn_id: id of the Airflow connection to the storage; nothing where the path names it or none is
         needed.
     :param file_name: of the file, where the path is a folder.
+    :param field: name of the argument, for the message.
     :raises PictoryInvalidRequestError: the path can't be one.
     :raises PictoryConfigurationError: the connection doesn't exist, or a package is missing.
     """
-    text = _checked_text(path)
+    text = path_text(path, field)
     if text.endswith("/"):
         text += file_name
-    if _leads_upwards(text):
-        # Whoever may type a part of a path must not choose the folder before it.
-        _refuse(path, "a part of it is '..', which leads out of the folder before it; write it without")
     scheme, mark, rest = text.partition("://")
     if not mark or scheme in _LOCAL_SCHEMES:
         return LocalFile(text)
     authority, _, key = rest.partition("/")
     named, _, bucket = authority.rpartition("@")
-    if not bucket or not key:
-        _refuse(
-            path, f"it must name a bucket and a file, or a folder with / at the end: {scheme}://bucket/key"
-        )
     wanted = "" if is_absent(conn_id) else str(conn_id).strip()
     if named and wanted and named != wanted:
-        _refuse(path, f"object_storage_conn_id names another connection, {wanted!r}; leave one of them out")
+        _refuse(
+            field, path, f"object_storage_conn_id names another connection, {wanted!r}; leave one of them out"
+        )
     wanted = named or wanted
     if wanted:
         _require_connection(wanted)
     return StoredObject(scheme, bucket, key, wanted or None)
 
 
-def _checked_text(path: object) -> str:
-    """Return a path as a text, or refuse what is none, was meant differently, or lost a part on its way."""
+def path_text(path: object, field: str = "path") -> str:
+    """
+    Return a path as a text.
+
+    :param path: as :func:`find_destination` takes it.
+    :param field: name of the argument, for the message.
+    :raises PictoryInvalidRequestError: it is none, was meant differently, or lost a part on its way.
+    """
+    text = _stripped_text(path, field)
+    scheme, mark, rest = text.partition("://")
+    if any(unicodedata.category(character) in ("Cc", "Cs") for character in text):
+        _refuse(field, path, "a path has no control characters, and no halves of characters")
+    if "{{" in text or "{%" in text:
+        _refuse(
+            field, path, "there is a template in it, which Airflow renders in a text, not in a pathlib.Path"
+        )
+    if "None" in text.split("/"):
+        _refuse(field, path, "a part of it is None, as a template makes of a value that is missing")
+    if _SCHEME_WITH_ONE_SLASH.match(text):
+        _refuse(
+            field, path, "two slashes follow a scheme; pathlib.Path drops one, so give such a path as a text"
+        )
+    if not (rest if scheme in _LOCAL_SCHEMES and mark else text).strip("/"):
+        _refuse(field, path, "that is the root of all folders; is a value missing before the / at its end?")
+    if scheme == "file" and mark and not rest.startswith("/"):
+        # Otherwise a host or a connection would become a folder in the worker's own.
+        _refuse(field, path, "an absolute path follows file://, as in file:///videos/film.mp4")
+    if _leads_upwards(text):
+        # Whoever may type a part of a path must not choose the folder before it.
+        _refuse(
+            field, path, "a part of it is '..', which leads out of the folder before it; write it without"
+        )
+    if mark and scheme not in _LOCAL_SCHEMES and not _names_bucket_and_file(rest):
+        _refuse(
+            field,
+            path,
+            f"it must name a bucket and a file, or a folder with / at the end: {scheme}://bucket/key",
+        )
+    return text
+
+
+def _stripped_text(path: object, field: str) -> str:
     # Airflow's own path is none of the standard library's, and only its text has the connection.
     text = str(path) if isinstance(path, (os.PathLike, ObjectStoragePath)) else path
     if not isinstance(text, str) or is_absent(text):
-        _refuse(path, "a path is needed, such as 's3://media@videos/film.mp4' or a local one")
-    text = text.strip(_WHITE_SPACE)
-    scheme, mark, rest = text.partition("://")
-    if any(unicodedata.category(character) in ("Cc", "Cs") for character in text):
-        _refuse(path, "a path has no control characters, and no halves of characters")
-    if "{{" in text or "{%" in text:
-        _refuse(path, "there is a template in it, which Airflow renders in a text, not in a pathlib.Path")
-    if "None" in text.split("/"):
-        _refuse(path, "a part of it is None, as a template makes of a value that is missing")
-    if _SCHEME_WITH_ONE_SLASH.match(text):
-        _refuse(path, "two slashes follow a scheme; pathlib.Path drops one, so give such a path as a text")
-    if not (rest if scheme in _LOCAL_SCHEMES and mark else text).strip("/"):
-        _refuse(path, "that is the root of all folders; is a value missing before the / at its end?")
-    if scheme == "file" and mark and not rest.startswith("/"):
-        # Otherwise a host or a connection would become a folder in the worker's own.
-        _refuse(path, "an absolute path follows file://, as in file:///videos/film.mp4")
-    return text
+        _refuse(field, path, "a path is needed, such as 's3://media@videos/film.mp4' or a local one")
+    return text.strip(_WHITE_SPACE)
+
+
+def _names_bucket_and_file(rest: str) -> bool:
+    authority, slash, key = rest.partition("/")
+    return bool(authority.rpartition("@")[2] and slash and (key or rest.endswith("/")))
 
 
 def _leads_upwards(text: str) -> bool:
@@ -114,8 +140,8 @@ def _require_connection(conn_id: str) -> None:
         ) from None
 
 
-def _refuse(path: object, allowed: str) -> NoReturn:
+def _refuse(field: str, path: object, allowed: str) -> NoReturn:
     fault = FieldError(
-        "path", shown(str(path) if isinstance(path, (os.PathLike, ObjectStoragePath)) else path), allowed
+        field, shown(str(path) if isinstance(path, (os.PathLike, ObjectStoragePath)) else path), allowed
     )
     raise PictoryInvalidRequestError(str(InvalidRequestError([fault])))

@@ -14,7 +14,7 @@ from airflow.providers.common.compat.sdk import (
     AirflowSkipException,
 )
 
-from airflow_provider_pictory.arguments import checked_job_id, switch, switches, time_span
+from airflow_provider_pictory.arguments import DEFAULT_TIMEOUT, checked_job_id, switch, switches, time_span
 from airflow_provider_pictory.links.pictory import OPERATOR_EXTRA_LINKS, push_links
 from airflow_provider_pictory.literals import is_of_a_file, is_plain_job_id, literals, splits_result
 from airflow_provider_pictory.waiting.intervals import STEADY_PAUSE
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from airflow_provider_pictory.waiting.limits import WaitLimit
 
 SWITCHES = ("deferrable", "soft_fail", "never_fail", "silent_fail", "exponential_backoff")
-DEFAULT_TIMEOUT = 60 * 60.0
 
 
 class VideoJobSensor(PokingSensor):

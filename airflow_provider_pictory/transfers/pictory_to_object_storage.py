@@ -11,8 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
-from airflow_provider_pictory.arguments import byte_limit, finished_job_id, switch, switches
-from airflow_provider_pictory.literals import is_of_a_file, is_plain_job_id, literals, splits_result
+from airflow_provider_pictory.arguments import byte_limit, finished_job_id, switch, switches, thread_limit
+from airflow_provider_pictory.literals import (
+    is_of_a_file,
+    is_plain_job_id,
+    is_plain_path,
+    literals,
+    splits_result,
+)
 
 if TYPE_CHECKING:
     import os
@@ -176,18 +182,18 @@ class PictoryToObjectStorageOperator(BaseOperator):
         return without_unknown_fields(manifest, is_split=splits_result(self))
 
     def _save_many(self, lines: Sequence[Any], context: Context) -> list[dict[str, Any]]:
-        from airflow_provider_pictory.arguments import job_limit
         from airflow_provider_pictory.assets import describe_videos
         from airflow_provider_pictory.hooks.pictory import PictoryHook
         from airflow_provider_pictory.saving.many import ManySaver, finished_videos
 
+        limit = thread_limit(self.max_parallel_downloads, "max_parallel_downloads")
         videos = finished_videos(lines, self.path, self.object_storage_conn_id, self.log)
         # A list can't be split into XComs.
         self.multiple_outputs = False
         self._many = ManySaver(
             lambda: PictoryHook(self.pictory_conn_id),
             options=self._options,
-            max_parallel_downloads=job_limit(self.max_parallel_downloads, "max_parallel_downloads") or 1,
+            max_parallel_downloads=min(limit, max(1, len(videos))),
             log=self.log,
         )
         saved = self._many.save(videos)
@@ -221,10 +227,17 @@ class PictoryToObjectStorageOperator(BaseOperator):
 
         :raises PictoryInvalidRequestError: for the first argument that is wrong.
         """
-        given = literals(self, (*SWITCHES, "job_id", "video"))
+        given = literals(self, (*SWITCHES, "job_id", "video", "path", "max_bytes"))
         for name in SWITCHES:
             if name in given:
                 switch(given[name], name, templated=name in self.template_fields)
+        if "max_bytes" in given:
+            byte_limit(self.max_bytes, "max_bytes")
+        thread_limit(self.max_parallel_downloads, "max_parallel_downloads")
+        if "path" in given and not is_plain_path(self.path):
+            from airflow_provider_pictory.saving.path import path_text
+
+            path_text(self.path)
         if "job_id" not in given or "video" not in given or isinstance(self.video, (list, tuple)):
             return
         # That both are missing shows when the task runs: no literal is wrong.

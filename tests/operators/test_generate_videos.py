@@ -85,8 +85,30 @@ def test_an_item_that_fails_does_not_touch_the_others_and_fails_the_task_at_the_
     assert isinstance(error, PictoryBatchFailedError)
     assert isinstance(error, AirflowFailException)
     assert "1 of 7 videos are missing: p0: 5001 (VIDEO_GENERATION_FAILED)" in str(error)
+    assert "A clear of this task keeps the other videos, and submits and pays for these again" in str(error)
     assert count(pictory, POST) == 7
     assert run.xcom("generate", "summary")["completed"] == 6
+
+
+@pytest.mark.parametrize("deferrable", [False, True])
+def test_without_a_timeout_a_batch_waits_an_hour(pictory_at, run_dag, deferrable):
+    pictory_at(render_seconds=1)
+
+    run = run_batch(run_dag, PROMPTS[:1], timeout=None, deferrable=deferrable)
+
+    assert run.states == {"generate": "success"}
+
+
+@pytest.mark.parametrize("resubmits", [False, True])
+def test_a_job_that_goes_on_is_waited_for_again_and_the_error_says_no_more(busy_pictory, run_dag, resubmits):
+    run = run_batch(
+        run_dag, PROMPTS[:1], timeout=1, deferrable=False, resubmit_failed=resubmits, retries=int(resubmits)
+    )
+
+    words = str(run.errors("generate")[-1])
+    assert "waits again for the jobs of 1, which costs nothing" in words
+    assert "again" not in words.replace("waits again", "")
+    assert count(busy_pictory, POST) == 1
 
 
 def test_with_resubmit_failed_a_retry_submits_only_what_failed(pictory_at, run_dag):

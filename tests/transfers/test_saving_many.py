@@ -91,6 +91,16 @@ def test_where_a_retry_may_help_one_of_them_airflow_makes_one(busy_pictory, run_
         ([{"job_id": "one"}, {"job_id": "two"}], "film.mp4", "2 videos can't have one path: write {key}"),
         ([{"job_id": "one"}, "two"], "{key}.mp4", "video[1]: got 'two', but"),
         ([{"job_id": ""}, {"job": "two"}], "{key}.mp4", "video[1]: got {'job': 'two'}, but"),
+        (
+            [{"key": "kettle", "job_id": "one"}, {"key": "kettle", "job_id": "two"}],
+            "",
+            "kettle.mp4, which is that of video[0]. Nothing was saved",
+        ),
+        (
+            [{"key": "kettle", "job_id": "one"}, {"key": "kettle", "job_id": "two"}],
+            "{key}/film.mp4",
+            "video[1]: its file would be",
+        ),
     ],
 )
 def test_a_list_that_makes_no_sense_is_refused_before_anything_is_written(
@@ -101,3 +111,39 @@ def test_a_list_that_makes_no_sense_is_refused_before_anything_is_written(
     assert isinstance(run.error("save"), PictoryInvalidRequestError)
     assert words in str(run.error("save"))
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("path", [None, "", 5])
+def test_a_path_that_is_none_is_refused_as_for_one_video(pictory, run_dag, path):
+    with a_dag() as dag:
+        operator = PictoryToObjectStorageOperator(
+            task_id="save", video=[{"job_id": "a"}, {"job_id": "b"}], path="x"
+        )
+        operator.path = path
+    run = run_dag(dag)
+
+    assert "but a path is needed" in str(run.error("save"))
+
+
+ODD_KEYS = ["a::b", "a?versionId=1", "..%2f", "%2e%2e", "a/b", "日" * 100, "..", " ", "x" * 300, "a#b"]
+
+
+def test_what_has_a_key_that_is_no_file_name_gets_one_of_its_own(pictory, run_dag, tmp_path):
+    lines = [{"key": key, "job_id": submit()} for key in ODD_KEYS]
+
+    run = save(run_dag, lines, f"{tmp_path}/")
+
+    saved = run.xcom("save")
+    assert [line["key"] for line in saved] == [key if key.strip() else "7" for key in ODD_KEYS]
+    assert len({line["path"] for line in saved}) == len(ODD_KEYS)
+    assert {Path(line["path"]).parent for line in saved} == {tmp_path}
+    assert all(Path(line["path"]).stat().st_size for line in saved)
+
+
+@pytest.mark.parametrize("key", [None, "", "None"])
+def test_videos_without_keys_are_named_by_their_jobs(pictory, run_dag, tmp_path, key):
+    job_ids = [submit(), submit()]
+
+    save(run_dag, [{"key": key, "job_id": job_id} for job_id in job_ids], f"{tmp_path}/")
+
+    assert {path.stem for path in tmp_path.iterdir()} == set(job_ids)
