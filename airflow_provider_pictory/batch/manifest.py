@@ -97,13 +97,16 @@ def failures_in_words(manifest: Sequence[Mapping[str, Any]]) -> str:
     return f"{len(failed)} of {len(manifest)} videos are missing: {first}{more}"
 
 
-def what_helps(manifest: Sequence[Mapping[str, Any]], *, resubmits: bool) -> str:
+def what_helps(manifest: Sequence[Mapping[str, Any]], *, resubmits: bool, is_always_new: bool) -> str:
     """
     Return what becomes of the items without a video in a retry or a clear.
 
     :param manifest: of a batch that has ended.
     :param resubmits: whether a retry submits again what has failed.
+    :param is_always_new: whether a clear submits everything again.
     """
+    if is_always_new and not resubmits:
+        return "With on_clear='new' a clear of this task submits and pays for all of its videos again"
     codes = [line["error_code"] for line in manifest if line["state"] != ItemState.COMPLETED]
     running = sum(code in _RUNNING for code in codes)
     looked_for = sum(code in _LOOKED_FOR for code in codes)

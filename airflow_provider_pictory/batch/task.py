@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_pictory.arguments import (
     DEFAULT_TIMEOUT,
+    OnClear,
     OnItemFailure,
     choice,
     credit_limit,
@@ -242,7 +243,9 @@ class BatchTask:
 
     def _failure(self, manifest: Sequence[Mapping[str, Any]]) -> PictoryBatchError:
         resubmits = self._policy.resubmit_failed
-        words = f"{failures_in_words(manifest)}. {what_helps(manifest, resubmits=resubmits)}"
+        is_always_new = self._policy.on_clear is OnClear.NEW
+        advice = what_helps(manifest, resubmits=resubmits, is_always_new=is_always_new)
+        words = f"{failures_in_words(manifest)}. {advice}"
         return PictoryBatchError(words) if resubmits else PictoryBatchFailedError(words)
 
     def _take_event(self, event: object) -> None:
