@@ -105,14 +105,13 @@ CELLS = (
     Cell("3.3-python-3.14", "apache-airflow==3.3.*", python="3.14"),
     Cell("3.4", "apache-airflow>=3.4.0b2,<3.5", takes_prereleases=True),
     Cell("lowest", "apache-airflow", pins=(*FLOORS, OLD_PATHS), is_lowest=True),
-    # Airflow 3.1.0, which doesn't start with a structlog of later than its own time.
     Cell(
         "lowest-python-3.13",
         "apache-airflow",
         python="3.13",
-        until="2025-10-01",
-        later=(*PROVIDERS_OF_2026, ADLFS),
-        pins=(*FLOORS, OLD_PATHS),
+        until="2026-04-01",
+        later=(ADLFS,),
+        pins=FLOORS,
         is_lowest=True,
     ),
 )

@@ -6,7 +6,6 @@ import functools
 import inspect
 import re
 from importlib import import_module
-from importlib.metadata import version
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -53,7 +52,6 @@ __all__ = ["STORE_CACHE", "register_filesystems"]
 
 IS_AIRFLOW_3 = find_spec("airflow.sdk") is not None
 IS_3_0 = IS_AIRFLOW_3 and find_spec("airflow.sdk.io.fs") is None
-IS_3_1_0 = version("apache-airflow") == "3.1.0"
 IS_BEFORE_3_2 = find_spec("airflow.dag_processing.dagbag") is None
 # Of a connection in the environment whose extra isn't JSON, Airflow 3.0 and 3.1 say that there is none.
 WORDS_OF_A_BROKEN_EXTRA = (
@@ -124,27 +122,19 @@ def read_dags(path: Path) -> Any:
     return DagBag(str(path))
 
 
-def store(dag: Any) -> None:
-    """Let Airflow know a DAG where its dag.test() needs that: any (3.1.0), or one with assets (2.11, 3.0)."""
-    has_outlets = any(task.outlets for task in dag.tasks)
+def tell_of_assets(dag: Any) -> None:
+    """Let Airflow know a DAG's assets, where its dag.test() makes no events of those it hasn't seen."""
+    if not any(task.outlets for task in dag.tasks):
+        return
     if not IS_AIRFLOW_3:
-        if has_outlets:
-            dag.bulk_write_to_db([dag])
-        return
-    if not (IS_3_1_0 or (IS_3_0 and has_outlets)):
-        return
-    from airflow.dag_processing.bundles.manager import DagBundlesManager
-    from airflow.models.serialized_dag import SerializedDagModel
-    from airflow.serialization.serialized_objects import LazyDeserializedDAG, SerializedDAG
+        dag.bulk_write_to_db([dag])
+    elif IS_3_0:
+        from airflow.dag_processing.bundles.manager import DagBundlesManager
+        from airflow.serialization.serialized_objects import SerializedDAG
 
-    DagBundlesManager().sync_bundles_to_db()
-    if IS_3_0:
+        DagBundlesManager().sync_bundles_to_db()
         stored = SerializedDAG.deserialize_dag(SerializedDAG.serialize_dag(dag))
         SerializedDAG.bulk_write_to_db("dags-folder", None, [stored])
-    else:
-        lazy = LazyDeserializedDAG(data=SerializedDAG.to_dict(dag))
-        SerializedDAG.bulk_write_to_db("dags-folder", None, [lazy])
-        SerializedDagModel.write_dag(lazy, "dags-folder")
 
 
 def asset_events(asset: Any) -> list[Any]:

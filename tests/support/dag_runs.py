@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import DAG
 
-from tests.support.airflow_versions import store, without_debug_lines
+from tests.support.airflow_versions import tell_of_assets, without_debug_lines
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -113,7 +113,7 @@ def run(dag: DAG, capture: Any, conf: dict[str, Any] | None = None, **arguments:
     :param arguments: of Airflow's ``dag.test()``, such as ``logical_date``.
     """
     _failures.clear()
-    store(dag)
+    tell_of_assets(dag)
     DAG_TO_RUN[dag.dag_id] = dag
     # Airflow 3 logs to stdout. Airflow 2 would add a handler for the stdout of its first run, unless there is
     # one.
