@@ -120,15 +120,16 @@ class BatchTask:
 
     def check_quota(self) -> None:
         """
-        Ask the account whether it can pay for what is to be submitted, where that is wanted.
+        Log what is to be submitted and its cost, once the account can pay for it, where that is wanted.
 
         :raises PictoryError: it can't pay, or can't be asked; nothing was submitted.
         """
+        items = [item for item in self._items if not self._run.has_job_or_may_have(item.key)]
         if self._policy.check_quota:
-            guard_quota(
-                [item for item in self._items if not self._run.has_job_or_may_have(item.key)],
-                self._operator.hook,
-            )
+            guard_quota(items, self._operator.hook)
+        if items:
+            cost = sum(item.request.estimated_credits or 0.0 for item in items)
+            self._log.info("Submitting %d videos to Pictory: about %g AI credits", len(items), round(cost, 2))
 
     def stop(self) -> None:
         """Submit nothing from now on, and log what the task leaves behind."""

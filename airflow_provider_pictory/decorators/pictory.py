@@ -264,7 +264,7 @@ def pictory_video_task(
 
     The function returns the prompt, or a dict of the request's fields. The task returns the job id, as
     :class:`GenerateVideoOperator` does, and shares everything else with it: the submission record, the credit
-        limit, the waiting, the XComs, the errors.
+    limit, the waiting, the XComs, the errors.
 
     :param python_callable: the function; given by Python where the decorator has no arguments.
     :param multiple_outputs: must not be ``True``, since a job id can't be split.

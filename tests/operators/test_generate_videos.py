@@ -34,6 +34,7 @@ def test_each_item_is_submitted_once_and_its_video_is_in_the_manifest(pictory, r
     manifest = run.xcom("generate")
     jobs = {job["job_id"]: job["request"]["prompt"] for job in pictory.jobs()}
     assert run.states == {"generate": "success"}
+    assert run.log.count("Submitting 7 videos to Pictory: about 56 AI credits") == 1
     assert [line["key"] for line in manifest] == [str(number) for number in range(7)]
     assert {line["state"] for line in manifest} == {"completed"}
     assert [jobs[line["job_id"]] for line in manifest] == PROMPTS
