@@ -164,13 +164,7 @@ def job_limit(value: object, field: str) -> int | None:
 
 
 def thread_limit(value: object, field: str) -> int:
-    """
-    Return how much may be done at a time.
-
-    :param value: a positive whole number.
-    :param field: name of the argument, for the message.
-    :raises PictoryInvalidRequestError: it is none.
-    """
+    """Return how much may be done at a time; refuse what is no positive whole number."""
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         _refuse(value, field, "a positive whole number is needed; leave it out for the default")
     return value

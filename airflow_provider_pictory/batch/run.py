@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from airflow_provider_pictory.hooks.pictory import PictoryHook
     from airflow_provider_pictory.submission.attempt import Attempt
     from airflow_provider_pictory.submission.policy import SubmissionPolicy
+    from airflow_provider_pictory.submission.store import RecordStore
     from airflow_provider_pictory.task_log import Logger
     from airflow_provider_pictory.waiting.limits import WaitLimit
 
@@ -276,6 +277,23 @@ class BatchRun:
         self.state.conclude(key, reattached(decision.record, self._attempt, self._policy), entry.job)
         return True
 
+    def _submitter(
+        self, item: BatchItem, store: RecordStore, recording: ItemRecording, *, waits: bool
+    ) -> Submitter:
+        self._pages = self._pages or AccountPages(self._hook, self._clock.monotonic())
+        return Submitter(
+            attempt=self._attempt,
+            store=store,
+            recording=recording,
+            hook=self._hook,
+            policy=self._policy,
+            log=PrefixedLog(self._log, str(item)),
+            clock=self._clock,
+            is_one_of_many=True,
+            read_at=self._read_at,
+            pages=None if waits else self._pages,
+        )
+
     def _submit(self, key: str, *, waits: bool = False) -> bool:
         """
         Submit an item or go on with it.
@@ -286,21 +304,8 @@ class BatchRun:
         item, entry = self.state.items[key], self.state.entry(key)
         self._records.announce([key])
         store = self._records.of_item(key)
-        log = PrefixedLog(self._log, str(item))
-        recording = ItemRecording(store, clock=self._clock, log=log)
-        self._pages = self._pages or AccountPages(self._hook, self._clock.monotonic())
-        submitter = self._current = Submitter(
-            attempt=self._attempt,
-            store=store,
-            recording=recording,
-            hook=self._hook,
-            policy=self._policy,
-            log=log,
-            clock=self._clock,
-            is_one_of_many=True,
-            read_at=self._read_at,
-            pages=None if waits else self._pages,
-        )
+        recording = ItemRecording(store, clock=self._clock, log=PrefixedLog(self._log, str(item)))
+        submitter = self._current = self._submitter(item, store, recording, waits=waits)
         try:
             submitted = submitter.ensure(item.request, ended=entry.job)
         except PictorySubmissionPendingError as error:
