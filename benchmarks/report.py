@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
+import re
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.measuring import ROOT, kept, say
@@ -47,16 +48,23 @@ MILLISECONDS = 1000.0
 
 
 def main() -> None:
-    """Write both files from what there is."""
+    """Write both files from what there is; what was measured elsewhere alone keeps its place."""
     sections = [
         section
         for write in (_waiting, _job_list, _real_airflow, _batches, _parsing, _downloading, _schedule)
         if (section := write())
     ]
-    TABLES.write_text("\n".join(["# Results\n", _conditions(), *sections]))
+    TABLES.write_text("\n".join(["# Results\n", _conditions(), *_with_former(sections, TABLES)]))
     say(f"wrote {TABLES.relative_to(ROOT)}")
     if draw(PICTURE):
         say(f"wrote {PICTURE.relative_to(ROOT)}")
+
+
+def _with_former(sections: Iterable[str], file: Path) -> list[str]:
+    new = {section.partition("\n")[0]: section for section in sections}
+    former = re.split(r"^(?=## )", file.read_text(), flags=re.MULTILINE)[1:] if file.exists() else []
+    kept = [new.pop(old.partition("\n")[0], old.rstrip("\n") + "\n") for old in former]
+    return [*kept, *new.values()]
 
 
 def _conditions() -> str:
